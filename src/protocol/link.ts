@@ -1,0 +1,196 @@
+/**
+ * The link's messages (runner ↔ host): JSON texts on one WebSocket that the runner opens.
+ * Order on one link is kept; across links, reports are repeated until the host has acknowledged them.
+ */
+import { type Static, Type } from 'typebox'
+import { ExecutorView } from './schemas.ts'
+
+/** Raised by one on a breaking change; a host serves this and the previous one. */
+export const linkVersion = 1
+/** The largest message that either side takes. */
+export const linkMessageBytes = 8 * 1024 * 1024
+
+const closed = { additionalProperties: false } as const
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+const TaskId = Type.String({ pattern: '^[0-9]{1,16}$' })
+const Attempt = Type.Integer({ minimum: 1 })
+const Ms = Type.Number()
+
+export const LinkExit = Type.Object(
+  {
+    cause: Type.Enum(['exited', 'signaled', 'oom', 'timeout', 'killed', 'launch_failed', 'lost']),
+    exitCode: Nullable(Type.Integer()),
+    signal: Nullable(Type.String({ maxLength: 20 })),
+    startedAtMs: Nullable(Ms),
+    endedAtMs: Ms,
+    cpuTimeMs: Nullable(Type.Integer({ minimum: 0 })),
+    peakMemoryBytes: Nullable(Type.Integer({ minimum: 0 })),
+    reason: Nullable(Type.String({ maxLength: 2000 })),
+  },
+  closed,
+)
+
+/** One attempt that the runner holds. `ended` ones have a report that is not acknowledged yet. */
+export const HeldAttempt = Type.Object(
+  {
+    taskId: TaskId,
+    attempt: Attempt,
+    phase: Type.Enum(['starting', 'running', 'ended']),
+    startedAtMs: Nullable(Ms),
+  },
+  closed,
+)
+export type HeldAttempt = Static<typeof HeldAttempt>
+
+export const LinkNumaNode = Type.Object(
+  {
+    id: Type.Integer({ minimum: 0 }),
+    cpus: Type.Array(Type.Integer({ minimum: 0 })),
+    memoryBytes: Nullable(Type.Integer({ minimum: 0 })),
+    distances: Type.Record(Type.String(), Type.Integer()),
+  },
+  closed,
+)
+
+export const LinkLoad = Type.Object(
+  {
+    cpuPercent: Nullable(Type.Number()),
+    memoryUsedBytes: Nullable(Type.Integer({ minimum: 0 })),
+    numaNodes: Type.Array(
+      Type.Object(
+        {
+          id: Type.Integer({ minimum: 0 }),
+          cpuPercent: Nullable(Type.Number()),
+          memoryUsedBytes: Nullable(Type.Integer({ minimum: 0 })),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+)
+
+/** The first message of a link. The token travels in the upgrade request's Authorization header. */
+export const Hello = Type.Object(
+  {
+    type: Type.Literal('hello'),
+    version: Type.Integer({ minimum: 1 }),
+    runnerVersion: Type.String({ maxLength: 50 }),
+    node: Type.String({ maxLength: 255 }),
+    /** Made once per state directory: another one under the same node name means a wiped disk. */
+    runnerId: Type.String({ maxLength: 64 }),
+    bootId: Type.String({ maxLength: 64 }),
+    capacity: Type.Object(
+      {
+        cores: Type.Integer({ minimum: 1 }),
+        memoryBytes: Type.Integer({ minimum: 1 }),
+        numaNodes: Type.Array(LinkNumaNode),
+      },
+      closed,
+    ),
+    executor: ExecutorView,
+    attempts: Type.Array(HeldAttempt),
+  },
+  closed,
+)
+
+export const Heartbeat = Type.Object(
+  { type: Type.Literal('heartbeat'), load: LinkLoad, attempts: Type.Array(HeldAttempt) },
+  closed,
+)
+
+/** A durable report: sent again after every reconnect until a `ack` with its `seq` (or a higher one) came. */
+export const Report = Type.Object(
+  {
+    type: Type.Literal('report'),
+    seq: Type.Integer({ minimum: 1 }),
+    taskId: TaskId,
+    attempt: Attempt,
+    event: Type.Union([
+      Type.Object({ type: Type.Literal('started'), startedAtMs: Ms }, closed),
+      Type.Object({ type: Type.Literal('exited'), exit: LinkExit }, closed),
+    ]),
+  },
+  closed,
+)
+
+/** Answer to `log_read`. `data` is base64; `ended`: the task has ended and nothing lies beyond. */
+export const LogChunk = Type.Object(
+  {
+    type: Type.Literal('log_chunk'),
+    requestId: Type.Integer(),
+    offset: Type.Integer({ minimum: 0 }),
+    size: Type.Integer({ minimum: 0 }),
+    data: Type.String(),
+    ended: Type.Boolean(),
+    error: Nullable(Type.String({ maxLength: 500 })),
+  },
+  closed,
+)
+
+export const FromRunner = Type.Union([Hello, Heartbeat, Report, LogChunk])
+export type FromRunner = Static<typeof FromRunner>
+
+export const LinkSpec = Type.Object(
+  {
+    command: Type.String(),
+    arguments: Type.Array(Type.String()),
+    env: Type.Record(Type.String(), Type.String()),
+    cwd: Nullable(Type.String()),
+    name: Nullable(Type.String()),
+    cores: Type.Integer(),
+    memoryBytes: Nullable(Type.Integer()),
+    timeoutMs: Nullable(Type.Integer()),
+    privateNetwork: Type.Boolean(),
+    privatePids: Type.Boolean(),
+    queue: Type.Boolean(),
+  },
+  closed,
+)
+
+/** The host takes the runner in. */
+export const Welcome = Type.Object(
+  { type: Type.Literal('welcome'), version: Type.Integer(), heartbeatMs: Type.Integer() },
+  closed,
+)
+/** The host does not; it closes the link after this. `retry`: trying again later may help. */
+export const Refused = Type.Object(
+  { type: Type.Literal('refused'), code: Type.String(), message: Type.String(), retry: Type.Boolean() },
+  closed,
+)
+/** Run this attempt. Idempotent: a runner that has it already does nothing. */
+export const Start = Type.Object(
+  {
+    type: Type.Literal('start'),
+    taskId: TaskId,
+    attempt: Attempt,
+    batchId: TaskId,
+    spec: LinkSpec,
+    numaId: Nullable(Type.Integer()),
+  },
+  closed,
+)
+/** End this attempt. One that the runner never saw is reported as killed, and never starts later. */
+export const Kill = Type.Object({ type: Type.Literal('kill'), taskId: TaskId, attempt: Attempt }, closed)
+/** Everything up to `seq` is committed on the host: the runner may forget it. */
+export const Ack = Type.Object({ type: Type.Literal('ack'), seq: Type.Integer() }, closed)
+/**
+ * Wants bytes of a log. Answered at once if there are bytes at `offset` or the task has ended,
+ * else as soon as there are some, or empty after `waitMs`.
+ */
+export const LogRead = Type.Object(
+  {
+    type: Type.Literal('log_read'),
+    requestId: Type.Integer(),
+    taskId: TaskId,
+    attempt: Attempt,
+    stream: Type.Enum(['stdout', 'stderr']),
+    offset: Type.Integer({ minimum: 0 }),
+    limit: Type.Integer({ minimum: 1 }),
+    waitMs: Type.Integer({ minimum: 0 }),
+  },
+  closed,
+)
+
+export const FromHost = Type.Union([Welcome, Refused, Start, Kill, Ack, LogRead])
+export type FromHost = Static<typeof FromHost>

@@ -1,0 +1,40 @@
+/**
+ * Paths and methods of the native API, without their schemas: the CLI's client loads only this,
+ * because building the schemas costs more than a whole CLI call may take.
+ */
+export const routes = {
+  health: { method: 'GET', path: '/healthz' },
+  ready: { method: 'GET', path: '/readyz' },
+  submitBatch: { method: 'POST', path: '/api/v1/batches' },
+  listBatches: { method: 'GET', path: '/api/v1/batches' },
+  getBatch: { method: 'GET', path: '/api/v1/batches/:id' },
+  killBatch: { method: 'POST', path: '/api/v1/batches/:id/kill' },
+  listTasks: { method: 'GET', path: '/api/v1/tasks' },
+  getTask: { method: 'GET', path: '/api/v1/tasks/:id' },
+  listTaskEvents: { method: 'GET', path: '/api/v1/tasks/:id/events' },
+  killTask: { method: 'POST', path: '/api/v1/tasks/:id/kill' },
+  listNodes: { method: 'GET', path: '/api/v1/nodes' },
+  getNode: { method: 'GET', path: '/api/v1/nodes/:name' },
+} as const satisfies Record<string, { method: 'GET' | 'POST'; path: string }>
+
+/** Routes that answer with bytes or a stream instead of one JSON value. */
+export const streamRoutes = {
+  /** Log bytes: `?offset=&limit=`; with `follow=true` the answer goes on until the task has ended. */
+  taskLog: { method: 'GET', path: '/api/v1/tasks/:id/logs/:stream' },
+  /** Server-sent events, resumed by `Last-Event-ID` or `?after=`. */
+  events: { method: 'GET', path: '/api/v1/events' },
+  openapi: { method: 'GET', path: '/openapi.json' },
+} as const satisfies Record<string, { method: 'GET'; path: string }>
+
+/** Where runners link: a WebSocket upgrade. */
+export const linkPath = '/link/v1'
+
+/** The two output streams of a task. */
+export const logStreams = ['stdout', 'stderr'] as const
+export type LogStream = (typeof logStreams)[number]
+
+/**
+ * Headers of a log answer: `x-log-offset` (of the first byte sent), `x-log-size` (bytes in the file now),
+ * `x-log-ended` (`true`: no more will come). A follow that closes cleanly has sent everything.
+ */
+export const logHeaders = { offset: 'x-log-offset', size: 'x-log-size', ended: 'x-log-ended' } as const

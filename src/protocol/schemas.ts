@@ -1,0 +1,189 @@
+/** The shapes that cross the wire, as JSON Schema: types, validation and OpenAPI come from here. */
+import { type Static, type TProperties, type TSchema, Type } from 'typebox'
+import { nodeStatuses } from '../core/node.ts'
+import { statuses } from '../core/task.ts'
+
+/** Bounds on everything that a caller can make large. */
+export const limits = {
+  bodyBytes: 4 * 1024 * 1024,
+  /** One argument: the kernel's MAX_ARG_STRLEN less the closing NUL (execve(2)). */
+  argumentBytes: 131_071,
+  /** All arguments and environment of one task together; the kernel allows a quarter of the stack limit. */
+  commandLineBytes: 1024 * 1024,
+  tasksPerBatch: 10_000,
+  pageSize: 1_000,
+  logReadBytes: 1024 * 1024,
+} as const
+
+const closed = { additionalProperties: false } as const
+function Closed<T extends TProperties>(properties: T, options: { description?: string } = {}) {
+  return Type.Object(properties, { ...closed, ...options })
+}
+function Nullable<T extends TSchema>(schema: T) {
+  return Type.Union([schema, Type.Null()])
+}
+
+export const Id = Type.String({ pattern: '^[0-9]{1,16}$', description: 'Id of a task or batch; grows with time' })
+export const Instant = Type.String({ description: 'ISO 8601 in UTC' })
+export const StatusSchema = Type.Enum([...statuses])
+
+/** What is to be run. Keys that are left out take the default. */
+export const SpecInput = Closed({
+  command: Type.String({ minLength: 1, description: 'Program: a path, or a name looked up in PATH' }),
+  arguments: Type.Optional(Type.Array(Type.String(), { maxItems: 100_000 })),
+  env: Type.Optional(Type.Record(Type.String(), Type.String())),
+  cwd: Type.Optional(Nullable(Type.String({ minLength: 1 }))),
+  name: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 200 }))),
+  cores: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 1 })),
+  memoryBytes: Type.Optional(Nullable(Type.Integer({ minimum: 1 }))),
+  timeoutMs: Type.Optional(Nullable(Type.Integer({ minimum: 1, maximum: 10 * 365 * 86_400_000 }))),
+  privateNetwork: Type.Optional(Type.Boolean()),
+  privatePids: Type.Optional(Type.Boolean()),
+  queue: Type.Optional(Type.Boolean({ description: 'false: refuse a named target that is busy now' })),
+})
+export type SpecInput = Static<typeof SpecInput>
+
+/** One submit: every spec on every target. */
+export const SubmitBody = Closed({
+  submissionId: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z0-9_-]{8,64}$',
+      description: 'Made by the client; the same id again is the same submit and gets the same answer',
+    }),
+  ),
+  name: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 200 }))),
+  specs: Type.Array(SpecInput, { minItems: 1, maxItems: limits.tasksPerBatch }),
+  targets: Type.Optional(
+    Type.Array(Type.String({ maxLength: 300 }), {
+      minItems: 1,
+      maxItems: limits.tasksPerBatch,
+      description: 'any, node or node:numaId; left out: any',
+    }),
+  ),
+})
+export type SubmitBody = Static<typeof SubmitBody>
+
+/** One answer per spec and target, in the order specs × targets: created, or refused with the reason. */
+export const SubmitOutcome = Closed({
+  target: Type.String(),
+  specIndex: Type.Integer(),
+  taskId: Nullable(Id),
+  error: Nullable(Closed({ code: Type.String(), message: Type.String() })),
+})
+export const SubmitResult = Closed({ batchId: Nullable(Id), tasks: Type.Array(SubmitOutcome) })
+export type SubmitResult = Static<typeof SubmitResult>
+
+export const TaskView = Closed({
+  id: Id,
+  batchId: Id,
+  status: StatusSchema,
+  name: Nullable(Type.String()),
+  command: Type.String(),
+  arguments: Type.Array(Type.String()),
+  cwd: Nullable(Type.String()),
+  cores: Type.Integer(),
+  memoryBytes: Nullable(Type.Integer()),
+  timeoutMs: Nullable(Type.Integer()),
+  privateNetwork: Type.Boolean(),
+  privatePids: Type.Boolean(),
+  target: Type.String({ description: 'what was asked for' }),
+  node: Nullable(Type.String({ description: 'what was chosen' })),
+  numaId: Nullable(Type.Integer()),
+  attempt: Type.Integer(),
+  submittedAt: Instant,
+  startedAt: Nullable(Instant),
+  endedAt: Nullable(Instant),
+  unreachableSince: Nullable(Instant),
+  exitCode: Nullable(Type.Integer()),
+  signal: Nullable(Type.String()),
+  /** Why it waits, why it failed, who killed it. */
+  reason: Nullable(Type.String()),
+  cpuTimeMs: Nullable(Type.Integer()),
+  peakMemoryBytes: Nullable(Type.Integer()),
+})
+export type TaskView = Static<typeof TaskView>
+
+/** A task with what only its own page shows. */
+export const TaskDetail = Closed({
+  ...TaskView.properties,
+  env: Type.Record(Type.String(), Type.String()),
+})
+export type TaskDetail = Static<typeof TaskDetail>
+
+export const BatchView = Closed({
+  id: Id,
+  name: Nullable(Type.String()),
+  submittedAt: Instant,
+  total: Type.Integer(),
+  /** Number of tasks in each status that occurs. */
+  counts: Type.Record(Type.String(), Type.Integer()),
+  isFinal: Type.Boolean(),
+})
+export type BatchView = Static<typeof BatchView>
+
+export const NumaNodeView = Closed({
+  id: Type.Integer(),
+  cpus: Type.Array(Type.Integer()),
+  memoryBytes: Nullable(Type.Integer()),
+  distances: Type.Record(Type.String(), Type.Integer()),
+  coresAllocated: Type.Integer(),
+  memoryAllocatedBytes: Type.Integer(),
+  cpuPercent: Nullable(Type.Number()),
+  memoryUsedBytes: Nullable(Type.Integer()),
+})
+
+export const ExecutorView = Closed({
+  name: Type.Enum(['systemd', 'systemd-user', 'process', 'fake']),
+  why: Type.String(),
+  enforcesLimits: Type.Boolean(),
+  features: Closed({ privateNetwork: Type.Boolean(), privatePids: Type.Boolean(), numa: Type.Boolean() }),
+})
+
+export const NodeView = Closed({
+  name: Type.String(),
+  status: Type.Enum([...nodeStatuses]),
+  /** When it was last heard; for an unreachable node, how long ago tells the age of what is shown. */
+  lastSeenAt: Instant,
+  cores: Type.Integer(),
+  coresAllocated: Type.Integer(),
+  memoryBytes: Type.Integer(),
+  memoryAllocatedBytes: Type.Integer(),
+  cpuPercent: Nullable(Type.Number()),
+  memoryUsedBytes: Nullable(Type.Integer()),
+  numaNodes: Type.Array(NumaNodeView),
+  executor: ExecutorView,
+  runnerVersion: Type.String(),
+  tasksRunning: Type.Integer(),
+})
+export type NodeView = Static<typeof NodeView>
+
+/** One row of a task's or node's history, as the event stream sends it (`id` is the resume point). */
+export const ClusterEvent = Closed({
+  id: Type.Integer(),
+  at: Instant,
+  kind: Type.Enum(['task', 'node']),
+  /** What happened, past tense: a task event's type, or a node's new status. */
+  type: Type.String(),
+  taskId: Nullable(Id),
+  batchId: Nullable(Id),
+  node: Nullable(Type.String()),
+  /** The task's status after the event. */
+  status: Nullable(StatusSchema),
+  attempt: Nullable(Type.Integer()),
+  exitCode: Nullable(Type.Integer()),
+  reason: Nullable(Type.String()),
+})
+export type ClusterEvent = Static<typeof ClusterEvent>
+
+export const ErrorBody = Closed({
+  code: Type.String(),
+  message: Type.String(),
+  details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  requestId: Type.String(),
+})
+export type ErrorBody = Static<typeof ErrorBody>
+
+/** A page of a list: `next` is the cursor of the following page, null at the end. */
+export function Page<T extends TSchema>(item: T) {
+  return Closed({ items: Type.Array(item), total: Type.Integer(), next: Nullable(Type.String()) })
+}
