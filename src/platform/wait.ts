@@ -1,0 +1,34 @@
+/** Waiting, always with a deadline. */
+import { AppError } from '../core/errors.ts'
+
+/** The promise's outcome, or an `AppError` `timeout` that names what was waited for. */
+export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new AppError('timeout', `${what} took longer than ${deadlineMs / 1000} s`)),
+      deadlineMs,
+    )
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Asks again until the probe gives something other than null, undefined or false. For tests and scripts. */
+export async function waitFor<T>(
+  what: string,
+  probe: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+  options: { deadlineMs?: number; everyMs?: number } = {},
+): Promise<T> {
+  const deadlineMs = options.deadlineMs ?? 10_000
+  const end = Date.now() + deadlineMs
+  for (;;) {
+    const found = await probe()
+    if (found !== null && found !== undefined && found !== false) return found
+    if (Date.now() >= end) throw new AppError('timeout', `${what}: not within ${deadlineMs / 1000} s`)
+    await new Promise((resolve) => setTimeout(resolve, options.everyMs ?? 20))
+  }
+}
