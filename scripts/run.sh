@@ -1,0 +1,43 @@
+#!/bin/sh
+# The project's commands: scripts/run.sh build|check|test|demo|bench|… Each does the set-up that it needs by itself.
+set -eu
+. "$(dirname -- "$0")/setup.sh"
+cd "$root"
+
+build() { node scripts/build.ts; }
+
+check() {
+  tsc -b
+  biome check --error-on-warnings .
+  depcruise --config .dependency-cruiser.json src
+  knip
+  node scripts/gen-docs.ts --check
+}
+
+# usage: tests PROJECT... [-- ARGUMENTS]: vitest, and its count in one plain line at the end
+tests() {
+  mkdir -p .cache
+  status=0
+  vitest run --reporter=default --reporter=json --outputFile.json=.cache/tests.json "$@" || status=$?
+  node scripts/count-tests.ts .cache/tests.json
+  return "$status"
+}
+
+command=$1
+shift
+case $command in
+  setup) ;;
+  build) build ;;
+  check) check; tests --project unit ;;
+  test)
+    sh test/lab/install.sh
+    build
+    check
+    tests "$@"
+    ;;
+  demo) build; node scripts/demo.ts "$@" ;;
+  bench) sh test/lab/install.sh; build; node bench/main.ts "$@" ;;
+  format) biome check --write . ;;
+  docs) node scripts/gen-docs.ts ;;
+  *) say "unknown command: $command"; exit 2 ;;
+esac
