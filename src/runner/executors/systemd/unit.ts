@@ -1,0 +1,132 @@
+/**
+ * The transient service unit of one attempt: pure. Every word in it is ours; what the user gave lies in the
+ * script that the unit runs by its path.
+ */
+import { type DbusValue, Variant } from '../../../platform/dbus/marshal.ts'
+
+const unitName = /^hakuriver-task-(\d{1,16})-(\d{1,9})\.service$/
+
+/** The unit's name: what systemd refuses to load twice. */
+export function unitNameOf(taskId: number, attempt: number): string {
+  return `hakuriver-task-${taskId}-${attempt}.service`
+}
+
+/** Pattern of all our units, for systemd's lists. */
+export const unitPattern = 'hakuriver-task-*.service'
+
+/** The attempt that a unit's name stands for; null: not one of ours. */
+export function attemptOfUnit(name: string): { taskId: number; attempt: number } | null {
+  const match = unitName.exec(name)
+  return match === null ? null : { taskId: Number(match[1]), attempt: Number(match[2]) }
+}
+
+/** The slice that all tasks run in, so that an administrator can bound them together. */
+export const slice = 'hakuriver.slice'
+
+/** What differs from task to task. */
+export interface UnitPlan {
+  name: string
+  /** Absolute paths of ours. */
+  scriptPath: string
+  recorderPath: string
+  recordPath: string
+  stdoutPath: string
+  stderrPath: string
+  /** null: the manager's own user. */
+  user: string | null
+  /** null: no CPU quota, memory limit or run time limit. */
+  cores: number | null
+  memoryBytes: number | null
+  timeoutMs: number | null
+  graceMs: number
+  privateNetwork: boolean
+  /** By systemd itself (257 and later). */
+  privatePids: boolean
+  /** Does the record need more rights than the task has? */
+  recordAsRoot: boolean
+}
+
+/** A bound on processes and threads of one task: no fork bomb takes the node down. */
+const tasksMax = 32_768
+
+/**
+ * The unit as properties for StartTransientUnit (org.freedesktop.systemd1(5)). `CPUQuota` of 100 % is one CPU.
+ * No swap, so that the memory limit means what it says. `OOMPolicy=kill`: what is left of a task that ran out
+ * of memory goes with it. `CollectMode`: nothing stays behind, as the end is in the record.
+ */
+export function unitProperties(plan: UnitPlan): DbusValue[] {
+  const stopFlags = ['ignore-failure', 'no-env-expand', ...(plan.recordAsRoot ? ['privileged'] : [])]
+  const properties: [string, string, DbusValue][] = [
+    ['Description', 's', 'HakuRiver task'],
+    ['Type', 's', 'exec'],
+    ['Slice', 's', slice],
+    ['CollectMode', 's', 'inactive-or-failed'],
+    ['ExecStartEx', 'a(sasas)', [['/bin/sh', ['/bin/sh', plan.scriptPath], ['no-env-expand']]]],
+    ['ExecStopPostEx', 'a(sasas)', [['/bin/sh', ['/bin/sh', plan.recorderPath, plan.recordPath], stopFlags]]],
+    ['KillMode', 's', 'control-group'],
+    ['TimeoutStopUSec', 't', microseconds(plan.graceMs)],
+    ['OOMPolicy', 's', 'kill'],
+    ['TasksMax', 't', BigInt(tasksMax)],
+    ['CPUAccounting', 'b', true],
+    ['MemoryAccounting', 'b', true],
+    ['NoNewPrivileges', 'b', true],
+    ['StandardOutputFileToAppend', 's', plan.stdoutPath],
+    ['StandardErrorFileToAppend', 's', plan.stderrPath],
+  ]
+  if (plan.user !== null) properties.push(['User', 's', plan.user])
+  if (plan.cores !== null) properties.push(['CPUQuotaPerSecUSec', 't', BigInt(plan.cores) * 1_000_000n])
+  if (plan.memoryBytes !== null) {
+    properties.push(['MemoryMax', 't', BigInt(plan.memoryBytes)], ['MemorySwapMax', 't', 0n])
+  }
+  if (plan.timeoutMs !== null) properties.push(['RuntimeMaxUSec', 't', microseconds(plan.timeoutMs)])
+  if (plan.privateNetwork) properties.push(['PrivateNetwork', 'b', true])
+  if (plan.privatePids) properties.push(['PrivatePIDs', 'b', true])
+  return properties.map(([name, signature, value]) => [name, new Variant(signature, value)])
+}
+
+/**
+ * The same unit as arguments of systemd-run(1), for where only that is allowed. Its arguments are expanded by
+ * systemd, which is why our paths may hold nothing that means something to it.
+ */
+export function systemdRunArguments(plan: UnitPlan): string[] {
+  const properties = [
+    'Type=exec',
+    `Slice=${slice}`,
+    'CollectMode=inactive-or-failed',
+    `ExecStopPost=${plan.recordAsRoot ? '+' : ''}-:/bin/sh ${plan.recorderPath} ${plan.recordPath}`,
+    'KillMode=control-group',
+    `TimeoutStopSec=${plan.graceMs}ms`,
+    'OOMPolicy=kill',
+    `TasksMax=${tasksMax}`,
+    'CPUAccounting=yes',
+    'MemoryAccounting=yes',
+    'NoNewPrivileges=yes',
+    `StandardOutput=append:${plan.stdoutPath}`,
+    `StandardError=append:${plan.stderrPath}`,
+  ]
+  if (plan.user !== null) properties.push(`User=${plan.user}`)
+  if (plan.cores !== null) properties.push(`CPUQuota=${plan.cores * 100}%`)
+  if (plan.memoryBytes !== null) properties.push(`MemoryMax=${plan.memoryBytes}`, 'MemorySwapMax=0')
+  if (plan.timeoutMs !== null) properties.push(`RuntimeMaxSec=${plan.timeoutMs}ms`)
+  if (plan.privateNetwork) properties.push('PrivateNetwork=yes')
+  if (plan.privatePids) properties.push('PrivatePIDs=yes')
+  return [
+    '--quiet',
+    '--no-ask-password',
+    `--unit=${plan.name}`,
+    '--description=HakuRiver task',
+    ...properties.map((property) => `--property=${property}`),
+    '--',
+    '/bin/sh',
+    plan.scriptPath,
+  ]
+}
+
+/** May this path of ours stand in a unit? `%`, `$`, quotes and white space mean something to systemd there. */
+export function isPlainPath(path: string): boolean {
+  return /^\/[A-Za-z0-9_@:+,=./-]*$/.test(path)
+}
+
+function microseconds(ms: number): bigint {
+  return BigInt(Math.round(ms)) * 1000n
+}
