@@ -9,8 +9,8 @@
  *
  * A pass looks only at lanes for which something changed since the last one.
  */
-import type { Ledger } from './capacity.ts'
-import { explainWait, place, roomiest, refuseReason, type Wanted } from './placement.ts'
+import type { Ledger } from './ledger.ts'
+import { explainWait, place, roomiest, refuseReason, type Wanted } from './place.ts'
 import { formatTarget, type Placement } from './target.ts'
 
 /** Tasks that are the same to the scheduler, oldest first. */

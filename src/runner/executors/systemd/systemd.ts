@@ -1,33 +1,30 @@
 /**
  * The systemd executor: each attempt is a transient service unit. Its end is read from the record that
  * ExecStopPost= wrote, so that it outlives the runner; systemd's signals wake it, it never polls.
- *
- * Files of an attempt: `<runDir>/<id>-<attempt>/` belongs to the task's user (start script, mark that it ran,
- * note of a failed set-up); it lies on a tmpfs, so it goes with the boot. `<taskDir>/record/` belongs to the
- * runner (record of the end, mark that a kill was asked for): the task cannot write there.
  */
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import type { ExecutorInfo } from '../../../core/node.ts'
 import type { TaskExit } from '../../../core/task.ts'
-import { readTextIfThere } from '../../../platform/files.ts'
+import { becomeUser, userVariables } from '../../users.ts'
+import {
+  AttemptFiles,
+  exitWithout,
+  hasRecord,
+  isKillMarked,
+  markKill,
+  numaWrapper,
+  recordPath,
+  textOf,
+  unmarkKill,
+  userOf,
+} from '../attempt-files.ts'
 import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from '../executor.ts'
-import { renderRunScript } from '../script.ts'
 import { cgroupLayout, processesIn, usageOf } from './cgroup.ts'
 import type { UnitEvents, UnitManager } from './manager.ts'
 import { exitOf, parseRecord, recorderScript, type UnitFacts } from './record.ts'
 import { attemptOfUnit, isPlainPath, type UnitPlan, unitNameOf } from './unit.ts'
-
-/** A local user, as the password file has it. */
-export interface LocalUser {
-  name: string
-  uid: number
-  gid: number
-  home: string
-  shell: string
-}
 
 export interface SystemdOptions {
   info: ExecutorInfo
@@ -40,7 +37,6 @@ export interface SystemdOptions {
   setsLimits: boolean
   /** Does systemd have more rights than the runner, or the task fewer? Then the record is written as root. */
   recordAsRoot: boolean
-  findUser: (name: string) => LocalUser | null
   numactlPath: string
   graceMs?: number
 }
@@ -63,6 +59,7 @@ export class SystemdExecutor implements Executor {
   private manager!: UnitManager // set by open(), before anybody has the object
   private readonly watched = new Map<string, Watched>()
   private readonly timers = new Set<NodeJS.Timeout>()
+  private readonly files: AttemptFiles
   private readonly recorderPath: string
   private readonly cgroups = cgroupLayout()
 
@@ -70,12 +67,12 @@ export class SystemdExecutor implements Executor {
     this.options = options
     this.deps = deps
     this.info = options.info
+    this.files = new AttemptFiles(options.runDir)
     this.recorderPath = join(options.runDir, 'recorder.sh')
   }
 
   static async open(options: SystemdOptions, deps: ExecutorDeps): Promise<SystemdExecutor> {
     const executor = new SystemdExecutor(options, deps)
-    mkdirSync(options.runDir, { recursive: true, mode: 0o711 })
     writeFileSync(executor.recorderPath, recorderScript, { mode: 0o755 })
     executor.manager = await options.openManager({
       onStartDone: (name) => executor.onStartDone(name),
@@ -94,7 +91,7 @@ export class SystemdExecutor implements Executor {
 
   async start(launch: LaunchSpec): Promise<void> {
     const name = unitNameOf(launch.taskId, launch.attempt)
-    if (this.watched.has(name) || existsSync(recordPath(launch.taskDir))) return
+    if (this.watched.has(name) || hasRecord(launch)) return
     const watched: Watched = { ...pick(launch), isStarted: false, startedAtMs: null, isStoppedOutside: false }
     try {
       this.prepare(launch)
@@ -104,7 +101,7 @@ export class SystemdExecutor implements Executor {
     } catch (error) {
       this.watched.delete(name)
       const reason = error instanceof AppError ? error.message : `systemd refused to start it: ${messageOf(error)}`
-      this.deps.events.onExit(launch.taskId, launch.attempt, this.failedLaunch(reason))
+      this.deps.events.onExit(launch.taskId, launch.attempt, exitWithout('launch_failed', reason, this.deps.now()))
     }
   }
 
@@ -117,10 +114,10 @@ export class SystemdExecutor implements Executor {
       this.watched.set(name, { ...watched, startedAtMs })
       return { state: 'running', startedAtMs }
     }
-    if (handle.bootId !== this.deps.bootId && parseRecord(await readTextIfThere(recordPath(handle.taskDir))) === null) {
-      return { state: 'ended', exit: this.lostExit('its node rebooted while it ran') }
+    if (handle.bootId !== this.deps.bootId && parseRecord(textOf(recordPath(handle))) === null) {
+      return { state: 'ended', exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()) }
     }
-    if (!existsSync(recordPath(handle.taskDir)) && !this.wasRun(handle)) return { state: 'never_started' }
+    if (!hasRecord(handle) && !this.files.wasRun(handle)) return { state: 'never_started' }
     return { state: 'ended', exit: this.readExit(watched, facts ?? null) }
   }
 
@@ -128,10 +125,10 @@ export class SystemdExecutor implements Executor {
     const name = unitNameOf(taskId, attempt)
     const watched = this.watched.get(name)
     if (watched === undefined) return
-    writeFileSync(killPath(watched.taskDir), '', { mode: 0o600 })
+    markKill(watched)
     const wasThere = await this.manager.stop(name)
     // it ended by itself before the kill reached it: its own outcome counts
-    if (!wasThere) rmSync(killPath(watched.taskDir), { force: true })
+    if (!wasThere) unmarkKill(watched)
   }
 
   async list(): Promise<{ taskId: number; attempt: number }[]> {
@@ -140,7 +137,7 @@ export class SystemdExecutor implements Executor {
   }
 
   async collect(handle: Handle): Promise<void> {
-    await rm(this.attemptRunDir(handle), { recursive: true, force: true })
+    this.files.remove(handle)
   }
 
   async close(): Promise<void> {
@@ -148,45 +145,32 @@ export class SystemdExecutor implements Executor {
     this.manager.close()
   }
 
-  /** Writes the start script where the task's user can read it, and makes the record's directory. */
   private prepare(launch: LaunchSpec): void {
-    const user = this.userOf(launch)
-    const runDir = this.attemptRunDir(launch)
     for (const path of [launch.taskDir, launch.stdoutPath, launch.stderrPath, this.options.runDir]) {
       if (!isPlainPath(path)) {
         throw new AppError('internal', `the path "${path}" may not stand in a unit: use letters, digits and ._-/ only`)
       }
     }
-    mkdirSync(join(launch.taskDir, 'record'), { recursive: true, mode: 0o700 })
-    mkdirSync(runDir, { recursive: true, mode: 0o700 })
-    const usesUnshare = launch.spec.privatePids && !this.options.hasPrivatePids
-    const script = renderRunScript({
-      argv: [launch.spec.command, ...launch.spec.arguments],
-      env: [...(usesUnshare ? userVariables(user) : []), ...Object.entries({ ...launch.spec.env, ...launch.extraEnv })],
-      cwd: launch.spec.cwd ?? launch.defaultCwd,
-      wrapper: [...(usesUnshare ? unshareWrapper(user) : []), ...this.numaWrapper(launch.numaId)],
-      prelude: [`: > '${join(runDir, 'ran')}'`],
-      notePath: join(runDir, 'note'),
+    const numa = numaWrapper(this.options.numactlPath, launch.numaId)
+    if (!this.usesUnshare(launch)) return this.files.prepare(launch, { wrapper: numa, env: [] })
+    const user = userOf(launch)
+    this.files.prepare(launch, {
+      wrapper: [...unshareWords, ...(user === null ? [] : becomeUser(user)), ...numa],
+      env: user === null ? [] : userVariables(user),
     })
-    writeFileSync(join(runDir, 'run.sh'), script, { mode: 0o600 })
-    if (user !== null && user.uid !== process.getuid?.()) {
-      chownSync(join(runDir, 'run.sh'), user.uid, user.gid)
-      chownSync(runDir, user.uid, user.gid)
-    }
   }
 
   private planFor(launch: LaunchSpec): UnitPlan {
     const { spec } = launch
-    const usesUnshare = spec.privatePids && !this.options.hasPrivatePids
     return {
       name: unitNameOf(launch.taskId, launch.attempt),
-      scriptPath: join(this.attemptRunDir(launch), 'run.sh'),
+      scriptPath: this.files.scriptOf(launch),
       recorderPath: this.recorderPath,
-      recordPath: recordPath(launch.taskDir),
+      recordPath: recordPath(launch),
       stdoutPath: launch.stdoutPath,
       stderrPath: launch.stderrPath,
       // unshare needs root; what it starts is the user's again
-      user: usesUnshare ? null : launch.user,
+      user: this.usesUnshare(launch) ? null : launch.user,
       cores: this.options.setsLimits ? spec.cores : null,
       memoryBytes: this.options.setsLimits ? spec.memoryBytes : null,
       timeoutMs: spec.timeoutMs,
@@ -197,21 +181,14 @@ export class SystemdExecutor implements Executor {
     }
   }
 
-  private userOf(launch: LaunchSpec): LocalUser | null {
-    if (launch.user === null) return null
-    const user = this.options.findUser(launch.user)
-    if (user === null) throw new AppError('not_found', `the user ${launch.user} does not exist on this node`)
-    return user
-  }
-
-  private numaWrapper(numaId: number | null): string[] {
-    if (numaId === null) return []
-    return [this.options.numactlPath || 'numactl', `--cpunodebind=${numaId}`, `--membind=${numaId}`, '--']
+  /** Does `unshare` have to make the PID namespace? */
+  private usesUnshare(launch: LaunchSpec): boolean {
+    return launch.spec.privatePids && !this.options.hasPrivatePids
   }
 
   private onStartDone(name: string): void {
     const watched = this.watched.get(name)
-    if (watched !== undefined && this.wasRun(watched)) this.reportStarted(watched, this.deps.now())
+    if (watched !== undefined && this.files.wasRun(watched)) this.reportStarted(watched, this.deps.now())
   }
 
   private onStopJob(name: string): void {
@@ -237,8 +214,8 @@ export class SystemdExecutor implements Executor {
   private onMainExit(name: string, facts: UnitFacts): void {
     const watched = this.watched.get(name)
     if (watched === undefined || facts.mainCode !== exitedByItself || !isPlainResult(facts)) return
-    if (watched.isStoppedOutside || existsSync(killPath(watched.taskDir)) || !this.wasRun(watched)) return
-    if (existsSync(join(this.attemptRunDir(watched), 'note'))) return
+    if (watched.isStoppedOutside || isKillMarked(watched) || !this.files.wasRun(watched)) return
+    if (this.files.noteOf(watched) !== null) return
     const cgroup = this.manager.cgroupOf(name)
     if (processesIn(this.cgroups, cgroup).some((pid) => pid !== facts.controlPid)) return
     const { oomKills, ...used } = usageOf(this.cgroups, cgroup)
@@ -282,43 +259,17 @@ export class SystemdExecutor implements Executor {
   }
 
   private readExit(watched: Watched, facts: UnitFacts | null): TaskExit {
-    const runDir = this.attemptRunDir(watched)
     const exit = exitOf({
-      record: parseRecord(textOf(recordPath(watched.taskDir))),
+      record: parseRecord(textOf(recordPath(watched))),
       facts,
-      killRequested: existsSync(killPath(watched.taskDir)),
+      killRequested: isKillMarked(watched),
       stoppedOutside: watched.isStoppedOutside,
-      note: textOf(join(runDir, 'note'))?.trim() ?? null,
-      wasRun: this.wasRun(watched),
+      note: this.files.noteOf(watched),
+      wasRun: this.files.wasRun(watched),
       timeoutMs: watched.timeoutMs,
       nowMs: this.deps.now(),
     })
     return exit.startedAtMs === null && exit.cause !== 'launch_failed' ? { ...exit, startedAtMs: watched.startedAtMs } : exit
-  }
-
-  private wasRun(attempt: { taskId: number; attempt: number }): boolean {
-    return existsSync(join(this.attemptRunDir(attempt), 'ran'))
-  }
-
-  private attemptRunDir(attempt: { taskId: number; attempt: number }): string {
-    return join(this.options.runDir, `${attempt.taskId}-${attempt.attempt}`)
-  }
-
-  private failedLaunch(reason: string): TaskExit {
-    return { ...this.lostExit(reason), cause: 'launch_failed' }
-  }
-
-  private lostExit(reason: string): TaskExit {
-    return {
-      cause: 'lost',
-      exitCode: null,
-      signal: null,
-      startedAtMs: null,
-      endedAtMs: this.deps.now(),
-      cpuTimeMs: null,
-      peakMemoryBytes: null,
-      reason,
-    }
   }
 
   private later(delayMs: number, action: () => void): void {
@@ -334,14 +285,6 @@ function pick(from: { taskId: number; attempt: number; taskDir: string; spec?: {
   return { taskId: from.taskId, attempt: from.attempt, taskDir: from.taskDir, timeoutMs: from.spec?.timeoutMs ?? null }
 }
 
-function recordPath(taskDir: string): string {
-  return join(taskDir, 'record', 'exit')
-}
-
-function killPath(taskDir: string): string {
-  return join(taskDir, 'record', 'kill')
-}
-
 /** CLD_EXITED of sigaction(2). */
 const exitedByItself = 1
 
@@ -349,45 +292,9 @@ function isPlainResult(facts: UnitFacts): boolean {
   return facts.result === 'success' || facts.result === 'exit-code'
 }
 
-function textOf(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    // not there, or gone while we looked: both mean that it tells nothing
-    return null
-  }
-}
-
-/** What systemd sets for a unit with User= (systemd.exec(5), "Environment Variables in Spawned Processes"). */
-function userVariables(user: LocalUser | null): [string, string][] {
-  if (user === null) return []
-  return [
-    ['HOME', user.home],
-    ['LOGNAME', user.name],
-    ['SHELL', user.shell],
-    ['USER', user.name],
-  ]
-}
-
-/** A PID namespace of its own for systemd before 257; gives root up again before the command. */
-function unshareWrapper(user: LocalUser | null): string[] {
-  const unshare = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child', '--']
-  if (user === null) return unshare
-  return [...unshare, 'setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups', '--inh-caps=-all', '--']
-}
+/** A PID namespace of its own for systemd before 257 (unshare(1)). */
+const unshareWords = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child', '--']
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-/** Finds a user in the text of /etc/passwd's file (passwd(5)). */
-export async function readUsers(path = '/etc/passwd'): Promise<(name: string) => LocalUser | null> {
-  const lines = (await readFile(path, 'utf8')).split('\n').map((line) => line.split(':'))
-  const users = new Map(
-    lines.map(([name = '', , uid, gid, , home = '/', shell = '/bin/sh']) => [
-      name,
-      { name, uid: Number(uid), gid: Number(gid), home, shell },
-    ]),
-  )
-  return (name) => users.get(name) ?? null
 }

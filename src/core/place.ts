@@ -2,7 +2,7 @@
  * Where a waiting task goes, and in words why it cannot go yet. Both come from the same functions, so what is
  * said is what is done.
  */
-import type { Ledger, Need } from './capacity.ts'
+import type { Ledger, Need } from './ledger.ts'
 import { AppError } from './errors.ts'
 import type { ClusterNode } from './node.ts'
 import { formatTarget, type Placement, type Target } from './target.ts'

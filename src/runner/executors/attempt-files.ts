@@ -1,0 +1,139 @@
+/**
+ * The files of one attempt that an executor works with.
+ *
+ * `<runDir>/<id>-<attempt>/` belongs to the task's user: start script, mark that it ran, note of a failed set-up.
+ * It lies where that user can get at it and goes with the boot. `<taskDir>/record/` belongs to the runner: the
+ * record of the end, and the mark that a kill was asked for.
+ */
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppError } from '../../core/errors.ts'
+import type { TaskExit } from '../../core/task.ts'
+import { findUser, type LocalUser } from '../users.ts'
+import type { LaunchSpec } from './executor.ts'
+import { renderRunScript } from './script.ts'
+
+/** An attempt and its directory: what handles and launches have in common. */
+export interface AttemptDir {
+  taskId: number
+  attempt: number
+  taskDir: string
+}
+
+export class AttemptFiles {
+  readonly runDir: string
+
+  constructor(runDir: string) {
+    this.runDir = runDir
+    mkdirSync(runDir, { recursive: true, mode: 0o711 })
+  }
+
+  dirOf(attempt: { taskId: number; attempt: number }): string {
+    return join(this.runDir, `${attempt.taskId}-${attempt.attempt}`)
+  }
+
+  scriptOf(attempt: { taskId: number; attempt: number }): string {
+    return join(this.dirOf(attempt), 'run.sh')
+  }
+
+  /**
+   * Writes the start script so that the task's user can read it and nobody else.
+   * @throws AppError when the user does not exist
+   */
+  prepare(launch: LaunchSpec, options: { wrapper: string[]; env: [string, string][] }): void {
+    const user = userOf(launch)
+    const dir = this.dirOf(launch)
+    mkdirSync(join(launch.taskDir, 'record'), { recursive: true, mode: 0o700 })
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    const script = renderRunScript({
+      argv: [launch.spec.command, ...launch.spec.arguments],
+      env: [...options.env, ...Object.entries({ ...launch.spec.env, ...launch.extraEnv })],
+      cwd: launch.spec.cwd ?? launch.defaultCwd,
+      wrapper: options.wrapper,
+      prelude: [`: > '${join(dir, 'ran')}'`],
+      notePath: join(dir, 'note'),
+    })
+    writeFileSync(this.scriptOf(launch), script, { mode: 0o600 })
+    if (user !== null && user.uid !== process.getuid?.()) {
+      chownSync(this.scriptOf(launch), user.uid, user.gid)
+      chownSync(dir, user.uid, user.gid)
+    }
+  }
+
+  /** Did the start script run in this boot? */
+  wasRun(attempt: { taskId: number; attempt: number }): boolean {
+    return existsSync(join(this.dirOf(attempt), 'ran'))
+  }
+
+  /** What the start script noted of a failed set-up. */
+  noteOf(attempt: { taskId: number; attempt: number }): string | null {
+    return textOf(join(this.dirOf(attempt), 'note'))?.trim() ?? null
+  }
+
+  remove(attempt: { taskId: number; attempt: number }): void {
+    rmSync(this.dirOf(attempt), { recursive: true, force: true })
+  }
+}
+
+/** The user that a task runs as; null: the runner's own. @throws AppError when there is no such user */
+export function userOf(launch: LaunchSpec): LocalUser | null {
+  if (launch.user === null) return null
+  const user = findUser(launch.user)
+  if (user === null) throw new AppError('not_found', `the user ${launch.user} does not exist on this node`)
+  return user
+}
+
+/** The record of the end. */
+export function recordPath(attempt: { taskDir: string }): string {
+  return join(attempt.taskDir, 'record', 'exit')
+}
+
+export function hasRecord(attempt: { taskDir: string }): boolean {
+  return existsSync(recordPath(attempt))
+}
+
+/** Notes that a kill was asked for, so that the end is told as one even after a restart of the runner. */
+export function markKill(attempt: { taskDir: string }): void {
+  writeFileSync(killPath(attempt), '', { mode: 0o600 })
+}
+
+export function unmarkKill(attempt: { taskDir: string }): void {
+  rmSync(killPath(attempt), { force: true })
+}
+
+export function isKillMarked(attempt: { taskDir: string }): boolean {
+  return existsSync(killPath(attempt))
+}
+
+function killPath(attempt: { taskDir: string }): string {
+  return join(attempt.taskDir, 'record', 'kill')
+}
+
+/** A small file's text, or null where it cannot be read: either way it tells nothing. */
+export function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return null
+  }
+}
+
+/** An end without any account of what ran. */
+export function exitWithout(cause: 'launch_failed' | 'lost' | 'killed', reason: string, nowMs: number): TaskExit {
+  return {
+    cause,
+    exitCode: null,
+    signal: null,
+    startedAtMs: null,
+    endedAtMs: nowMs,
+    cpuTimeMs: null,
+    peakMemoryBytes: null,
+    reason,
+  }
+}
+
+/** Words that bind a command to a NUMA node (numactl(8)); none where there is nothing to bind. */
+export function numaWrapper(numactlPath: string, numaId: number | null): string[] {
+  if (numaId === null) return []
+  return [numactlPath || 'numactl', `--cpunodebind=${numaId}`, `--membind=${numaId}`, '--']
+}
