@@ -1,63 +1,5 @@
-/** Reads what Linux tells of NUMA nodes: `numactl --hardware`, and the files of /sys/devices/system/node. */
+/** Reads a machine's NUMA topology from texts: what `numactl --hardware` prints, or what sysfs holds. */
 import type { NumaNode } from './node.ts'
-
-/** Reads a CPU or node list as the kernel writes it ("0-3,8,10-11"); an empty text is an empty list. */
-export function parseCpuList(text: string): number[] {
-  const cpus: number[] = []
-  for (const part of text.trim().split(',')) {
-    if (part === '') continue
-    const [first, last] = part.split('-')
-    const from = Number(first)
-    const to = last === undefined ? from : Number(last)
-    for (let cpu = from; cpu <= to; cpu += 1) cpus.push(cpu)
-  }
-  return cpus
-}
-
-/** Writes numbers as the kernel writes a CPU list. */
-export function formatCpuList(cpus: readonly number[]): string {
-  const parts: string[] = []
-  for (let i = 0; i < cpus.length; ) {
-    let end = i
-    while (cpus[end + 1] === (cpus[end] ?? 0) + 1) end += 1
-    parts.push(end === i ? `${cpus[i]}` : `${cpus[i]}-${cpus[end]}`)
-    i = end + 1
-  }
-  return parts.join(',')
-}
-
-/**
- * Reads the output of `numactl --hardware` (numactl(8)): sizes are in MB of 1024², distances a table in the
- * order of its head line. Memory-only and memory-less nodes are kept. Returns none where it tells of none.
- */
-export function parseNumactlHardware(text: string): NumaNode[] {
-  const nodes = new Map<number, NumaNode>()
-  let columns: number[] | null = null
-  for (const line of text.split('\n')) {
-    const property = /^node (\d+) (cpus|size):(.*)$/.exec(line)
-    if (property !== null) {
-      const node = nodeOf(nodes, Number(property[1]))
-      const value = (property[3] ?? '').trim()
-      if (property[2] === 'cpus') node.cpus = value === '' ? [] : value.split(/\s+/).map(Number)
-      else node.memoryBytes = Number.parseInt(value, 10) * 1024 * 1024
-      continue
-    }
-    if (/^node\s+\d/.test(line)) {
-      columns = line.trim().split(/\s+/).slice(1).map(Number)
-      continue
-    }
-    const row = /^\s*(\d+):\s+(.*)$/.exec(line)
-    if (columns !== null && row !== null) {
-      const node = nodeOf(nodes, Number(row[1]))
-      const values = (row[2] ?? '').trim().split(/\s+/).map(Number)
-      columns.forEach((id, index) => {
-        const distance = values[index]
-        if (distance !== undefined) node.distances[id] = distance
-      })
-    }
-  }
-  return [...nodes.values()].sort((a, b) => a.id - b.id)
-}
 
 /** The texts of one `/sys/devices/system/node/node<id>` directory; null where a file is not there. */
 export interface SysfsNumaNode {
@@ -67,34 +9,108 @@ export interface SysfsNumaNode {
   distance: string | null
 }
 
+const kibi = 1024
+
 /**
- * Reads the files of /sys/devices/system/node (Documentation/ABI/stable/sysfs-devices-node).
- * The columns of `distance` are the online nodes in ascending order.
+ * Reads a list of CPUs as the kernel prints it (cpuset(7), "List format"): "0-3,8,10-11". Ascending, each
+ * once. What is no such list gives none, as does an empty text.
  */
-export function parseSysfsNuma(entries: readonly SysfsNumaNode[]): NumaNode[] {
-  const sorted = [...entries].sort((a, b) => a.id - b.id)
-  return sorted.map((entry) => {
-    const total = /MemTotal:\s+(\d+) kB/.exec(entry.meminfo ?? '')
-    const values = (entry.distance ?? '').trim().split(/\s+/).filter(Boolean).map(Number)
-    const distances: Record<string, number> = {}
-    sorted.forEach((other, index) => {
-      const distance = values[index]
-      if (distance !== undefined) distances[other.id] = distance
-    })
-    return {
-      id: entry.id,
-      cpus: parseCpuList(entry.cpulist ?? ''),
-      memoryBytes: total === null ? null : Number(total[1]) * 1024,
-      distances,
-    }
-  })
+export function parseCpuList(text: string): number[] {
+  const cpus = new Set<number>()
+  const plain = text.trim()
+  for (const part of plain === '' ? [] : plain.split(',')) {
+    const [, from, to] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part.trim()) ?? []
+    if (from === undefined) return []
+    const last = Number(to ?? from)
+    if (last < Number(from)) return []
+    for (let cpu = Number(from); cpu <= last; cpu += 1) cpus.add(cpu)
+  }
+  return ascending(cpus)
 }
 
-function nodeOf(nodes: Map<number, NumaNode>, id: number): NumaNode {
-  let node = nodes.get(id)
+/**
+ * Reads what `numactl --hardware` prints (numactl(8)). Empty where it says that there is no NUMA, or where the
+ * text is something else. numactl counts sizes in MiB and calls them MB.
+ */
+export function parseNumactlHardware(text: string): NumaNode[] {
+  const found = new Map<number, NumaNode>()
+  let columns: number[] = []
+  for (const line of text.split('\n')) {
+    const [, id, what, rest = ''] = /^node (\d+) (cpus|size):(.*)$/.exec(line.trim()) ?? []
+    if (id !== undefined) {
+      const node = obtain(found, Number(id))
+      if (what === 'cpus') node.cpus = ascending(numbers(rest))
+      else node.memoryBytes = mebibytes(rest)
+      continue
+    }
+    if (/^node\s+\d+(\s+\d+)*$/.test(line.trim())) {
+      columns = numbers(line.trim().slice('node'.length))
+      continue
+    }
+    const [, row, distances] = /^(\d+):((?:\s+\d+)+)$/.exec(line.trim()) ?? []
+    if (row !== undefined) obtain(found, Number(row)).distances = zip(columns, numbers(distances ?? ''))
+  }
+  return byId(found)
+}
+
+/** Writes numbers as the kernel writes a CPU list: the text that `parseCpuList` reads. */
+export function formatCpuList(cpus: Iterable<number>): string {
+  const ranges: { from: number; to: number }[] = []
+  for (const cpu of ascending(cpus)) {
+    const last = ranges.at(-1)
+    if (last !== undefined && last.to + 1 === cpu) last.to = cpu
+    else ranges.push({ from: cpu, to: cpu })
+  }
+  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(',')
+}
+
+/**
+ * Reads the kernel's own files (Documentation/ABI/stable/sysfs-devices-node), of all online NUMA nodes at once.
+ * What cannot be read is left empty or null, never guessed.
+ * @param onlineCpus `/sys/devices/system/cpu/online`, where it could be read: other CPUs are left out.
+ */
+export function parseSysfsNuma(entries: readonly SysfsNumaNode[], onlineCpus: string | null = null): NumaNode[] {
+  const online = onlineCpus === null ? null : new Set(parseCpuList(onlineCpus))
+  const found = new Map<number, NumaNode>()
+  const ids = ascending(entries.map((entry) => entry.id))
+  for (const { id, cpulist, meminfo, distance } of entries) {
+    const node = obtain(found, id)
+    node.cpus = parseCpuList(cpulist ?? '').filter((cpu) => online === null || online.has(cpu))
+    const [, total] = /MemTotal:\s+(\d+) kB/.exec(meminfo ?? '') ?? []
+    node.memoryBytes = total === undefined ? null : Number(total) * kibi
+    // One figure for each online NUMA node, in the order of their ids.
+    node.distances = zip(ids, numbers(distance ?? ''))
+  }
+  return byId(found)
+}
+
+function obtain(found: Map<number, NumaNode>, id: number): NumaNode {
+  let node = found.get(id)
   if (node === undefined) {
     node = { id, cpus: [], memoryBytes: null, distances: {} }
-    nodes.set(id, node)
+    found.set(id, node)
   }
   return node
+}
+
+function mebibytes(text: string): number | null {
+  const [, size] = /^\s*(\d+) MB$/.exec(text) ?? []
+  return size === undefined ? null : Number(size) * kibi * kibi
+}
+
+function numbers(text: string): number[] {
+  return (text.match(/\d+/g) ?? []).map(Number)
+}
+
+function ascending(values: Iterable<number>): number[] {
+  return [...new Set(values)].sort((a, b) => a - b)
+}
+
+function zip(columns: readonly number[], distances: readonly number[]): Record<string, number> {
+  if (columns.length !== distances.length) return {}
+  return Object.fromEntries(columns.map((column, at) => [String(column), distances[at] ?? 0]))
+}
+
+function byId(found: Map<number, NumaNode>): NumaNode[] {
+  return [...found.values()].sort((a, b) => a.id - b.id)
 }

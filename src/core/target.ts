@@ -13,12 +13,13 @@ export interface Placement {
   numaId: number | null
 }
 
-/** RFC 1123 host name characters; no underscore, as the original has it. */
-const nodeName = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?$/
+/** A host name (RFC 1123, section 2.1): labels of letters, digits and inner hyphens, between dots. */
+const label = '[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?'
+const nodeName = new RegExp(`^(?=.{1,253}$)${label}(?:\\.${label})*$`)
 
-/** Is this a name that a node can have? */
+/** Is this a name that a node can have? `any` is none: nobody could aim at that node. */
 export function isNodeName(text: string): boolean {
-  return nodeName.test(text)
+  return text !== 'any' && nodeName.test(text)
 }
 
 /**

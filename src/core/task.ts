@@ -144,7 +144,12 @@ export type Task = TaskBase &
     | ({ status: 'running'; startedAtMs: number } & Placed)
     /** The node is silent. Not final; `startedAtMs` is null where the start was not confirmed. */
     | ({ status: 'unreachable'; startedAtMs: number | null; sinceMs: number } & Placed)
-    | ({ status: 'killing'; startedAtMs: number | null; killRequestedAtMs: number; killReason: string } & Placed)
+    | ({
+        status: 'killing'
+        startedAtMs: number | null
+        killRequestedAtMs: number
+        killReason: string
+      } & Placed)
     | ({
         status: FinalStatus
         startedAtMs: number | null
@@ -171,8 +176,11 @@ export type TaskEvent =
   | { type: 'node_silent' }
   /** The node is back and holds the attempt: `startedAtMs` null means that it has not started yet. */
   | { type: 'node_returned'; attempt: number; startedAtMs: number | null }
-  /** The node is back without it, on evidence (see `reconcile`), or an operator said so. */
-  | { type: 'declared_lost'; attempt: number; reason: string }
+  /**
+   * The node is back without it, on evidence (see `reconcile`), or an operator said so. `nothingLeft`: the
+   * evidence also says that no process of it is alive.
+   */
+  | { type: 'declared_lost'; attempt: number; reason: string; nothingLeft?: boolean }
 
 export type TaskEventType = TaskEvent['type']
 
@@ -277,11 +285,16 @@ function fromHeld(task: HeldTask, event: TaskEvent, nowMs: number): Transition {
       )
     case 'node_silent':
       if (task.status === 'killing' || task.status === 'unreachable') return ignored
-      return changed({ ...placedPart(task), status: 'unreachable', startedAtMs: startOf(task), sinceMs: nowMs })
+      return changed({
+        ...placedPart(task),
+        status: 'unreachable',
+        startedAtMs: startOf(task),
+        sinceMs: nowMs,
+      })
     case 'node_returned':
       return returned(task, event.startedAtMs)
     case 'declared_lost':
-      return changed(ended(task, lostExit(task, event.reason, nowMs)))
+      return declaredLost(task, event.reason, event.nothingLeft ?? false, nowMs)
     default:
       return unreachable(event)
   }
@@ -309,12 +322,21 @@ function returned(task: HeldTask, startedAtMs: number | null): Transition {
     : changed({ ...placedPart(task), status: 'running', startedAtMs: at })
 }
 
-function ended(task: HeldTask, exit: TaskExit): Task {
+/** A kill that was on its way has come true only where nothing is left; else nobody knows. */
+function declaredLost(task: HeldTask, reason: string, nothingLeft: boolean, nowMs: number): Transition {
+  const exit = lostExit(task, reason, nowMs)
+  const final = ended(task, exit)
+  return changed(task.status === 'killing' && !nothingLeft ? { ...final, status: 'lost' } : final)
+}
+
+function ended(task: HeldTask, exit: TaskExit): FinalTask {
+  const startedAtMs = exit.startedAtMs ?? startOf(task)
   return {
     ...placedPart(task),
     status: finalStatusOf(task, exit),
-    startedAtMs: exit.startedAtMs ?? startOf(task),
-    endedAtMs: exit.endedAtMs,
+    startedAtMs,
+    // A clock that was set back, or the host's for an end that the node did not see, makes no negative duration.
+    endedAtMs: Math.max(exit.endedAtMs, startedAtMs ?? exit.endedAtMs),
     exitCode: exit.exitCode,
     signal: exit.signal,
     reason: exit.reason ?? (task.status === 'killing' && exit.cause === 'killed' ? task.killReason : null),

@@ -1,85 +1,127 @@
-/** Sizes and durations, read from and written for people. One parser for command line, API and web. */
+/** Sizes and durations as people write and read them. One parser for CLI, API, configuration and web. */
 import { AppError } from './errors.ts'
 
-/** Powers of 1024 as systemd, Slurm and Docker have them; only `KB MB GB TB` are powers of 1000. */
-const binary: Record<string, number> = { K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 }
-const decimal: Record<string, number> = { KB: 1000, MB: 1000 ** 2, GB: 1000 ** 3, TB: 1000 ** 4 }
+const kibi = 1024
+const kilo = 1000
+const prefixes = ['', 'k', 'm', 'g', 't']
 
 /**
- * Reads a size: digits (bytes), or a number with `K M G T` (also `Ki…`, `KiB…`; powers of 1024) or
- * `KB MB GB TB` (powers of 1000). Upper and lower case are the same. A fraction is rounded to whole bytes.
- * @throws AppError `invalid_request`
+ * Reads a size in bytes: `512`, `1.5G`, `4GiB`, `500 MB`. `K M G T`, with or without `iB`, are powers of 1024
+ * as in systemd, Slurm and Docker; `KB MB GB TB` are powers of 1000 (IEC 80000-13). Letter case does not
+ * matter, one space before the unit may stand. A fraction is rounded to the nearest whole byte.
+ * @throws AppError `invalid_request` with what was wrong and what to write instead.
  */
 export function parseSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
-  const bytes = match === null ? Number.NaN : Math.round(Number(match[1]) * sizeUnit(match[2] ?? ''))
-  if (!Number.isSafeInteger(bytes) || bytes < 1) {
-    throw new AppError(
-      'invalid_request',
-      `cannot read the size "${text}": write a number with K, M, G or T (powers of 1024) or KB, MB, GB, TB (powers of 1000), like 512M or 1.5G`,
-    )
+  const match = /^(\d+(?:\.\d+)?) ?(?:([kmgt]?)(ib|b)?)$/.exec(text.trim().toLowerCase())
+  const [, digits = '', prefix = '', suffix = ''] = match ?? []
+  if (match === null || (prefix === '' && suffix === 'ib')) {
+    throw badSize(text, /^-/.test(text.trim()) ? 'a size is not negative' : 'it is not a number with a unit')
   }
+  const factor = (suffix === 'b' ? kilo : kibi) ** prefixes.indexOf(prefix)
+  if (factor === 1 && digits.includes('.')) throw badSize(text, 'a part of a byte cannot be had')
+  const bytes = Math.round(Number(digits) * factor)
+  if (bytes < 1) throw badSize(text, 'it is less than one byte')
+  if (!Number.isSafeInteger(bytes)) throw badSize(text, 'it is more than any machine has')
   return bytes
 }
 
-function sizeUnit(unit: string): number {
-  const upper = unit.toUpperCase()
-  if (upper === '' || upper === 'B') return 1
-  return decimal[upper] ?? binary[upper.replace(/IB?$/, '')] ?? Number.NaN
-}
-
-/** Bytes for people in powers of 1024: `512 B`, `1.5 GiB`. */
+/** A size for people, in powers of 1024: "512 B", "1.5 GiB". Three digits at most; `parseSize` reads it. */
 export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
-    unit += 1
+  let value = Math.abs(bytes)
+  let step = 0
+  // Not `kibi`: 1,023.9 KiB would be shown as "1024 KiB".
+  while (value >= 999.5 && step < prefixes.length - 1) {
+    value /= kibi
+    step += 1
   }
-  const digits = unit === 0 || value >= 100 || Number.isInteger(value) ? 0 : 1
-  return `${value.toFixed(digits)} ${units[unit]}`
+  const digits = step === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
+  const shown = Number(value.toFixed(digits))
+  const unit = step === 0 ? 'B' : `${prefixes[step]?.toUpperCase()}iB`
+  return `${bytes < 0 ? '-' : ''}${shown} ${unit}`
 }
 
-const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const second = 1000
+const minute = 60 * second
+const hour = 60 * minute
+const day = 24 * hour
+const durationUnits: Record<string, number> = { d: day, h: hour, m: minute, s: second, ms: 1 }
+/** A hundred years: longer is a slip of the pen. */
+const longestMs = 100 * 365 * day
 
 /**
- * Reads a duration into milliseconds: `90` (seconds), `500ms`, `90s`, `5m`, `1h30m`, `2d`.
- * @throws AppError `invalid_request`
+ * Reads a duration in milliseconds: `90` (seconds), `90s`, `5m`, `2h`, `1d`, `500ms`, `1h30m`, `1.5h`. Units go
+ * from large to small, each once. `m` is minutes; there are no months.
+ * @throws AppError `invalid_request` with what was wrong and what to write instead.
  */
 export function parseDuration(text: string): number {
-  const trimmed = text.trim()
-  const ms = /^\d+(\.\d+)?$/.test(trimmed) ? Math.round(Number(trimmed) * 1000) : sumOfParts(trimmed)
-  if (!Number.isSafeInteger(ms) || ms < 1) {
-    throw new AppError(
-      'invalid_request',
-      `cannot read the duration "${text}": write seconds (90) or a number with ms, s, m, h or d (500ms, 5m, 1h30m)`,
+  const plain = text.trim().toLowerCase()
+  if (/^\d+(?:\.\d+)?$/.test(plain)) return checkedDuration(text, Number(plain) * second)
+  if (!/^(?:\d+(?:\.\d+)?(?:ms|[dhms]) ?)+$/.test(`${plain} `.replace(/ {2,}$/, ' '))) {
+    throw badDuration(
+      text,
+      /^-/.test(plain) ? 'a duration is not negative' : 'it is not a number with a unit',
     )
   }
-  return ms
-}
-
-function sumOfParts(text: string): number {
-  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return Number.NaN
-  let sum = 0
-  for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
-    sum += Number(number) * (durationUnits[unit ?? ''] ?? Number.NaN)
+  let total = 0
+  let last = Number.POSITIVE_INFINITY
+  for (const [, digits, unit = ''] of plain.matchAll(/(\d+(?:\.\d+)?)(ms|[dhms])/g)) {
+    const unitMs = durationUnits[unit] ?? 0
+    if (unitMs >= last) throw badDuration(text, 'units go from large to small, each once')
+    last = unitMs
+    total += Number(digits) * unitMs
   }
-  return Math.round(sum)
+  return checkedDuration(text, total)
 }
 
-/** A duration for people, two units at the most: `12 ms`, `3.2 s`, `4 m 10 s`, `2 d 3 h`. */
+/** A duration for people, its two largest units: "850 ms", "3.2 s", "42 s", "4 m 10 s", "2 d 3 h". */
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
-  const seconds = Math.round(ms / 1000)
-  if (seconds < 3600) return twoUnits(seconds, 60, 'm', 1, 's')
-  if (seconds < 86_400) return twoUnits(seconds, 3600, 'h', 60, 'm')
-  return twoUnits(seconds, 86_400, 'd', 3600, 'h')
+  const whole = Math.max(0, Math.round(ms))
+  if (whole < second) return `${whole} ms`
+  // Rounded first, so that 9.96 s does not become "10.0 s" nor 59.9 s "60 s".
+  const tenths = Math.round(whole / 100)
+  if (tenths < 100) return `${tenths / 10} s`
+  const seconds = Math.round(whole / second)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return pair(Math.floor(seconds / 60), 'm', seconds % 60, 's')
+  const minutes = Math.round(whole / minute)
+  if (minutes < 24 * 60) return pair(Math.floor(minutes / 60), 'h', minutes % 60, 'm')
+  const hours = Math.round(whole / hour)
+  return pair(Math.floor(hours / 24), 'd', hours % 24, 'h')
 }
 
-function twoUnits(seconds: number, big: number, bigName: string, small: number, smallName: string): string {
-  const rest = Math.floor((seconds % big) / small)
-  const head = `${Math.floor(seconds / big)} ${bigName}`
-  return rest === 0 ? head : `${head} ${rest} ${smallName}`
+/** How old something is, in its largest unit, rounded down: "0 s", "42 s", "5 m", "3 h", "2 d". */
+export function formatAge(ms: number): string {
+  const age = Math.max(0, ms)
+  if (age < minute) return `${Math.floor(age / second)} s`
+  if (age < hour) return `${Math.floor(age / minute)} m`
+  if (age < day) return `${Math.floor(age / hour)} h`
+  return `${Math.floor(age / day)} d`
+}
+
+function pair(large: number, largeUnit: string, small: number, smallUnit: string): string {
+  return small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`
+}
+
+function checkedDuration(text: string, ms: number): number {
+  if (ms > longestMs) throw badDuration(text, 'it is longer than a hundred years')
+  return Math.round(ms)
+}
+
+function badSize(text: string, why: string): AppError {
+  return new AppError(
+    'invalid_request',
+    `cannot read the size "${shorten(text)}": ${why}; write bytes ("1000000"), K, M, G, T for powers of 1024 ("1.5G") or KB, MB, GB, TB for powers of 1000 ("500MB")`,
+  )
+}
+
+function badDuration(text: string, why: string): AppError {
+  return new AppError(
+    'invalid_request',
+    `cannot read the duration "${shorten(text)}": ${why}; write seconds ("90") or numbers with ms, s, m, h, d ("1h30m")`,
+  )
+}
+
+/** So that a caller cannot make a message of any length. */
+function shorten(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 60)}…`
 }

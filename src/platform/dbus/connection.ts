@@ -33,7 +33,7 @@ export interface ConnectOptions {
   /** A message bus wants Hello first; a direct connection (systemd's private socket) does not. */
   isBus: boolean
   onSignal: (message: Message) => void
-  /** Told once, however the connection ended. */
+  /** Told once, however the connection ended; never of one that could not be opened. */
   onClose: (reason: string) => void
   deadlineMs?: number
 }
@@ -50,6 +50,7 @@ export class DbusConnection {
   private authLine = Buffer.alloc(0)
   private closeReason: string | null = null
   private readonly ready: Promise<void>
+  private isOpened = false
   private settleReady: { resolve: () => void; reject: (error: DbusError) => void } | null = null
 
   private constructor(options: ConnectOptions) {
@@ -74,8 +75,17 @@ export class DbusConnection {
       await connection.ready
       if (options.isBus) {
         const bus = 'org.freedesktop.DBus'
-        await connection.call({ destination: bus, path: '/org/freedesktop/DBus', interface: bus, member: 'Hello' })
+        await connection.call({
+          destination: bus,
+          path: '/org/freedesktop/DBus',
+          interface: bus,
+          member: 'Hello',
+        })
       }
+      connection.isOpened = true
+    } catch (error) {
+      connection.end('it could not be opened')
+      throw error
     } finally {
       clearTimeout(timer)
     }
@@ -87,17 +97,18 @@ export class DbusConnection {
   }
 
   /** Calls a method. @throws DbusError with the answer's error name, `closedError` or `lateError` */
-  call(call: Call, deadlineMs = callDeadlineMs): Promise<DbusValue[]> {
-    if (this.closeReason !== null) return Promise.reject(new DbusError(closedError, this.closeReason))
+  async call(call: Call, deadlineMs = callDeadlineMs): Promise<DbusValue[]> {
+    if (this.closeReason !== null) throw new DbusError(closedError, this.closeReason)
     this.serial = (this.serial % 0xfffffffe) + 1
     const serial = this.serial
+    const bytes = encodeCall(serial, call)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.pending.delete(serial)
         reject(new DbusError(lateError, `${call.member} took longer than ${deadlineMs / 1000} s`))
       }, deadlineMs)
       this.pending.set(serial, { resolve, reject, timer })
-      this.socket.write(encodeCall(serial, call))
+      this.socket.write(bytes)
     })
   }
 
@@ -109,7 +120,9 @@ export class DbusConnection {
     const rest = this.authenticated ? chunk : this.authenticate(chunk)
     if (rest === null || rest.length === 0) return
     try {
-      for (const message of this.parser.push(rest)) this.dispatch(message)
+      for (const message of this.parser.push(rest)) {
+        if (this.isOpen) this.dispatch(message)
+      }
     } catch (error) {
       if (!(error instanceof MarshalError)) throw error
       this.end(error.message)
@@ -158,6 +171,6 @@ export class DbusConnection {
       call.reject(error)
     }
     this.pending.clear()
-    this.options.onClose(reason)
+    if (this.isOpened) this.options.onClose(reason)
   }
 }

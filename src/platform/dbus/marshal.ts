@@ -25,18 +25,24 @@ const alignments: Record<string, number> = {
   y: 1, b: 4, n: 2, q: 2, i: 4, u: 4, x: 8, t: 8, d: 8, s: 4, o: 4, g: 1, v: 1, a: 4, '(': 8, '{': 8,
 } // biome-ignore format: a table
 
-/** The first complete type of a signature, from an index on. */
-export function completeType(signature: string, from = 0): string {
+/** Containers within containers: the specification allows 32 arrays in 32 structs, and variants within variants. */
+const maxDepth = 64
+
+/** The first complete type of a signature, from an index on. @throws MarshalError where there is none */
+export function completeType(signature: string, from = 0, depth = 0): string {
   const code = signature[from]
   if (code === undefined) throw new MarshalError(`the signature "${signature}" ends too early`)
-  if (code === 'a') return `a${completeType(signature, from + 1)}`
+  if (depth > maxDepth) throw new MarshalError('a type is nested too deeply')
+  if (code === 'a') return `a${completeType(signature, from + 1, depth + 1)}`
   if (code !== '(' && code !== '{') {
     if (alignments[code] === undefined) throw new MarshalError(`unknown type "${code}" in "${signature}"`)
     return code
   }
   const close = code === '(' ? ')' : '}'
   let at = from + 1
-  while (signature[at] !== close) at += completeType(signature, at).length
+  while (signature[at] !== close) at += completeType(signature, at, depth + 1).length
+  // an empty struct would take no bytes, and an array of them would never end
+  if (at === from + 1) throw new MarshalError(`an empty struct in "${signature}"`)
   return signature.slice(from, at + 1)
 }
 
@@ -87,34 +93,49 @@ export class Writer {
     this.align(alignments[code] ?? 1)
     switch (code) {
       case 'y':
-        return this.number(1, (at) => this.buffer.writeUInt8(asNumber(type, value), at))
+        this.number(1, (at) => this.buffer.writeUInt8(asWhole(type, value, 0, 0xff), at))
+        break
       case 'b':
-        return this.number(4, (at) => this.buffer.writeUInt32LE(value === true ? 1 : 0, at))
+        this.number(4, (at) => this.buffer.writeUInt32LE(asBoolean(value) ? 1 : 0, at))
+        break
       case 'n':
-        return this.number(2, (at) => this.buffer.writeInt16LE(asNumber(type, value), at))
+        this.number(2, (at) => this.buffer.writeInt16LE(asWhole(type, value, -0x8000, 0x7fff), at))
+        break
       case 'q':
-        return this.number(2, (at) => this.buffer.writeUInt16LE(asNumber(type, value), at))
+        this.number(2, (at) => this.buffer.writeUInt16LE(asWhole(type, value, 0, 0xffff), at))
+        break
       case 'i':
-        return this.number(4, (at) => this.buffer.writeInt32LE(asNumber(type, value), at))
+        this.number(4, (at) => this.buffer.writeInt32LE(asWhole(type, value, -0x80000000, 0x7fffffff), at))
+        break
       case 'u':
-        return this.number(4, (at) => this.buffer.writeUInt32LE(asNumber(type, value), at))
+        this.number(4, (at) => this.buffer.writeUInt32LE(asWhole(type, value, 0, 0xffffffff), at))
+        break
       case 'x':
-        return this.number(8, (at) => this.buffer.writeBigInt64LE(asBigInt(type, value), at))
+        this.number(8, (at) =>
+          this.buffer.writeBigInt64LE(asBigInt(type, value, -(2n ** 63n), 2n ** 63n - 1n), at),
+        )
+        break
       case 't':
-        return this.number(8, (at) => this.buffer.writeBigUInt64LE(asBigInt(type, value), at))
+        this.number(8, (at) => this.buffer.writeBigUInt64LE(asBigInt(type, value, 0n, 2n ** 64n - 1n), at))
+        break
       case 'd':
-        return this.number(8, (at) => this.buffer.writeDoubleLE(asNumber(type, value), at))
+        this.number(8, (at) => this.buffer.writeDoubleLE(asNumber(type, value), at))
+        break
       case 's':
       case 'o':
-        return this.text(asString(type, value))
+        this.text(asString(type, value))
+        break
       case 'g':
-        return this.signature(asString(type, value))
+        this.signature(asString(type, value))
+        break
       case 'v':
-        return this.variant(value)
+        this.variant(value)
+        break
       case 'a':
-        return this.array(type.slice(1), asArray(type, value))
+        this.array(type.slice(1), asArray(type, value))
+        break
       default:
-        return this.fields(splitSignature(type.slice(1, -1)), asArray(type, value))
+        this.fields(splitSignature(type.slice(1, -1)), asArray(type, value))
     }
   }
 
@@ -134,7 +155,9 @@ export class Writer {
   }
 
   private fields(types: string[], values: DbusValue[]): void {
-    if (types.length !== values.length) throw new MarshalError(`${types.length} fields are wanted, not ${values.length}`)
+    if (types.length !== values.length) {
+      throw new MarshalError(`${types.length} fields are wanted, not ${values.length}`)
+    }
     types.forEach((type, index) => {
       this.write(type, values[index] as DbusValue) // as many as types: checked above
     })
@@ -175,12 +198,26 @@ function asNumber(type: string, value: DbusValue): number {
   if (typeof value !== 'number') throw new MarshalError(`a number is wanted for "${type}"`)
   return value
 }
-function asBigInt(type: string, value: DbusValue): bigint {
-  if (typeof value !== 'bigint') throw new MarshalError(`a bigint is wanted for "${type}"`)
+function asWhole(type: string, value: DbusValue, min: number, max: number): number {
+  if (!Number.isInteger(value) || asNumber(type, value) < min || asNumber(type, value) > max) {
+    throw new MarshalError(`a whole number from ${min} to ${max} is wanted for "${type}"`)
+  }
+  return asNumber(type, value)
+}
+function asBigInt(type: string, value: DbusValue, min: bigint, max: bigint): bigint {
+  if (typeof value !== 'bigint' || value < min || value > max) {
+    throw new MarshalError(`a bigint from ${min} to ${max} is wanted for "${type}"`)
+  }
+  return value
+}
+function asBoolean(value: DbusValue): boolean {
+  if (typeof value !== 'boolean') throw new MarshalError('a boolean is wanted for "b"')
   return value
 }
 function asString(type: string, value: DbusValue): string {
-  if (typeof value !== 'string' || value.includes('\0')) throw new MarshalError(`a text is wanted for "${type}"`)
+  if (typeof value !== 'string' || value.includes('\0')) {
+    throw new MarshalError(`a text is wanted for "${type}"`)
+  }
   return value
 }
 function asArray(type: string, value: DbusValue): DbusValue[] {
@@ -192,6 +229,7 @@ function asArray(type: string, value: DbusValue): DbusValue[] {
 export class Reader {
   private readonly buffer: Buffer
   private offset: number
+  private depth = 0
 
   constructor(buffer: Buffer, offset = 0) {
     this.buffer = buffer
@@ -236,13 +274,22 @@ export class Reader {
         return this.text(this.buffer.readUInt8(this.take(1)), 'latin1')
       case 'v': {
         const signature = this.text(this.buffer.readUInt8(this.take(1)), 'latin1')
-        return new Variant(signature, this.read(completeType(signature)))
+        if (completeType(signature) !== signature) throw new MarshalError(`a variant of type "${signature}"`)
+        return this.nested(() => new Variant(signature, this.read(signature)))
       }
       case 'a':
-        return this.array(type.slice(1))
+        return this.nested(() => this.array(type.slice(1)))
       default:
-        return this.readAll(type.slice(1, -1))
+        return this.nested(() => this.readAll(type.slice(1, -1)))
     }
+  }
+
+  private nested<T>(read: () => T): T {
+    this.depth += 1
+    if (this.depth > maxDepth) throw new MarshalError('a value is nested too deeply')
+    const value = read()
+    this.depth -= 1
+    return value
   }
 
   private array(itemType: string): DbusValue[] {

@@ -1,0 +1,66 @@
+/** What every command is handed: the outputs, how to write on them, and the host, found when first asked for. */
+import pc from 'picocolors'
+import { type AddressOptions, findHost, hakuriverHome } from './host-address.ts'
+import type { Io } from './io.ts'
+import { createHost, type Host } from './transport.ts'
+
+export type Colors = ReturnType<typeof pc.createColors>
+
+/** Options that every command has. */
+export interface CommonOptions extends AddressOptions {
+  json?: boolean
+  /** false: --no-color. */
+  color?: boolean
+}
+
+export interface Context {
+  io: Io
+  json: boolean
+  /** Colours for standard output: plain where it is no terminal or nobody wants them. */
+  colors: Colors
+  /** Are colours wanted on standard output? */
+  hasColors: boolean
+  home: string
+  host(): Promise<Host>
+  /** A line for a person on standard error: hints, notes, progress. */
+  note(line: string): Promise<void>
+  /** Lines on standard output. */
+  print(lines: string | string[]): Promise<void>
+  /** One JSON value on standard output: indented on a terminal, else on one line. */
+  printJson(value: unknown): Promise<void>
+  /** One value of a stream: always on one line. */
+  printJsonLine(value: unknown): Promise<void>
+}
+
+/** Makes the context of one command. */
+export function createContext(options: CommonOptions, io: Io): Context {
+  const hasColors = wantsColors(options, io)
+  let host: Promise<Host> | null = null
+  const connect = async () => {
+    const address = await findHost(options, io)
+    if (address.token !== null && address.tokenNote !== null) await io.stderr.write(`hakuriver: ${address.tokenNote}\n`)
+    return createHost(address, io.now)
+  }
+  return {
+    io,
+    json: options.json === true,
+    colors: pc.createColors(hasColors),
+    hasColors,
+    home: hakuriverHome(io),
+    host: () => (host ??= connect()),
+    note: (line) => io.stderr.write(`${line}\n`),
+    async print(lines) {
+      const text = typeof lines === 'string' ? lines : lines.join('\n')
+      if (text !== '' || typeof lines === 'string') await io.stdout.write(`${text}\n`)
+    },
+    printJson: (value) => io.stdout.write(`${JSON.stringify(value, null, io.stdout.isTty ? 2 : 0)}\n`),
+    printJsonLine: (value) => io.stdout.write(`${JSON.stringify(value)}\n`),
+  }
+}
+
+/** NO_COLOR and FORCE_COLOR as no-color.org and force-color.org have them; the flag wins. */
+function wantsColors(options: CommonOptions, io: Io): boolean {
+  if (options.color === false || io.env.NO_COLOR) return false
+  if (io.env.FORCE_COLOR) return true
+  return io.stdout.isTty && io.env.TERM !== 'dumb'
+}

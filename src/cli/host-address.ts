@@ -1,0 +1,120 @@
+/** Finds the host and the token to show it, and says where each was found. */
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppError } from '../core/errors.ts'
+import type { Io } from './io.ts'
+
+/** Where the host is, and what to show it. */
+export interface HostAddress {
+  /** Without a slash at the end. */
+  url: string
+  /** Where the URL comes from, for messages: "--host", "HAKURIVER_HOST_URL", a file, "the default". */
+  urlFrom: string
+  token: string | null
+  /** One sentence on why there is no token, or that others can read it. */
+  tokenNote: string | null
+}
+
+export interface AddressOptions {
+  host?: string | undefined
+  tokenFile?: string | undefined
+}
+
+const defaultUrl = 'http://127.0.0.1:8000'
+
+/** The directory of this user's state: `$HAKURIVER_HOME`, or `~/.hakuriver`. */
+export function hakuriverHome(io: Pick<Io, 'env' | 'userHome'>): string {
+  return io.env.HAKURIVER_HOME || join(io.userHome, '.hakuriver')
+}
+
+/**
+ * The URL: `--host`, then `HAKURIVER_HOST_URL`, then `host.json` (written by a host of this machine), then
+ * `config.toml`, then the default. The token: `--token-file`, then `HAKURIVER_TOKEN`, then `admin-token`;
+ * that last one belongs to this machine's own host and is not shown to another.
+ */
+export async function findHost(options: AddressOptions, io: Pick<Io, 'env' | 'userHome'>): Promise<HostAddress> {
+  const home = hakuriverHome(io)
+  const own = ownHost(home)
+  const named = namedUrl(options, io)
+  const { url, from } = named ?? own ?? (await configuredUrl(home)) ?? { url: defaultUrl, from: 'the default' }
+  const normal = normalUrl(url, from)
+  const isForeign = named !== null && own !== null && normal !== normalUrl(own.url, own.from)
+  return { url: normal, urlFrom: from, ...findToken(options, io, home, isForeign) }
+}
+
+function namedUrl(options: AddressOptions, io: Pick<Io, 'env'>): { url: string; from: string } | null {
+  if (options.host !== undefined) return { url: options.host, from: '--host' }
+  const fromEnv = io.env.HAKURIVER_HOST_URL
+  return fromEnv ? { url: fromEnv, from: 'HAKURIVER_HOST_URL' } : null
+}
+
+function ownHost(home: string): { url: string; from: string } | null {
+  const from = join(home, 'host.json')
+  const text = readIfThere(from)
+  if (text === null) return null
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed === 'object' && parsed !== null && 'url' in parsed && typeof parsed.url === 'string') {
+      return { url: parsed.url, from }
+    }
+  } catch {
+    // Not JSON: said below as for any other content that has no URL.
+  }
+  throw new AppError('invalid_request', `cannot find the host's URL in ${from}`, {
+    details: { fix: 'Remove the file, or start the host again: it writes it anew.' },
+  })
+}
+
+async function configuredUrl(home: string): Promise<{ url: string; from: string } | null> {
+  const from = join(home, 'config.toml')
+  const text = readIfThere(from)
+  if (text === null) return null
+  const { hostUrlOf } = await import('./config-file.ts')
+  const url = hostUrlOf(text, from)
+  return url === null ? null : { url, from }
+}
+
+function normalUrl(text: string, from: string): string {
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  if (!URL.canParse(withScheme) || !/^https?:/i.test(withScheme)) {
+    throw new AppError('invalid_request', `"${text}" (from ${from}) is not the URL of a host`, {
+      details: { fix: 'Write it like http://192.168.1.10:8000.' },
+    })
+  }
+  const url = new URL(withScheme)
+  return `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`
+}
+
+function findToken(
+  options: AddressOptions,
+  io: Pick<Io, 'env'>,
+  home: string,
+  isForeign: boolean,
+): Pick<HostAddress, 'token' | 'tokenNote'> {
+  if (options.tokenFile !== undefined) return readToken(options.tokenFile, true)
+  const fromEnv = io.env.HAKURIVER_TOKEN
+  if (fromEnv) return { token: fromEnv.trim(), tokenNote: null }
+  const path = join(home, 'admin-token')
+  if (!isForeign) return readToken(path, false)
+  return { token: null, tokenNote: `${path} is for this machine's own host, and was not sent to another` }
+}
+
+function readToken(path: string, mustExist: boolean): Pick<HostAddress, 'token' | 'tokenNote'> {
+  const text = readIfThere(path)
+  if (text === null) {
+    if (mustExist) throw new AppError('invalid_request', `there is no token file ${path}`)
+    return { token: null, tokenNote: `there is no ${path}` }
+  }
+  const isOpen = (statSync(path).mode & 0o077) !== 0
+  return { token: text.trim(), tokenNote: isOpen ? `others can read ${path}: run chmod 600 ${path}` : null }
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null
+    throw new AppError('not_permitted', `cannot read ${path} (${String(code)})`)
+  }
+}

@@ -1,0 +1,72 @@
+/** What the command line has to do with the world: two outputs, an environment, a clock, interrupts. */
+
+/** The reader of our output is gone (`… | head`): nothing more is to be said. */
+export class BrokenPipeError extends Error {
+  override readonly name = 'BrokenPipeError'
+}
+
+/** One output. */
+export interface Sink {
+  readonly isTty: boolean
+  /** Width and height of the terminal; 80 × 24 where it does not tell. */
+  size(): { columns: number; rows: number }
+  /**
+   * Resolves when the system has taken the data, so that a slow reader slows us and nothing is lost at the end.
+   * @throws BrokenPipeError
+   */
+  write(data: string | Uint8Array): Promise<void>
+}
+
+/** All that a command may touch besides the host. */
+export interface Io {
+  stdout: Sink
+  stderr: Sink
+  env: Readonly<Record<string, string | undefined>>
+  /** The user's home directory. */
+  userHome: string
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Calls back on Ctrl-C and on a polite kill instead of ending the process. Returns how to stop that. */
+  onInterrupt(handler: () => void): () => void
+  /** Calls back for each key on a terminal, unechoed. Returns how to stop that. */
+  onKey(handler: (key: string) => void): () => void
+}
+
+/** The real one. */
+export function processIo(process: NodeJS.Process): Io {
+  return {
+    stdout: sinkOf(process.stdout),
+    stderr: sinkOf(process.stderr),
+    env: process.env,
+    userHome: process.env.HOME ?? '/',
+    now: Date.now,
+    onInterrupt(handler) {
+      process.on('SIGINT', handler).on('SIGTERM', handler)
+      return () => process.off('SIGINT', handler).off('SIGTERM', handler)
+    },
+    onKey(handler) {
+      if (!process.stdin.isTTY) return () => {}
+      const listener = (data: Buffer) => handler(data.toString())
+      process.stdin.setRawMode(true).on('data', listener)
+      return () => process.stdin.setRawMode(false).off('data', listener).pause()
+    },
+  }
+}
+
+function sinkOf(stream: NodeJS.WriteStream): Sink {
+  // The callback of each write carries the error; without a listener Node would throw it as well.
+  stream.on('error', () => {})
+  return {
+    isTty: stream.isTTY === true,
+    size: () => ({ columns: stream.columns || 80, rows: stream.rows || 24 }),
+    write: (data) =>
+      new Promise((resolve, reject) => {
+        stream.write(data, (error) => (error ? reject(asBrokenPipe(error)) : resolve()))
+      }),
+  }
+}
+
+function asBrokenPipe(error: Error): Error {
+  const code = 'code' in error ? error.code : undefined
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' ? new BrokenPipeError('broken pipe') : error
+}

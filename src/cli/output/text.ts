@@ -1,0 +1,97 @@
+/** How a task, a node and a time look in words. Everything that others wrote is made printable first. */
+import { formatBytes, formatDuration } from '../../core/units.ts'
+import { isFinal, type Status } from '../../core/task.ts'
+import type { TaskView } from '../../protocol/schemas.ts'
+import type { Colors } from '../context.ts'
+
+/** Control characters, and those that turn the direction of writing: a name must not draw on the terminal. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const unprintable = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+const named: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** The text with every unprintable character written out. */
+export function printable(text: string): string {
+  return text.replace(unprintable, (char) => named[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
+/** One word of a command line as a POSIX shell would read it back. */
+export function shellQuote(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+/** A command line to be read, printable, quoted only where a shell would need it. */
+export function commandLine(task: Pick<TaskView, 'command' | 'arguments'>): string {
+  return printable([task.command, ...task.arguments].map(shellQuote).join(' '))
+}
+
+/** The status in its colour. The words stay: colour is never the only sign. */
+export function paintStatus(status: Status, colors: Colors): (text: string) => string {
+  switch (status) {
+    case 'running':
+      return colors.cyan
+    case 'completed':
+      return colors.green
+    case 'failed':
+    case 'killed_oom':
+    case 'timed_out':
+    case 'lost':
+      return colors.red
+    case 'unreachable':
+    case 'killing':
+      return colors.yellow
+    case 'assigning':
+    case 'pending':
+      return colors.blue
+    case 'killed':
+      return colors.magenta
+  }
+}
+
+/** How long ago: `12 s ago`, or `now`. */
+export function ago(instant: string, nowMs: number): string {
+  const ms = nowMs - Date.parse(instant)
+  return ms < 1000 ? 'now' : `${formatDuration(ms)} ago`
+}
+
+/** `2026-11-23 10:31:59` in the local zone, for a person; JSON has ISO 8601 in UTC. */
+export function localTime(instant: string): string {
+  const at = new Date(instant)
+  const two = (value: number) => String(value).padStart(2, '0')
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
+  return `${date} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
+}
+
+/** How long it ran, has run, or has waited. */
+export function taskTime(task: TaskView, nowMs: number): string {
+  const from = Date.parse(task.startedAt ?? task.submittedAt)
+  const to = task.endedAt === null ? nowMs : Date.parse(task.endedAt)
+  if (task.startedAt === null && isFinal(task.status)) return '-'
+  return formatDuration(Math.max(0, to - from))
+}
+
+/** What was asked for and, where it differs, what was chosen. */
+export function whereabouts(task: Pick<TaskView, 'target' | 'node' | 'numaId'>): string {
+  if (task.node === null) return printable(task.target)
+  const placed = task.numaId === null ? task.node : `${task.node}:${task.numaId}`
+  return printable(placed === task.target ? placed : `${task.target} → ${placed}`)
+}
+
+/** How it ended, or why it is where it is: "exit 2", "SIGTERM", a reason. */
+export function outcome(task: TaskView): string {
+  const parts = []
+  if (task.exitCode !== null && (task.exitCode !== 0 || task.status !== 'completed')) parts.push(`exit ${task.exitCode}`)
+  if (task.signal !== null) parts.push(task.signal)
+  if (task.reason !== null) parts.push(printable(task.reason))
+  return parts.join(': ')
+}
+
+/** Bytes, or a dash. */
+export function bytesOrDash(bytes: number | null): string {
+  return bytes === null ? '-' : formatBytes(bytes)
+}
+
+/** `1 task`, `3 tasks`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}

@@ -1,0 +1,22 @@
+/** The keys that may stand in one configuration file: each program knows those of the others. */
+export const fileKeys = [
+  'network.host_bind_ip',
+  'network.host_port',
+  'network.host_reachable_address',
+  'network.runner_address',
+  'network.runner_port',
+  'paths.shared_dir',
+  'paths.local_temp_dir',
+  'paths.numactl_path',
+  'paths.host_log_file',
+  'paths.runner_log_file',
+  'paths.state_dir',
+  'database.db_file',
+  'timing.heartbeat_interval',
+  'timing.heartbeat_timeout_factor',
+  'timing.cleanup_check_interval',
+  'runner.executor',
+  'runner.task_user',
+  'runner.sudo',
+  'runner.name',
+] as const

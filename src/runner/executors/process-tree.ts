@@ -1,0 +1,80 @@
+/**
+ * Finds the processes of an attempt without a cgroup: by the session of its supervisor, and by the marks that
+ * every process of it carries in its environment. What clears its environment and leaves the session cannot be
+ * found; that is why this is the weakest executor.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** A process that cannot be mistaken for a later one with the same number. */
+export interface ProcessId {
+  pid: number
+  /** Clock ticks after boot (proc_pid_stat(5), field 22). */
+  startTime: string
+}
+
+/** The identity of a living process; null: there is none, or it is a zombie. */
+export function identify(pid: number): ProcessId | null {
+  const stat = statOf(pid)
+  return stat === null || stat.state === 'Z' ? null : { pid, startTime: stat.startTime }
+}
+
+/** Is this very process alive? */
+export function isAlive(process: ProcessId): boolean {
+  return identify(process.pid)?.startTime === process.startTime
+}
+
+/** The variables that mark every process of an attempt. */
+export function marksOf(taskId: number, attempt: number): [string, string][] {
+  return [
+    ['HAKURIVER_TASK_ID', String(taskId)],
+    ['HAKURIVER_ATTEMPT', String(attempt)],
+  ]
+}
+
+/** All living processes of the attempt but the supervisor itself. */
+export function treeOf(taskId: number, attempt: number, supervisor: ProcessId | null): number[] {
+  const marks = marksOf(taskId, attempt).map(([name, value]) => `${name}=${value}`)
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== supervisor?.pid && belongs(pid, supervisor, marks))
+}
+
+function belongs(pid: number, supervisor: ProcessId | null, marks: string[]): boolean {
+  const stat = statOf(pid)
+  if (stat === null || stat.state === 'Z') return false
+  if (supervisor !== null && stat.session === supervisor.pid && isAlive(supervisor)) return true
+  const variables = environmentOf(pid)
+  return marks.every((mark) => variables.includes(mark))
+}
+
+function environmentOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')
+  } catch {
+    // gone meanwhile, or another user's: not ours
+    return []
+  }
+}
+
+function statOf(pid: number): { state: string; session: number; startTime: string } | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // the name in parentheses may hold anything: count from its end
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return { state: fields[0] ?? '', session: Number(fields[3]), startTime: fields[19] ?? '' }
+  } catch {
+    return null
+  }
+}
+
+/** Sends a signal to each; those that are gone meanwhile do not matter. */
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // gone
+    }
+  }
+}

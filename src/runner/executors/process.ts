@@ -1,0 +1,321 @@
+/**
+ * The process executor: plain child processes, for machines without systemd and without root. A small shell
+ * supervisor in a session of its own records the exit, so that it is known even if the runner was away. Quota
+ * and memory limit are not enforced, and the node says so.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, watch, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { AppError } from '../../core/errors.ts'
+import type { ExecutorInfo } from '../../core/node.ts'
+import type { TaskExit } from '../../core/task.ts'
+import { isErrno } from '../../platform/files.ts'
+import { becomeUser, userVariables } from '../users.ts'
+import {
+  type AttemptDir,
+  AttemptFiles,
+  exitWithout,
+  hasRecord,
+  isKillMarked,
+  markKill,
+  numaWrapper,
+  recordPath,
+  textOf,
+  userOf,
+} from './attempt-files.ts'
+import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from './executor.ts'
+import { identify, isAlive, type ProcessId, signalAll, treeOf } from './process-tree.ts'
+import { launchFailedExitCode, quote } from './script.ts'
+
+export interface ProcessOptions {
+  info: ExecutorInfo
+  runDir: string
+  numactlPath: string
+  graceMs?: number
+}
+
+interface Watched {
+  taskId: number
+  attempt: number
+  taskDir: string
+  timeoutMs: number | null
+  startedAtMs: number
+  supervisor: ProcessId | null
+  isTimedOut: boolean
+  isEnding: boolean
+  /** Stops waiting for the end. */
+  stop: (() => void)[]
+}
+
+/** How often a tree that is being ended is looked at; and a supervisor that is not our child. */
+const endingPollMs = 50
+const safetyPollMs = 1_000
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+export class ProcessExecutor implements Executor {
+  readonly info: ExecutorInfo
+  private readonly options: ProcessOptions
+  private readonly deps: ExecutorDeps
+  private readonly files: AttemptFiles
+  private readonly watched = new Map<string, Watched>()
+
+  constructor(options: ProcessOptions, deps: ExecutorDeps) {
+    this.options = options
+    this.deps = deps
+    this.info = options.info
+    this.files = new AttemptFiles(options.runDir)
+  }
+
+  handleFor(launch: LaunchSpec): Handle {
+    const { taskId, attempt, taskDir } = launch
+    return { version: 1, executor: this.info.name, taskId, attempt, taskDir, bootId: this.deps.bootId }
+  }
+
+  async start(launch: LaunchSpec): Promise<void> {
+    const { taskId, attempt } = launch
+    try {
+      const unsupported = unsupportedBy(this.info, launch)
+      if (unsupported !== null) throw new AppError('unsatisfiable', unsupported)
+      const user = userOf(launch)
+      const switches = user !== null && user.uid !== process.getuid?.()
+      this.files.prepare(launch, {
+        wrapper: numaWrapper(this.options.numactlPath, launch.numaId),
+        env: user === null ? [] : userVariables(user),
+      })
+      if (!claim(launch)) return
+      const startedAtMs = this.deps.now()
+      const child = this.spawn(launch, switches && user !== null ? becomeUser(user) : [])
+      const watched = this.watch(launch, startedAtMs, launch.spec.timeoutMs, identify(child.pid ?? 0))
+      child.on('error', (error) => this.finish(watched, exitWithout('launch_failed', error.message, this.deps.now())))
+      child.on('exit', () => this.onEnd(watched))
+      child.on('spawn', () => this.deps.events.onStarted(taskId, attempt, startedAtMs))
+      child.unref()
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      this.deps.events.onExit(taskId, attempt, exitWithout('launch_failed', error.message, this.deps.now()))
+    }
+  }
+
+  async recover(handle: Handle): Promise<Recovered> {
+    const supervisor = supervisorOf(handle)
+    const startedAtMs = Number(textOf(claimPath(handle))?.split(' ')[0] ?? Number.NaN)
+    if (!hasRecord(handle) && handle.bootId !== this.deps.bootId) {
+      return { state: 'ended', exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()) }
+    }
+    if (!hasRecord(handle) && supervisor !== null && isAlive(supervisor)) {
+      const timeoutMs = Number(textOf(claimPath(handle))?.split(' ')[1] ?? 0) || null
+      const watched = this.watch(handle, startedAtMs, timeoutMs, supervisor)
+      this.watchRecord(watched, supervisor)
+      return { state: 'running', startedAtMs }
+    }
+    if (Number.isNaN(startedAtMs)) return { state: 'never_started' }
+    return { state: 'ended', exit: this.readExit(watchedOf(handle, startedAtMs, null, null)) }
+  }
+
+  async kill(taskId: number, attempt: number, graceMs: number): Promise<void> {
+    const watched = this.watched.get(key(taskId, attempt))
+    if (watched === undefined || hasRecord(watched)) return
+    markKill(watched)
+    this.endTree(watched, graceMs)
+  }
+
+  async list(): Promise<{ taskId: number; attempt: number }[]> {
+    return [...this.watched.values()].map(({ taskId, attempt }) => ({ taskId, attempt }))
+  }
+
+  async collect(handle: Handle): Promise<void> {
+    this.files.remove(handle)
+  }
+
+  async close(): Promise<void> {
+    for (const watched of this.watched.values()) for (const stop of watched.stop) stop()
+    this.watched.clear()
+  }
+
+  /** Starts the supervisor in a session of its own: it and the task outlive the runner. */
+  private spawn(launch: LaunchSpec, become: string[]): ChildProcess {
+    const path = join(launch.taskDir, 'supervise.sh')
+    writeFileSync(path, supervisorScript(launch, become, this.files.scriptOf(launch)), { mode: 0o600 })
+    const out = openSync(launch.stdoutPath, 'a', 0o640)
+    const err = openSync(launch.stderrPath, 'a', 0o640)
+    try {
+      const marks = { HAKURIVER_TASK_ID: String(launch.taskId), HAKURIVER_ATTEMPT: String(launch.attempt) }
+      const env = { PATH: defaultPath, LANG: 'C.UTF-8', ...marks, ...ownIdentity() }
+      return spawn('/bin/sh', [path], { detached: true, cwd: '/', env, stdio: ['ignore', out, err] })
+    } finally {
+      closeSync(out)
+      closeSync(err)
+    }
+  }
+
+  private watch(from: AttemptDir, startedAtMs: number, timeoutMs: number | null, supervisor: ProcessId | null): Watched {
+    const watched = watchedOf(from, startedAtMs, timeoutMs, supervisor)
+    this.watched.set(key(from.taskId, from.attempt), watched)
+    if (timeoutMs !== null) {
+      const left = Math.max(0, startedAtMs + timeoutMs - this.deps.now())
+      this.after(watched, Math.min(left, 2 ** 31 - 1), () => {
+        watched.isTimedOut = true
+        this.endTree(watched, this.options.graceMs ?? 10_000)
+      })
+    }
+    return watched
+  }
+
+  /** For a supervisor that is not our child: told by the file system, and looked at now and then to be safe. */
+  private watchRecord(watched: Watched, supervisor: ProcessId): void {
+    const look = () => {
+      if (hasRecord(watched) || !isAlive(supervisor)) this.onEnd(watched)
+    }
+    const watcher = watch(join(watched.taskDir, 'record'), look)
+    watcher.on('error', () => watcher.close())
+    const timer = setInterval(look, safetyPollMs)
+    watched.stop.push(() => watcher.close(), () => clearInterval(timer))
+    look()
+  }
+
+  /** The supervisor has ended: what is left of the tree goes too, then the end is told. */
+  private onEnd(watched: Watched): void {
+    if (this.watched.get(key(watched.taskId, watched.attempt)) !== watched) return
+    const left = treeOf(watched.taskId, watched.attempt, null)
+    if (left.length === 0) this.finish(watched, this.readExit(watched))
+    else this.endTree(watched, this.options.graceMs ?? 10_000)
+  }
+
+  /** TERM to the whole tree, KILL after the grace, until nothing is left. */
+  private endTree(watched: Watched, graceMs: number): void {
+    if (watched.isEnding) return
+    watched.isEnding = true
+    const killAtMs = this.deps.now() + graceMs
+    const { supervisor } = watched
+    signalAll(treeOf(watched.taskId, watched.attempt, supervisor), 'SIGTERM')
+    const look = () => {
+      const left = treeOf(watched.taskId, watched.attempt, supervisor)
+      const isSupervised = supervisor !== null && isAlive(supervisor)
+      if (left.length === 0 && (hasRecord(watched) || !isSupervised)) {
+        this.finish(watched, this.readExit(watched))
+        return
+      }
+      if (this.deps.now() >= killAtMs) signalAll(left, 'SIGKILL')
+      this.after(watched, endingPollMs, look)
+    }
+    this.after(watched, 5, look)
+  }
+
+  private finish(watched: Watched, exit: TaskExit): void {
+    if (!this.watched.delete(key(watched.taskId, watched.attempt))) return
+    for (const stop of watched.stop) stop()
+    this.deps.events.onExit(watched.taskId, watched.attempt, exit)
+  }
+
+  private readExit(watched: Watched): TaskExit {
+    const record = parseRecord(textOf(recordPath(watched)))
+    const exit: TaskExit = {
+      ...exitWithout('lost', 'its supervisor was ended, so its exit is not known', this.deps.now()),
+      startedAtMs: watched.startedAtMs,
+    }
+    if (isKillMarked(watched)) Object.assign(exit, { cause: 'killed', reason: null })
+    if (record === null) return exit
+    const { status, cpuTimeMs, endedAtMs } = record
+    const signal = status > 128 ? signalName(status - 128) : null
+    Object.assign(exit, { cpuTimeMs, endedAtMs: endedAtMs ?? exit.endedAtMs, signal, exitCode: signal === null ? status : null })
+    if (isKillMarked(watched)) return exit
+    if (watched.isTimedOut) {
+      return { ...exit, cause: 'timeout', reason: `it ran longer than its limit of ${(watched.timeoutMs ?? 0) / 1000} s` }
+    }
+    const note = this.files.noteOf(watched)
+    if (status === launchFailedExitCode && note !== null) {
+      return { ...exit, cause: 'launch_failed', exitCode: null, startedAtMs: null, reason: note }
+    }
+    if (signal !== null) return { ...exit, cause: 'signaled', reason: `ended by ${signal}` }
+    return { ...exit, cause: 'exited', reason: null }
+  }
+
+  private after(watched: Watched, delayMs: number, action: () => void): void {
+    const timer = setTimeout(action, delayMs)
+    watched.stop.push(() => clearTimeout(timer))
+  }
+}
+
+function watchedOf(from: AttemptDir, startedAtMs: number, timeoutMs: number | null, supervisor: ProcessId | null): Watched {
+  const { taskId, attempt, taskDir } = from
+  return { taskId, attempt, taskDir, timeoutMs, startedAtMs, supervisor, isTimedOut: false, isEnding: false, stop: [] }
+}
+
+/**
+ * Waits for the task and records its exit. Ignores what a terminal or a kill of the group sends, so that the
+ * record is written. A shell tells a signal only as 128 + its number (POSIX.1-2024 XCU 2.8.2), so an exit code
+ * above 128 that is a signal's is taken for one.
+ */
+function supervisorScript(launch: LaunchSpec, become: string[], scriptPath: string): string {
+  const record = quote(recordPath(launch)).toString()
+  const supervisor = quote(join(launch.taskDir, 'record', 'supervisor')).toString()
+  return `{
+trap : HUP INT TERM
+read -r stat < /proc/$$/stat
+set -- \${stat##*)}
+echo "$$ \${20}" > ${supervisor}
+(trap - HUP INT TERM; exec ${[...become, '/bin/sh', scriptPath].map((word) => quote(word)).join(' ')}) &
+while :; do wait $!; status=$?; kill -0 $! 2>/dev/null || break; done
+times > ${record}.times
+{ cat ${record}.times; echo "ended=$(date +%s%3N)"; echo "status=$status"; echo end; } > ${record}.new
+mv ${record}.new ${record}
+}
+`
+}
+
+function parseRecord(text: string | null): { status: number; cpuTimeMs: number | null; endedAtMs: number | null } | null {
+  if (text === null || !text.endsWith('\nend\n')) return null
+  const status = /^status=(\d+)$/m.exec(text)
+  if (status === null) return null
+  const [, children = ''] = text.split('\n')
+  const times = [...children.matchAll(/(\d+)m([\d.]+)s/g)].map(([, m, s]) => Number(m) * 60_000 + Number(s) * 1000)
+  const ended = /^ended=(\d+)$/m.exec(text)
+  return {
+    status: Number(status[1]),
+    cpuTimeMs: times.length === 2 ? Math.round((times[0] ?? 0) + (times[1] ?? 0)) : null,
+    endedAtMs: ended === null ? null : Number(ended[1]),
+  }
+}
+
+/** Makes the claim on an attempt's only start. @returns false where it is taken */
+function claim(launch: LaunchSpec): boolean {
+  try {
+    writeFileSync(claimPath(launch), `${Date.now()} ${launch.spec.timeoutMs ?? 0}`, { flag: 'wx', mode: 0o600 })
+    return true
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+function claimPath(attempt: { taskDir: string }): string {
+  return join(attempt.taskDir, 'record', 'claim')
+}
+
+function supervisorOf(attempt: { taskDir: string }): ProcessId | null {
+  const text = textOf(join(attempt.taskDir, 'record', 'supervisor'))
+  const [pid, startTime] = text?.trim().split(' ') ?? []
+  return pid === undefined || startTime === undefined ? null : { pid: Number(pid), startTime }
+}
+
+function unsupportedBy(info: ExecutorInfo, launch: LaunchSpec): string | null {
+  if (launch.spec.privateNetwork) return `the ${info.name} executor cannot give a private network`
+  if (launch.spec.privatePids) return `the ${info.name} executor cannot give private PIDs`
+  if (launch.numaId !== null && !info.features.numa) return 'numactl is missing on this node'
+  return null
+}
+
+/** Who the runner is, for a task that runs as the same user. */
+function ownIdentity(): Record<string, string> {
+  const names = ['HOME', 'USER', 'LOGNAME', 'SHELL'] as const
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
+}
+
+function signalName(number: number): string | null {
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? null
+}
+
+function key(taskId: number, attempt: number): string {
+  return `${taskId}-${attempt}`
+}

@@ -1,0 +1,160 @@
+/**
+ * Reports that the host has not acknowledged yet, kept on the runner's own disk. One line of JSON per report,
+ * appended; the file is emptied when all are acknowledged. A torn last line is a report that was never sent.
+ */
+import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises'
+import type { TaskExit } from '../core/task.ts'
+import { isErrno } from '../platform/files.ts'
+
+/** What is reported of an attempt. */
+export type ReportEvent = { type: 'started'; startedAtMs: number } | { type: 'exited'; exit: TaskExit }
+
+export interface OutboxReport {
+  seq: number
+  taskId: number
+  attempt: number
+  event: ReportEvent
+}
+
+/** Lines in the file beyond which it is written anew with only what is still open. */
+const compactAfterLines = 1_000
+
+export class Outbox {
+  private readonly path: string
+  private readonly log: (message: string, fields?: Record<string, unknown>) => void
+  private file: FileHandle
+  private open: OutboxReport[]
+  private nextSeq: number
+  private lines: number
+  private unwritten: OutboxReport[] = []
+  private writing: Promise<void> | null = null
+  private isFailing = false
+
+  private constructor(path: string, file: FileHandle, reports: OutboxReport[], log: Outbox['log']) {
+    this.path = path
+    this.file = file
+    this.open = reports
+    this.lines = reports.length
+    this.log = log
+    this.nextSeq = (reports.at(-1)?.seq ?? 0) + 1
+  }
+
+  /** Opens the outbox at a path; what is in it has not been acknowledged. */
+  static async open(path: string, log: Outbox['log']): Promise<Outbox> {
+    const reports = parseLines(await readIfThere(path))
+    const file = await rewrite(path, reports)
+    return new Outbox(path, file, reports, log)
+  }
+
+  /** All that is to be sent (again), in order. */
+  pending(): readonly OutboxReport[] {
+    return this.open
+  }
+
+  /** The open reports of an attempt. */
+  has(taskId: number, attempt: number, type: ReportEvent['type']): boolean {
+    return this.open.some((report) => report.taskId === taskId && report.attempt === attempt && report.event.type === type)
+  }
+
+  /**
+   * Takes a report. It may be sent at once: the write to disk goes on beside it, because the host's own commit
+   * makes it durable as well.
+   */
+  add(taskId: number, attempt: number, event: ReportEvent): OutboxReport {
+    const report = { seq: this.nextSeq, taskId, attempt, event }
+    this.nextSeq += 1
+    this.open.push(report)
+    this.unwritten.push(report)
+    this.flush()
+    return report
+  }
+
+  /** The host has committed everything up to here. @returns what it has committed now for the first time */
+  acknowledge(seq: number): OutboxReport[] {
+    const count = this.open.findIndex((report) => report.seq > seq)
+    const done = this.open.splice(0, count < 0 ? this.open.length : count)
+    if (done.length > 0 && (this.open.length === 0 || this.lines > compactAfterLines)) this.flush()
+    return done
+  }
+
+  /** Resolves when all that was added is on disk, or could not be written. */
+  async settled(): Promise<void> {
+    while (this.writing !== null) await this.writing
+  }
+
+  async close(): Promise<void> {
+    await this.settled()
+    await this.file.close()
+  }
+
+  /** One write at a time; what comes meanwhile goes with the next, under one fdatasync(2). */
+  private flush(): void {
+    if (this.writing !== null) return
+    this.writing = this.write()
+      .then(
+        () => {
+          if (this.isFailing) this.log('The outbox can be written again')
+          this.isFailing = false
+        },
+        (error: unknown) => {
+          if (!this.isFailing) this.log('Cannot write the outbox; reports are kept in memory', { error: String(error) })
+          this.isFailing = true
+        },
+      )
+      .finally(() => {
+        this.writing = null
+        if (this.unwritten.length > 0 && !this.isFailing) this.flush()
+      })
+  }
+
+  private async write(): Promise<void> {
+    if (this.open.length === 0 || this.lines > compactAfterLines + this.open.length) {
+      this.unwritten = []
+      if (this.lines === 0) return
+      const kept = [...this.open]
+      const file = await rewrite(this.path, kept)
+      await this.file.close()
+      this.file = file
+      this.lines = kept.length
+      return
+    }
+    const reports = this.unwritten
+    if (reports.length === 0) return
+    await this.file.appendFile(reports.map((report) => `${JSON.stringify(report)}\n`).join(''))
+    await this.file.datasync()
+    this.unwritten = this.unwritten.filter((report) => !reports.includes(report))
+    this.lines += reports.length
+  }
+}
+
+/** Whole lines only; a torn or foreign one ends the reading. */
+export function parseLines(text: string): OutboxReport[] {
+  const reports: OutboxReport[] = []
+  const lines = text.split('\n')
+  lines.pop() // what stands behind the last line break was never whole
+  for (const line of lines) {
+    try {
+      const report = JSON.parse(line) as OutboxReport
+      if (!Number.isSafeInteger(report.seq) || report.event === undefined) break
+      reports.push(report)
+    } catch {
+      break
+    }
+  }
+  return reports
+}
+
+async function rewrite(path: string, reports: readonly OutboxReport[]): Promise<FileHandle> {
+  await writeFile(`${path}.new`, reports.map((report) => `${JSON.stringify(report)}\n`).join(''), { mode: 0o600, flush: true })
+  await rename(`${path}.new`, path)
+  return open(path, 'a', 0o600)
+}
+
+async function readIfThere(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return ''
+    throw error
+  }
+}
