@@ -104,6 +104,18 @@ export function isPassing(error: unknown): error is AppError {
   return error instanceof AppError && (error.code === 'unavailable' || error.code === 'timeout' || error.code === 'internal')
 }
 
+/** The answer of a call, tried again for as long as only the moment is against it. The signal ends the trying. */
+export async function untilAnswered<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 2_000)) {
+    try {
+      return await call()
+    } catch (error) {
+      if (signal.aborted || !isPassing(error)) throw error
+    }
+    await sleep(pauseMs, undefined, { signal })
+  }
+}
+
 async function* oneConnection(host: Host, lastId: string, signal: AbortSignal): AsyncGenerator<Followed> {
   const headers = { accept: 'text/event-stream', ...(lastId !== '' && { 'last-event-id': lastId }) }
   const answer = await host.open({ path: fillPath(streamRoutes.events.path, {}), headers, signal, idleMs: silenceMs })

@@ -69,7 +69,10 @@ export function formatCpuList(cpus: Iterable<number>): string {
  * What cannot be read is left empty or null, never guessed.
  * @param onlineCpus `/sys/devices/system/cpu/online`, where it could be read: other CPUs are left out.
  */
-export function parseSysfsNuma(entries: readonly SysfsNumaNode[], onlineCpus: string | null = null): NumaNode[] {
+export function parseSysfsNuma(
+  entries: readonly SysfsNumaNode[],
+  onlineCpus: string | null = null,
+): NumaNode[] {
   const online = onlineCpus === null ? null : new Set(parseCpuList(onlineCpus))
   const found = new Map<number, NumaNode>()
   const ids = ascending(entries.map((entry) => entry.id))

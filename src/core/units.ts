@@ -49,14 +49,14 @@ const durationUnits: Record<string, number> = { d: day, h: hour, m: minute, s: s
 const longestMs = 100 * 365 * day
 
 /**
- * Reads a duration in milliseconds: `90` (seconds), `90s`, `5m`, `2h`, `1d`, `500ms`, `1h30m`, `1.5h`. Units go
- * from large to small, each once. `m` is minutes; there are no months.
+ * Reads a duration in milliseconds: `90` (seconds), `90s`, `5m`, `2h`, `1d`, `500ms`, `1h30m`, `1.5h`, and what
+ * `formatDuration` writes. Units go from large to small, each once. `m` is minutes; there are no months.
  * @throws AppError `invalid_request` with what was wrong and what to write instead.
  */
 export function parseDuration(text: string): number {
   const plain = text.trim().toLowerCase()
   if (/^\d+(?:\.\d+)?$/.test(plain)) return checkedDuration(text, Number(plain) * second)
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|[dhms]) ?)+$/.test(`${plain} `.replace(/ {2,}$/, ' '))) {
+  if (!/^(?:\d+(?:\.\d+)? ?(?:ms|[dhms]) ?)+$/.test(plain)) {
     throw badDuration(
       text,
       /^-/.test(plain) ? 'a duration is not negative' : 'it is not a number with a unit',
@@ -64,7 +64,7 @@ export function parseDuration(text: string): number {
   }
   let total = 0
   let last = Number.POSITIVE_INFINITY
-  for (const [, digits, unit = ''] of plain.matchAll(/(\d+(?:\.\d+)?)(ms|[dhms])/g)) {
+  for (const [, digits, unit = ''] of plain.matchAll(/(\d+(?:\.\d+)?) ?(ms|[dhms])/g)) {
     const unitMs = durationUnits[unit] ?? 0
     if (unitMs >= last) throw badDuration(text, 'units go from large to small, each once')
     last = unitMs

@@ -1,11 +1,13 @@
 /**
  * The files of one attempt that an executor works with.
  *
- * `<runDir>/<id>-<attempt>/` belongs to the task's user: start script, mark that it ran, note of a failed set-up.
- * It lies where that user can get at it and goes with the boot. `<taskDir>/record/` belongs to the runner: the
- * record of the end, and the mark that a kill was asked for.
+ * `<runDir>/<id>-<attempt>/` (0711) belongs to the runner; the files in it to the task's user: start script, mark
+ * that it ran, note of a failed set-up. All are made before the start, so the task can change what they hold, but
+ * not put a link, a pipe or a directory in their place, which the runner would follow with its own rights. It goes
+ * with the boot. `<taskDir>/record/` (0700) belongs to the runner: the record of the end, and the mark that a kill
+ * was asked for.
  */
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { TaskExit } from '../../core/task.ts'
@@ -44,36 +46,50 @@ export class AttemptFiles {
     const user = userOf(launch)
     const dir = this.dirOf(launch)
     mkdirSync(join(launch.taskDir, 'record'), { recursive: true, mode: 0o700 })
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    mkdirSync(dir, { recursive: true, mode: 0o711 })
     const script = renderRunScript({
       argv: [launch.spec.command, ...launch.spec.arguments],
       env: [...options.env, ...Object.entries({ ...launch.spec.env, ...launch.extraEnv })],
       cwd: launch.spec.cwd ?? launch.defaultCwd,
       wrapper: options.wrapper,
-      prelude: [`: > '${join(dir, 'ran')}'`],
+      prelude: [`echo ran > '${join(dir, 'ran')}'`],
       notePath: join(dir, 'note'),
     })
-    writeFileSync(this.scriptOf(launch), script, { mode: 0o600 })
-    if (user !== null && user.uid !== process.getuid?.()) {
-      chownSync(this.scriptOf(launch), user.uid, user.gid)
-      chownSync(dir, user.uid, user.gid)
+    for (const [name, content] of [
+      ['run.sh', script],
+      ['ran', ''],
+      ['note', ''],
+    ] as const) {
+      writeFileSync(join(dir, name), content, { mode: 0o600 })
+      if (user !== null && user.uid !== process.getuid?.()) chownSync(join(dir, name), user.uid, user.gid)
     }
   }
 
   /** Did the start script run in this boot? */
   wasRun(attempt: { taskId: number; attempt: number }): boolean {
-    return existsSync(join(this.dirOf(attempt), 'ran'))
+    return this.ranAtMs(attempt) !== null
+  }
+
+  /** When the start script began, in milliseconds since the epoch; null where it did not run in this boot. */
+  ranAtMs(attempt: { taskId: number; attempt: number }): number | null {
+    const mark = statSync(join(this.dirOf(attempt), 'ran'), { throwIfNoEntry: false })
+    return mark === undefined || mark.size === 0 ? null : mark.mtimeMs
   }
 
   /** What the start script noted of a failed set-up. */
   noteOf(attempt: { taskId: number; attempt: number }): string | null {
-    return textOf(join(this.dirOf(attempt), 'note'))?.trim() ?? null
+    const path = join(this.dirOf(attempt), 'note')
+    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+    return size === 0 || size > maxNoteBytes ? null : (textOf(path)?.trim() ?? null)
   }
 
   remove(attempt: { taskId: number; attempt: number }): void {
     rmSync(this.dirOf(attempt), { recursive: true, force: true })
   }
 }
+
+/** Our own notes are a sentence; anything longer is the task's. */
+const maxNoteBytes = 500
 
 /** The user that a task runs as; null: the runner's own. @throws AppError when there is no such user */
 export function userOf(launch: LaunchSpec): LocalUser | null {
@@ -119,7 +135,11 @@ export function textOf(path: string): string | null {
 }
 
 /** An end without any account of what ran. */
-export function exitWithout(cause: 'launch_failed' | 'lost' | 'killed', reason: string, nowMs: number): TaskExit {
+export function exitWithout(
+  cause: 'launch_failed' | 'lost' | 'killed',
+  reason: string,
+  nowMs: number,
+): TaskExit {
   return {
     cause,
     exitCode: null,

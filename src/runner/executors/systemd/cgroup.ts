@@ -33,7 +33,10 @@ export function cgroupLayout(): CgroupLayout {
 /** Process ids in the cgroup; none where it does not exist. */
 export function processesIn(layout: CgroupLayout, cgroup: string): number[] {
   const procs = textOf(`${layout.processes}${cgroup}/cgroup.procs`) ?? ''
-  return procs.split('\n').filter((line) => line !== '').map(Number)
+  return procs
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number)
 }
 
 export interface CgroupUsage {

@@ -116,9 +116,14 @@ export function exitOf(ending: Ending): TaskExit {
     return { ...seen, cause: 'oom', reason: 'it needed more memory than its limit' }
   }
   if (record.result === 'timeout') {
-    return { ...seen, cause: 'timeout', reason: `it ran longer than its limit of ${(ending.timeoutMs ?? 0) / 1000} s` }
+    return {
+      ...seen,
+      cause: 'timeout',
+      reason: `it ran longer than its limit of ${(ending.timeoutMs ?? 0) / 1000} s`,
+    }
   }
-  if (ending.stoppedOutside) return { ...seen, cause: 'killed', reason: 'its unit was stopped outside HakuRiver' }
+  if (ending.stoppedOutside)
+    return { ...seen, cause: 'killed', reason: 'its unit was stopped outside HakuRiver' }
   if (code === launchFailedExitCode && ending.note !== null) {
     return { ...seen, startedAtMs: null, exitCode: null, cause: 'launch_failed', reason: ending.note }
   }

@@ -100,15 +100,26 @@ export class SystemdExecutor implements Executor {
       if (!isNew) this.deps.log('The unit is loaded already, so it is not started twice', { unit: name })
     } catch (error) {
       this.watched.delete(name)
-      const reason = error instanceof AppError ? error.message : `systemd refused to start it: ${messageOf(error)}`
-      this.deps.events.onExit(launch.taskId, launch.attempt, exitWithout('launch_failed', reason, this.deps.now()))
+      const reason =
+        error instanceof AppError ? error.message : `systemd refused to start it: ${messageOf(error)}`
+      this.deps.events.onExit(
+        launch.taskId,
+        launch.attempt,
+        exitWithout('launch_failed', reason, this.deps.now()),
+      )
     }
   }
 
   async recover(handle: Handle): Promise<Recovered> {
     const name = unitNameOf(handle.taskId, handle.attempt)
     const facts = (await this.manager.list()).get(name)
-    const watched: Watched = { ...pick(handle), timeoutMs: null, isStarted: true, startedAtMs: null, isStoppedOutside: false }
+    const watched: Watched = {
+      ...pick(handle),
+      timeoutMs: null,
+      isStarted: true,
+      startedAtMs: null,
+      isStoppedOutside: false,
+    }
     if (facts !== undefined && facts.activeState !== 'inactive' && facts.activeState !== 'failed') {
       const startedAtMs = facts.startedAtMs ?? this.deps.now()
       this.watched.set(name, { ...watched, startedAtMs })
@@ -148,7 +159,10 @@ export class SystemdExecutor implements Executor {
   private prepare(launch: LaunchSpec): void {
     for (const path of [launch.taskDir, launch.stdoutPath, launch.stderrPath, this.options.runDir]) {
       if (!isPlainPath(path)) {
-        throw new AppError('internal', `the path "${path}" may not stand in a unit: use letters, digits and ._-/ only`)
+        throw new AppError(
+          'internal',
+          `the path "${path}" may not stand in a unit: use letters, digits and ._-/ only`,
+        )
       }
     }
     const numa = numaWrapper(this.options.numactlPath, launch.numaId)
@@ -254,7 +268,8 @@ export class SystemdExecutor implements Executor {
           else this.onStartDone(name)
         }
       },
-      (error: unknown) => this.deps.log('Cannot list the units after reconnecting', { error: messageOf(error) }),
+      (error: unknown) =>
+        this.deps.log('Cannot list the units after reconnecting', { error: messageOf(error) }),
     )
   }
 
@@ -269,7 +284,9 @@ export class SystemdExecutor implements Executor {
       timeoutMs: watched.timeoutMs,
       nowMs: this.deps.now(),
     })
-    return exit.startedAtMs === null && exit.cause !== 'launch_failed' ? { ...exit, startedAtMs: watched.startedAtMs } : exit
+    return exit.startedAtMs === null && exit.cause !== 'launch_failed'
+      ? { ...exit, startedAtMs: watched.startedAtMs }
+      : exit
   }
 
   private later(delayMs: number, action: () => void): void {
@@ -281,8 +298,18 @@ export class SystemdExecutor implements Executor {
   }
 }
 
-function pick(from: { taskId: number; attempt: number; taskDir: string; spec?: { timeoutMs: number | null } }) {
-  return { taskId: from.taskId, attempt: from.attempt, taskDir: from.taskDir, timeoutMs: from.spec?.timeoutMs ?? null }
+function pick(from: {
+  taskId: number
+  attempt: number
+  taskDir: string
+  spec?: { timeoutMs: number | null }
+}) {
+  return {
+    taskId: from.taskId,
+    attempt: from.attempt,
+    taskDir: from.taskDir,
+    timeoutMs: from.spec?.timeoutMs ?? null,
+  }
 }
 
 /** CLD_EXITED of sigaction(2). */

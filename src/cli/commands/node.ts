@@ -1,0 +1,86 @@
+/** `hakuriver node NAME`: one machine with its NUMA nodes and its tasks. */
+import { exitCodes } from '../../core/errors.ts'
+import { heldStatuses } from '../../core/task.ts'
+import { formatBytes } from '../../core/units.ts'
+import type { NodeView, TaskView } from '../../protocol/schemas.ts'
+import type { Context } from '../context.ts'
+import { type Cell, type Column, renderTable } from '../output/table.ts'
+import { ago, bytesOrDash, printable } from '../output/text.ts'
+import { nodeStatus } from './nodes.ts'
+import { taskTable } from './ps.ts'
+
+/** Prints one node; as JSON the node alone. */
+export async function node(name: string, context: Context): Promise<number> {
+  const host = await context.host()
+  const view = await host.client.getNode({ params: { name } })
+  if (context.json) {
+    await context.printJson(view)
+    return exitCodes.ok
+  }
+  const held = await host.client.listTasks({ query: { node: name, status: [...heldStatuses], limit: 100 } })
+  const { stdout } = context.io
+  const width = stdout.isTty ? stdout.size().columns : null
+  await context.print(nodePage(view, held.items, host.now(), width, context))
+  return exitCodes.ok
+}
+
+function nodePage(view: NodeView, tasks: TaskView[], nowMs: number, width: number | null, context: Context): string[] {
+  const { colors } = context
+  const paint = view.status === 'online' ? colors.green : colors.yellow
+  const row = (key: string, value: string) => `  ${colors.dim(key.padEnd(9))}  ${value}`
+  const features = Object.entries(view.executor.features).flatMap(([name, works]) => (works ? featureNames[name] ?? name : []))
+  return [
+    `${colors.bold(printable(view.name))}  ${paint(nodeStatus(view, nowMs))}`,
+    row('cores', `${view.coresAllocated} of ${view.cores} taken${view.cpuPercent === null ? '' : `; ${Math.round(view.cpuPercent)} % busy`}`),
+    row('memory', memoryText(view)),
+    row('executor', `${view.executor.name}: ${printable(view.executor.why)}`),
+    row('limits', view.executor.enforcesLimits ? 'enforced' : colors.yellow('not enforced: a task can take more than it asked for')),
+    row('can', features.length === 0 ? 'no sandbox, no NUMA binding' : features.join(', ')),
+    row('runner', `${printable(view.runnerVersion)}, last heard ${ago(view.lastSeenAt, nowMs)}`),
+    ...numaTable(view, width, context),
+    '',
+    ...(tasks.length === 0 ? ['No task holds a part of it.'] : taskTable(tasks, nowMs, width, context)),
+  ]
+}
+
+const featureNames: Record<string, string> = {
+  privateNetwork: 'private network',
+  privatePids: 'private PIDs',
+  numa: 'NUMA binding',
+}
+
+function memoryText(view: NodeView): string {
+  const used = view.memoryUsedBytes === null ? '' : `; ${formatBytes(view.memoryUsedBytes)} in use`
+  return `${formatBytes(view.memoryAllocatedBytes)} of ${formatBytes(view.memoryBytes)} taken${used}`
+}
+
+const numaColumns: Column[] = [
+  { title: 'NUMA NODE' },
+  { title: 'CORES', align: 'right' },
+  { title: 'MEMORY', align: 'right' },
+  { title: 'BUSY', align: 'right' },
+  { title: 'CPUS', shrinkTo: 8 },
+]
+
+function numaTable(view: NodeView, width: number | null, context: Context): string[] {
+  if (view.numaNodes.length === 0) return []
+  const rows = view.numaNodes.map((numaNode): Cell[] => [
+    { text: `${printable(view.name)}:${numaNode.id}` },
+    { text: `${numaNode.coresAllocated}/${numaNode.cpus.length}` },
+    { text: `${formatBytes(numaNode.memoryAllocatedBytes)}/${bytesOrDash(numaNode.memoryBytes)}` },
+    { text: numaNode.cpuPercent === null ? '-' : `${Math.round(numaNode.cpuPercent)} %` },
+    { text: ranges(numaNode.cpus) },
+  ])
+  return ['', ...renderTable(numaColumns, rows, { width, paintTitle: context.colors.dim })]
+}
+
+/** `0-3,8` for 0, 1, 2, 3, 8: as the kernel writes lists of CPUs. */
+export function ranges(numbers: number[]): string {
+  const parts: [number, number][] = []
+  for (const number of numbers) {
+    const last = parts.at(-1)
+    if (last !== undefined && last[1] === number - 1) last[1] = number
+    else parts.push([number, number])
+  }
+  return parts.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(',')
+}

@@ -1,0 +1,66 @@
+/** `hakuriver nodes`: the machines, what they have, what is taken, and whether they can be heard. */
+import { exitCodes } from '../../core/errors.ts'
+import { formatBytes, formatDuration } from '../../core/units.ts'
+import type { NodeView } from '../../protocol/schemas.ts'
+import type { Colors, Context } from '../context.ts'
+import { type Cell, type Column, renderTable } from '../output/table.ts'
+import { printable } from '../output/text.ts'
+
+/** Lists all nodes by name. */
+export async function nodes(options: { quiet: boolean }, context: Context): Promise<number> {
+  const host = await context.host()
+  const { items } = await host.client.listNodes({})
+  if (context.json) await context.printJson({ items })
+  else if (options.quiet) await context.print(items.map((node) => node.name))
+  else if (items.length === 0) {
+    await context.note('No node has joined yet. On a machine that shall run tasks: hakuriver runner --help')
+  } else {
+    const { stdout } = context.io
+    await context.print(nodeTable(items, host.now(), stdout.isTty ? stdout.size().columns : null, context.colors))
+    await context.print(weakNotes(items).map((line) => context.colors.yellow(line)))
+  }
+  return exitCodes.ok
+}
+
+const columns: Column[] = [
+  { title: 'NODE', shrinkTo: 12 },
+  { title: 'STATUS' },
+  { title: 'CORES', align: 'right' },
+  { title: 'MEMORY', align: 'right', dropOrder: 1 },
+  { title: 'LOAD', align: 'right', dropOrder: 2 },
+  { title: 'TASKS', align: 'right', dropOrder: 3 },
+  { title: 'NUMA', align: 'right', dropOrder: 5 },
+  { title: 'EXECUTOR', dropOrder: 4 },
+]
+
+/** The table of nodes; `width` null: nothing is cut. */
+export function nodeTable(items: NodeView[], nowMs: number, width: number | null, colors: Colors): string[] {
+  const rows = items.map((node): Cell[] => [
+    { text: printable(node.name) },
+    { text: nodeStatus(node, nowMs), paint: node.status === 'online' ? colors.green : colors.yellow },
+    { text: `${node.coresAllocated}/${node.cores}` },
+    { text: `${formatBytes(node.memoryAllocatedBytes)}/${formatBytes(node.memoryBytes)}` },
+    { text: node.status === 'online' ? loadText(node) : '-' },
+    { text: String(node.tasksRunning) },
+    { text: node.numaNodes.length === 0 ? '-' : String(node.numaNodes.length) },
+    { text: `${node.executor.name}${node.executor.enforcesLimits ? '' : ' (no limits)'}` },
+  ])
+  return renderTable(columns, rows, { width, paintTitle: colors.dim })
+}
+
+/** "online", or how long it has been silent. */
+export function nodeStatus(node: NodeView, nowMs: number): string {
+  if (node.status === 'online') return 'online'
+  return `unreachable ${formatDuration(Math.max(0, nowMs - Date.parse(node.lastSeenAt)))}`
+}
+
+function loadText(node: NodeView): string {
+  return node.cpuPercent === null ? '-' : `${Math.round(node.cpuPercent)} %`
+}
+
+function weakNotes(items: NodeView[]): string[] {
+  const weak = items.filter((node) => !node.executor.enforcesLimits).map((node) => printable(node.name))
+  if (weak.length === 0) return []
+  const which = weak.length <= 3 ? weak.join(', ') : `${weak.length} nodes`
+  return [`Limits are not enforced on ${which}: cores and memory are counted there, but a task can take more.`]
+}

@@ -1,0 +1,138 @@
+/** `hakuriver show`: everything about one task, in words. */
+import { exitCodes } from '../../core/errors.ts'
+import { isFinal } from '../../core/task.ts'
+import { formatBytes, formatDuration } from '../../core/units.ts'
+import type { ClusterEvent, TaskDetail } from '../../protocol/schemas.ts'
+import type { Colors, Context } from '../context.ts'
+import { ago, commandLine, localTime, paintStatus, printable, shellQuote } from '../output/text.ts'
+import { selectTask } from '../selectors.ts'
+
+/** Prints one task with its history; as JSON `{ task, events }`. */
+export async function show(word: string, context: Context): Promise<number> {
+  const host = await context.host()
+  const id = await selectTask(word, host)
+  const [task, { items: events }] = await Promise.all([
+    host.client.getTask({ params: { id } }),
+    host.client.listTaskEvents({ params: { id } }),
+  ])
+  if (context.json) await context.printJson({ task, events })
+  else await context.print(taskPage(task, events, host.now(), context.colors))
+  return exitCodes.ok
+}
+
+/** The page's lines. */
+export function taskPage(task: TaskDetail, events: ClusterEvent[], nowMs: number, colors: Colors): string[] {
+  const title = task.name === null ? '' : `  ${printable(task.name)}`
+  return [
+    `${colors.bold(`Task ${task.id}`)}${title}`,
+    `${paintStatus(task.status, colors)(task.status)}: ${statusSentence(task, nowMs)}`,
+    ...(task.reason === null ? [] : [`  ${printable(task.reason)}`]),
+    '',
+    ...section('Command', [['', commandLine(task)], ...envRows(task)], colors),
+    ...section('Asked for', askedRows(task), colors),
+    ...section('Times', timeRows(task, nowMs), colors),
+    ...section('Used', usedRows(task), colors),
+    ...section('History', events.map((event) => [localTime(event.at), eventSentence(event)]), colors),
+    ...hints(task).map((hint) => colors.dim(hint)),
+  ]
+}
+
+function statusSentence(task: TaskDetail, nowMs: number): string {
+  const node = task.node === null ? 'no node' : printable(task.node)
+  const ran = task.startedAt === null || task.endedAt === null ? '' : ` after ${between(task.startedAt, task.endedAt)}`
+  switch (task.status) {
+    case 'pending':
+      return `waiting for a place since ${sinceWords(task.submittedAt, nowMs)}`
+    case 'assigning':
+      return `sent to ${node}, which has not said yet that it runs`
+    case 'running':
+      return `on ${node}${task.startedAt === null ? '' : ` for ${sinceWords(task.startedAt, nowMs)}`}`
+    case 'unreachable':
+      return `${node} is silent${task.unreachableSince === null ? '' : ` for ${sinceWords(task.unreachableSince, nowMs)}`}; the task may well be running`
+    case 'killing':
+      return `asked to end on ${node}; something of it is still alive`
+    case 'completed':
+      return `ended well${ran}`
+    case 'failed':
+      return failedSentence(task, ran)
+    case 'killed':
+      return task.startedAt === null ? 'ended on request before it started' : `ended on request${ran}`
+    case 'killed_oom':
+      return `the kernel ended it for want of memory${task.memoryBytes === null ? '' : ` (limit ${formatBytes(task.memoryBytes)})`}${ran}`
+    case 'timed_out':
+      return `ended by its own time limit${task.timeoutMs === null ? '' : ` of ${formatDuration(task.timeoutMs)}`}`
+    case 'lost':
+      return 'nobody can know how it ended'
+  }
+}
+
+function failedSentence(task: TaskDetail, ran: string): string {
+  if (task.exitCode !== null) return `ended with exit code ${task.exitCode}${ran}`
+  if (task.signal !== null) return `ended by ${task.signal}${ran}`
+  return 'it never ran'
+}
+
+function askedRows(task: TaskDetail): [string, string][] {
+  const rows: [string, string][] = [['target', printable(task.target)]]
+  if (task.node !== null) rows.push(['placed on', printable(task.numaId === null ? task.node : `${task.node}:${task.numaId}`)])
+  rows.push(['cores', String(task.cores)])
+  rows.push(['memory', task.memoryBytes === null ? 'no limit' : formatBytes(task.memoryBytes)])
+  if (task.timeoutMs !== null) rows.push(['time limit', formatDuration(task.timeoutMs)])
+  if (task.cwd !== null) rows.push(['directory', printable(task.cwd)])
+  const sandbox = [task.privateNetwork && 'private network', task.privatePids && 'private PIDs'].filter(Boolean)
+  if (sandbox.length > 0) rows.push(['sandbox', sandbox.join(', ')])
+  rows.push(['batch', task.batchId])
+  if (task.attempt > 1) rows.push(['attempt', String(task.attempt)])
+  return rows
+}
+
+function timeRows(task: TaskDetail, nowMs: number): [string, string][] {
+  const rows: [string, string | null][] = [
+    ['submitted', task.submittedAt],
+    ['started', task.startedAt],
+    ['ended', task.endedAt],
+  ]
+  return rows.flatMap(([name, at]): [string, string][] => (at === null ? [] : [[name, `${localTime(at)}  (${ago(at, nowMs)})`]]))
+}
+
+function usedRows(task: TaskDetail): [string, string][] {
+  const rows: [string, string][] = []
+  if (task.startedAt !== null && task.endedAt !== null) rows.push(['wall time', between(task.startedAt, task.endedAt)])
+  if (task.cpuTimeMs !== null) rows.push(['CPU time', formatDuration(task.cpuTimeMs)])
+  if (task.peakMemoryBytes !== null) rows.push(['peak memory', formatBytes(task.peakMemoryBytes)])
+  return rows
+}
+
+function envRows(task: TaskDetail): [string, string][] {
+  return Object.entries(task.env).map(([name, value]) => ['', `${name}=${printable(shellQuote(value))}`])
+}
+
+function eventSentence(event: ClusterEvent): string {
+  const words = [event.type.replaceAll('_', ' ')]
+  if (event.type === 'placed' && event.node !== null) words.push(`on ${printable(event.node)}`)
+  if (event.exitCode !== null) words.push(`with exit code ${event.exitCode}`)
+  if (event.attempt !== null && event.attempt > 1) words.push(`(attempt ${event.attempt})`)
+  const sentence = words.join(' ')
+  return event.reason === null ? sentence : `${sentence}: ${printable(event.reason)}`
+}
+
+function hints(task: TaskDetail): string[] {
+  const hints = [`Its output: hakuriver logs ${isFinal(task.status) ? '' : '-f '}${task.id}`]
+  if (!isFinal(task.status)) hints.push(`End it: hakuriver kill ${task.id}`)
+  return hints
+}
+
+/** A heading and its rows, keys in one column; nothing at all where there is no row. */
+function section(title: string, rows: [string, string][], colors: Colors): string[] {
+  if (rows.length === 0) return []
+  const width = Math.max(...rows.map(([key]) => key.length))
+  return [colors.bold(title), ...rows.map(([key, value]) => `  ${key === '' ? '' : `${colors.dim(key.padEnd(width))}  `}${value}`), '']
+}
+
+function between(from: string, to: string): string {
+  return formatDuration(Date.parse(to) - Date.parse(from))
+}
+
+function sinceWords(instant: string, nowMs: number): string {
+  return formatDuration(Math.max(0, nowMs - Date.parse(instant)))
+}

@@ -1,0 +1,140 @@
+/** `hakuriver submit`: one command on any number of targets. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AppError, errorTable, exitCodes } from '../../core/errors.ts'
+import type { SpecInput, SubmitBody, SubmitResult } from '../../protocol/schemas.ts'
+import type { Context } from '../context.ts'
+import { taskEnvironment } from '../environment.ts'
+import { count, printable } from '../output/text.ts'
+import type { Host } from '../transport.ts'
+import { followOne } from './logs.ts'
+import { type ExitStatus, waitAndTell } from './wait.ts'
+
+export interface SubmitOptions {
+  target: string[]
+  cores: number
+  /** Bytes; null: no limit. */
+  memory: number | null
+  env: string[]
+  envFile: string[]
+  privateNetwork: boolean
+  privatePid: boolean
+  cwd: string | null
+  name: string | null
+  /** Milliseconds; null: no limit. */
+  timeout: number | null
+  queue: boolean
+  wait: boolean
+  follow: boolean
+  exitStatus: ExitStatus
+  quiet: boolean
+}
+
+/** An answer may have been lost: the same submit is sent again until then. */
+const retryDeadlineMs = 10_000
+
+/** Submits, prints the ids, and waits or follows where asked to. Returns the exit code. */
+export async function submit(words: string[], options: SubmitOptions, context: Context): Promise<number> {
+  const body = bodyOf(words, options, context)
+  if (options.follow && (body.targets?.length ?? 1) > 1) {
+    throw new AppError('invalid_request', 'cannot follow several tasks at once', {
+      details: { fix: 'Leave --follow out, and use `hakuriver logs -f ID` for one of them.' },
+    })
+  }
+  const host = await context.host()
+  const result = await submitSurely(body, host, context)
+  const ids = result.tasks.flatMap((task) => task.taskId ?? [])
+  await tellResult(result, ids, options, context)
+  const refusedCode = codeOfRefusals(result, ids.length)
+  if (ids.length === 0 || !(options.wait || options.follow)) return refusedCode
+  const [only] = ids
+  if (options.follow && only !== undefined) return followOne(only, options.exitStatus, context)
+  const code = await waitAndTell(ids, { timeout: null, exitStatus: options.exitStatus, quiet: options.quiet, told: true }, context)
+  return code === exitCodes.ok ? refusedCode : code
+}
+
+function bodyOf(words: string[], options: SubmitOptions, context: Context): SubmitBody {
+  const [command, ...rest] = words
+  if (command === undefined || command === '') {
+    throw new AppError('invalid_request', 'there is no command to run', {
+      details: { fix: 'Write it after --, like: hakuriver submit -- python train.py' },
+    })
+  }
+  const env = taskEnvironment(options.envFile, options.env, context.io.env)
+  const spec: SpecInput = {
+    command,
+    arguments: rest,
+    env,
+    cores: options.cores,
+    memoryBytes: options.memory,
+    timeoutMs: options.timeout,
+    cwd: options.cwd,
+    name: options.name,
+    privateNetwork: options.privateNetwork,
+    privatePids: options.privatePid,
+    queue: options.queue,
+  }
+  return {
+    submissionId: randomUUID(),
+    specs: [spec],
+    ...(options.target.length > 0 && { targets: options.target }),
+  }
+}
+
+/**
+ * Submits until there is an answer: once the request may have arrived, only the host can tell whether it did,
+ * and the submission id makes a second try the same submit. A host that was never reached fails at once.
+ */
+async function submitSurely(body: SubmitBody, host: Host, context: Context): Promise<SubmitResult> {
+  const end = context.io.now() + retryDeadlineMs
+  let mayHaveArrived = false
+  for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+    try {
+      return await host.client.submitBatch({ body })
+    } catch (error) {
+      if (!(error instanceof AppError) || !isWorthRetrying(error)) throw error
+      const isFirstLoss = !mayHaveArrived
+      mayHaveArrived ||= error.code !== 'unavailable' || error.details?.mayHaveArrived === true
+      if (!mayHaveArrived) throw error
+      if (context.io.now() + pauseMs > end) throw unsure(error, host)
+      if (isFirstLoss) await context.note('hakuriver: the answer was lost; asking again for the same submit')
+      await sleep(pauseMs)
+    }
+  }
+}
+
+function isWorthRetrying(error: AppError): boolean {
+  return error.code === 'unavailable' || error.code === 'timeout'
+}
+
+function unsure(error: AppError, host: Host): AppError {
+  return new AppError('unavailable', `${error.message}; nobody can say whether the submit arrived`, {
+    cause: error,
+    details: { fix: `Look with \`hakuriver ps\` once the host at ${host.address.url} is back.` },
+  })
+}
+
+async function tellResult(result: SubmitResult, ids: string[], options: SubmitOptions, context: Context): Promise<void> {
+  for (const { target, error } of result.tasks) {
+    if (error !== null) await context.note(`hakuriver: ${printable(target)} was refused: ${printable(error.message)}`)
+  }
+  // With --follow standard output is the task's own.
+  if (options.follow) {
+    if (!options.quiet && ids[0] !== undefined) await context.note(`task ${ids[0]}`)
+  } else if (context.json) await context.printJson(result)
+  else if (ids.length > 0) await context.print(ids)
+  if (context.json || options.quiet || options.wait || options.follow || !context.io.stdout.isTty) return
+  if (ids.length === 1) await context.note(context.colors.dim(`Follow it: hakuriver logs -f ${ids[0]}`))
+  if (ids.length > 1) {
+    await context.note(context.colors.dim(`${count(ids.length, 'task')}; watch them: hakuriver ps --batch ${result.batchId}`))
+  }
+}
+
+/** 0: all created. Some created: 1. None created: the code of the first refusal's error. */
+function codeOfRefusals(result: SubmitResult, created: number): number {
+  const [first] = result.tasks.flatMap((task) => task.error ?? [])
+  if (first === undefined) return exitCodes.ok
+  if (created > 0) return exitCodes.failed
+  const exits: Record<string, { exit: number }> = errorTable
+  return exits[first.code]?.exit ?? exitCodes.failed
+}

@@ -1,0 +1,61 @@
+/** Reads parts of a log file that somebody else appends to. */
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { isErrno } from './files.ts'
+
+export interface LogPart {
+  offset: number
+  /** Bytes in the file when it was read. */
+  size: number
+  data: Buffer
+}
+
+/** How often a file is looked at for new bytes while somebody waits for them; NFS tells of none. */
+const pollMs = 40
+
+/**
+ * Reads up to `limit` bytes from an offset; a negative offset counts from the end. A file that is not there
+ * (yet) is empty. Links are not followed: a task may have put one there.
+ */
+export async function readLogPart(path: string, offset: number, limit: number): Promise<LogPart> {
+  let file: FileHandle
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0) }
+    throw error
+  }
+  try {
+    const { size } = await file.stat()
+    const from = offset < 0 ? Math.max(0, size + offset) : offset
+    const length = Math.max(0, Math.min(limit, size - from))
+    const data = Buffer.allocUnsafe(length)
+    const { bytesRead } = length === 0 ? { bytesRead: 0 } : await file.read(data, 0, length, from)
+    return { offset: from, size, data: data.subarray(0, bytesRead) }
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * The same, but waits for bytes: until there are some, `isDone` says that no more will come, the time is over
+ * or the signal aborts.
+ */
+export async function awaitLogPart(
+  path: string,
+  offset: number,
+  limit: number,
+  options: { waitMs: number; isDone: () => boolean; signal?: AbortSignal },
+): Promise<LogPart & { ended: boolean }> {
+  const endMs = performance.now() + options.waitMs
+  for (;;) {
+    // asked before the read: what was written until the end is then in what is read
+    const isDone = options.isDone()
+    const part = await readLogPart(path, offset, limit)
+    const ended = isDone && part.offset + part.data.length >= part.size
+    if (part.data.length > 0 || ended || performance.now() >= endMs || options.signal?.aborted) {
+      return { ...part, ended }
+    }
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+  }
+}

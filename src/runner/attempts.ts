@@ -1,0 +1,269 @@
+/**
+ * The attempts that this runner holds, from the start that the host sent to the host's acknowledgement of the
+ * end. What is held lies on disk before it is acted upon, so that the next runner goes on where this one stopped.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TaskExit, TaskSpec } from '../core/task.ts'
+import type { Log } from '../platform/log.ts'
+import { logFolder, logPath } from '../platform/log-paths.ts'
+import type { HeldAttempt } from '../protocol/link.ts'
+import { logStreams } from '../protocol/routes.ts'
+import type { RunnerConfig } from './config.ts'
+import { exitWithout } from './executors/attempt-files.ts'
+import type { Executor, ExecutorEvents, Handle, LaunchSpec } from './executors/executor.ts'
+import type { Outbox, OutboxReport } from './outbox.ts'
+import { taskDir, tasksDir } from './paths.ts'
+
+/** A start as the host sends it. */
+export interface StartOrder {
+  taskId: number
+  attempt: number
+  batchId: number
+  spec: TaskSpec
+  numaId: number | null
+}
+
+interface Held {
+  phase: 'starting' | 'running' | 'ended'
+  startedAtMs: number | null
+  /** null: killed before it was started here; there is nothing to recover or to collect. */
+  handle: Handle | null
+  isKillRequested: boolean
+}
+
+export interface AttemptsDeps {
+  config: Pick<RunnerConfig, 'stateDir' | 'sharedDir' | 'localTempDir' | 'nodeName'>
+  /** Chosen for new attempts. */
+  executor: Executor
+  /** For attempts that another executor started, by its name. */
+  others: ReadonlyMap<string, Executor>
+  outbox: Outbox
+  /** User of the tasks; null: the runner's own. */
+  taskUser: string | null
+  now: () => number
+  log: Log
+  /** A report was added to the outbox. */
+  onReport: (report: OutboxReport) => void
+}
+
+const killGraceMs = 10_000
+
+export class Attempts implements ExecutorEvents {
+  private readonly deps: AttemptsDeps
+  private readonly held = new Map<string, Held>()
+
+  constructor(deps: AttemptsDeps) {
+    this.deps = deps
+    const { stateDir, sharedDir } = deps.config
+    mkdirSync(tasksDir(stateDir), { recursive: true, mode: 0o700 })
+    for (const stream of logStreams) mkdirSync(logFolder(sharedDir ?? stateDir, stream), { recursive: true, mode: 0o755 })
+  }
+
+  /** What the host is told of in hellos and heartbeats. */
+  list(): HeldAttempt[] {
+    return [...this.held].map(([id, { phase, startedAtMs }]) => {
+      const [taskId = '', attempt = ''] = id.split('-')
+      return { taskId, attempt: Number(attempt), phase, startedAtMs }
+    })
+  }
+
+  /** Has the task ended here, or is it not here at all? Then its log does not grow any more. */
+  isEnded(taskId: number, attempt: number): boolean {
+    const held = this.held.get(keyOf(taskId, attempt))
+    return held === undefined || held.phase === 'ended'
+  }
+
+  /** Starts an attempt. What is held already, or was killed before it came, is not started. */
+  async start(order: StartOrder): Promise<void> {
+    const id = keyOf(order.taskId, order.attempt)
+    if (this.held.has(id)) return
+    const launch = this.launchOf(order)
+    const handle = this.deps.executor.handleFor(launch)
+    const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false }
+    this.held.set(id, held)
+    try {
+      mkdirSync(launch.taskDir, { recursive: true, mode: 0o700 })
+      writeFileSync(join(launch.taskDir, 'launch.json'), JSON.stringify(launch), { mode: 0o600 })
+      writeFileSync(join(launch.taskDir, 'handle.json'), JSON.stringify(handle), { mode: 0o600 })
+    } catch (error) {
+      this.onExit(order.taskId, order.attempt, this.failed(`the runner cannot write its state: ${String(error)}`))
+      return
+    }
+    await this.launch(launch, held)
+  }
+
+  /** Ends an attempt. One that was never here is reported as killed, and will not start later. */
+  async kill(taskId: number, attempt: number): Promise<void> {
+    const id = keyOf(taskId, attempt)
+    const held = this.held.get(id)
+    if (held === undefined) {
+      this.held.set(id, { phase: 'starting', startedAtMs: null, handle: null, isKillRequested: true })
+      this.onExit(taskId, attempt, exitWithout('killed', 'killed before it was started', this.deps.now()))
+      return
+    }
+    if (held.phase === 'ended') return
+    held.isKillRequested = true
+    await this.executorOf(held)?.kill(taskId, attempt, killGraceMs)
+  }
+
+  /** Takes up what an earlier runner left: running attempts are watched on, ended ones are reported. */
+  async recover(): Promise<void> {
+    for (const name of readdirSync(tasksDir(this.deps.config.stateDir))) {
+      const handle = this.readHandle(name)
+      if (handle !== null) await this.recoverOne(handle)
+    }
+    for (const report of this.deps.outbox.pending()) {
+      const id = keyOf(report.taskId, report.attempt)
+      if (report.event.type !== 'exited' || this.held.has(id)) continue
+      this.held.set(id, { phase: 'ended', startedAtMs: null, handle: null, isKillRequested: false })
+    }
+  }
+
+  /** The host has committed these reports: attempts that have ended are let go. */
+  async forget(reports: readonly OutboxReport[]): Promise<void> {
+    for (const { taskId, attempt, event } of reports) {
+      const held = this.held.get(keyOf(taskId, attempt))
+      if (event.type !== 'exited' || held === undefined) continue
+      this.held.delete(keyOf(taskId, attempt))
+      if (held.handle !== null) await this.executorOf(held)?.collect(held.handle)
+      rmSync(taskDir(this.deps.config.stateDir, taskId, attempt), { recursive: true, force: true })
+    }
+  }
+
+  onStarted(taskId: number, attempt: number, startedAtMs: number): void {
+    const held = this.held.get(keyOf(taskId, attempt))
+    if (held === undefined || held.phase !== 'starting') return
+    held.phase = 'running'
+    held.startedAtMs = startedAtMs
+    this.deps.log.info({ taskId, attempt }, 'Started')
+    this.report(taskId, attempt, { type: 'started', startedAtMs })
+  }
+
+  onExit(taskId: number, attempt: number, exit: TaskExit): void {
+    const held = this.held.get(keyOf(taskId, attempt))
+    if (held === undefined || held.phase === 'ended') return
+    held.phase = 'ended'
+    this.deps.log.info({ taskId, attempt, cause: exit.cause, exitCode: exit.exitCode }, 'Ended')
+    this.report(taskId, attempt, { type: 'exited', exit })
+  }
+
+  private async launch(launch: LaunchSpec, held: Held): Promise<void> {
+    try {
+      await this.deps.executor.start(launch)
+    } catch (error) {
+      this.onExit(launch.taskId, launch.attempt, this.failed(`the executor failed: ${String(error)}`))
+      return
+    }
+    // a kill that came while it was being started may have found nothing to end
+    if (held.isKillRequested && held.phase !== 'ended') {
+      await this.deps.executor.kill(launch.taskId, launch.attempt, killGraceMs)
+    }
+  }
+
+  private async recoverOne(handle: Handle): Promise<void> {
+    const { taskId, attempt } = handle
+    const { outbox, log } = this.deps
+    const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false }
+    this.held.set(keyOf(taskId, attempt), held)
+    if (outbox.has(taskId, attempt, 'exited')) {
+      held.phase = 'ended'
+      return
+    }
+    const executor = this.executorOf(held)
+    if (executor === undefined) {
+      log.error({ taskId, attempt, executor: handle.executor }, 'No executor here can find this attempt again')
+      return
+    }
+    const found = await executor.recover(handle)
+    log.info({ taskId, attempt, state: found.state }, 'Recovered')
+    switch (found.state) {
+      case 'running':
+        held.phase = 'running'
+        held.startedAtMs = found.startedAtMs
+        if (!outbox.has(taskId, attempt, 'started')) {
+          this.report(taskId, attempt, { type: 'started', startedAtMs: found.startedAtMs })
+        }
+        return
+      case 'ended':
+        this.onExit(taskId, attempt, found.exit)
+        return
+      case 'never_started': {
+        // the runner went down between writing the handle and the start: the order is still to be carried out
+        const launch = readJson<LaunchSpec>(join(handle.taskDir, 'launch.json'))
+        if (launch === null) this.onExit(taskId, attempt, this.failed('the runner went down before it was started'))
+        else await this.launch(launch, held)
+      }
+    }
+  }
+
+  private report(taskId: number, attempt: number, event: OutboxReport['event']): void {
+    this.deps.onReport(this.deps.outbox.add(taskId, attempt, event))
+  }
+
+  private executorOf(held: Held): Executor | undefined {
+    const name = held.handle?.executor
+    if (name === undefined || name === this.deps.executor.info.name) return this.deps.executor
+    return this.deps.others.get(name)
+  }
+
+  private failed(reason: string): TaskExit {
+    return exitWithout('launch_failed', reason, this.deps.now())
+  }
+
+  private launchOf(order: StartOrder): LaunchSpec {
+    const { config, taskUser } = this.deps
+    const { taskId, attempt, spec, numaId } = order
+    const logs = config.sharedDir ?? config.stateDir
+    return {
+      taskId,
+      attempt,
+      spec,
+      numaId,
+      extraEnv: this.variablesOf(order),
+      taskDir: taskDir(config.stateDir, taskId, attempt),
+      stdoutPath: logPath(logs, 'stdout', taskId),
+      stderrPath: logPath(logs, 'stderr', taskId),
+      defaultCwd: config.localTempDir,
+      user: taskUser,
+    }
+  }
+
+  private variablesOf(order: StartOrder): Record<string, string> {
+    const { config } = this.deps
+    return {
+      HAKURIVER_TASK_ID: String(order.taskId),
+      HAKURIVER_BATCH_ID: String(order.batchId),
+      HAKURIVER_ATTEMPT: String(order.attempt),
+      HAKURIVER_NODE: config.nodeName,
+      HAKURIVER_CORES: String(order.spec.cores),
+      ...(order.spec.memoryBytes === null ? {} : { HAKURIVER_MEMORY_BYTES: String(order.spec.memoryBytes) }),
+      ...(order.numaId === null ? {} : { HAKURIVER_NUMA_NODE: String(order.numaId) }),
+      ...(config.sharedDir === null ? {} : { HAKURIVER_SHARED_DIR: config.sharedDir }),
+      HAKURIVER_LOCAL_TEMP_DIR: config.localTempDir,
+    }
+  }
+
+  private readHandle(name: string): Handle | null {
+    const dir = join(tasksDir(this.deps.config.stateDir), name)
+    const handle = readJson<Handle>(join(dir, 'handle.json'))
+    if (handle?.version === 1) return handle
+    // torn by a crash before the start: nothing was started, and the host sends the start again
+    this.deps.log.warn({ dir }, 'Dropping an attempt without a readable handle')
+    rmSync(dir, { recursive: true, force: true })
+    return null
+  }
+}
+
+function keyOf(taskId: number, attempt: number): string {
+  return `${taskId}-${attempt}`
+}
+
+/** A file of our own; null where it is missing or torn. */
+function readJson<T>(path: string): T | null {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as T
+  } catch {
+    return null
+  }
+}

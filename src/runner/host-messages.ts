@@ -1,0 +1,122 @@
+/**
+ * Reads what the host sends over the link. Written by hand against `protocol/link.ts` (its types are the
+ * result's), because the schemas' validator alone would take twice the memory that a runner may.
+ */
+import { AppError } from '../core/errors.ts'
+import type { FromHost } from '../protocol/link.ts'
+import { type LogStream, logStreams } from '../protocol/routes.ts'
+
+type Fields = Record<string, unknown>
+
+/** @throws AppError `invalid_request` for what is no message of the host */
+export function readFromHost(text: string): FromHost {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new AppError('invalid_request', 'the host sent something that is no JSON')
+  }
+  const message = record(value, 'message')
+  switch (message.type) {
+    case 'welcome':
+      return { type: 'welcome', version: integer(message, 'version'), heartbeatMs: integer(message, 'heartbeatMs') }
+    case 'refused':
+      return {
+        type: 'refused',
+        code: string(message, 'code'),
+        message: string(message, 'message'),
+        retry: flag(message, 'retry'),
+      }
+    case 'start':
+      return {
+        type: 'start',
+        ...attemptOf(message),
+        batchId: id(message, 'batchId'),
+        spec: specOf(record(message.spec, 'spec')),
+        numaId: orNull(message, 'numaId', integer),
+      }
+    case 'kill':
+      return { type: 'kill', ...attemptOf(message) }
+    case 'ack':
+      return { type: 'ack', seq: integer(message, 'seq') }
+    case 'log_read':
+      return {
+        type: 'log_read',
+        requestId: integer(message, 'requestId'),
+        ...attemptOf(message),
+        stream: streamOf(message),
+        offset: integer(message, 'offset'),
+        limit: integer(message, 'limit'),
+        waitMs: integer(message, 'waitMs'),
+      }
+    default:
+      throw new AppError('invalid_request', `the host sent an unknown message: ${JSON.stringify(message.type)}`)
+  }
+}
+
+function specOf(spec: Fields): Extract<FromHost, { type: 'start' }>['spec'] {
+  return {
+    command: string(spec, 'command'),
+    arguments: strings(spec, 'arguments'),
+    env: variables(record(spec.env, 'env')),
+    cwd: orNull(spec, 'cwd', string),
+    name: orNull(spec, 'name', string),
+    cores: integer(spec, 'cores'),
+    memoryBytes: orNull(spec, 'memoryBytes', integer),
+    timeoutMs: orNull(spec, 'timeoutMs', integer),
+    privateNetwork: flag(spec, 'privateNetwork'),
+    privatePids: flag(spec, 'privatePids'),
+    queue: flag(spec, 'queue'),
+  }
+}
+
+function attemptOf(message: Fields): { taskId: string; attempt: number } {
+  return { taskId: id(message, 'taskId'), attempt: integer(message, 'attempt') }
+}
+
+function streamOf(message: Fields): LogStream {
+  const stream = logStreams.find((candidate) => candidate === message.stream)
+  return stream ?? wrong('stream', 'stdout or stderr')
+}
+
+function record(value: unknown, name: string): Fields {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields
+  return wrong(name, 'an object')
+}
+
+function string(fields: Fields, name: string): string {
+  const value = fields[name]
+  return typeof value === 'string' ? value : wrong(name, 'a text')
+}
+
+function strings(fields: Fields, name: string): string[] {
+  const value = fields[name]
+  return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : wrong(name, 'a list of texts')
+}
+
+function variables(fields: Fields): Record<string, string> {
+  return Object.fromEntries(Object.keys(fields).map((name) => [name, string(fields, name)]))
+}
+
+function id(fields: Fields, name: string): string {
+  const value = string(fields, name)
+  return /^\d{1,16}$/.test(value) ? value : wrong(name, 'an id')
+}
+
+function integer(fields: Fields, name: string): number {
+  const value = fields[name]
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : wrong(name, 'a whole number')
+}
+
+function flag(fields: Fields, name: string): boolean {
+  const value = fields[name]
+  return typeof value === 'boolean' ? value : wrong(name, 'true or false')
+}
+
+function orNull<T>(fields: Fields, name: string, read: (fields: Fields, name: string) => T): T | null {
+  return fields[name] === null ? null : read(fields, name)
+}
+
+function wrong(name: string, wanted: string): never {
+  throw new AppError('invalid_request', `the host sent a message whose "${name}" is not ${wanted}`)
+}
