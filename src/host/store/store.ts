@@ -1,0 +1,70 @@
+/**
+ * What the host asks of its store, in the host's own words. SQLite answers today; another engine comes beside
+ * it without a caller noticing: everything is asynchronous and speaks of tasks, not of rows.
+ */
+import type { Status, Task } from '../../core/task.ts'
+import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
+
+/** A batch as it was submitted. */
+export interface BatchRecord {
+  id: number
+  submissionId: string | null
+  name: string | null
+  submittedAtMs: number
+  /** The submit's answer as JSON. */
+  answer: string
+}
+
+/** All that one commit makes durable, together or not at all. */
+export interface Changes {
+  batches: readonly BatchRecord[]
+  /** Tasks that the store has not seen yet. */
+  newTasks: readonly Task[]
+  changedTasks: readonly Task[]
+  nodes: readonly NodeRecord[]
+  events: readonly EventRecord[]
+}
+
+export interface Page<T> {
+  items: T[]
+  /** Whole number of rows that the filter matches. */
+  total: number
+  /** Id to go on behind; null at the end. */
+  next: number | null
+}
+
+export interface TaskFilter {
+  statuses?: readonly Status[] | undefined
+  node?: string | undefined
+  batchId?: number | undefined
+}
+
+export type TokenKind = 'admin' | 'join'
+
+export interface Store {
+  /** Resolves when everything is on disk. @throws AppError `store_full`; nothing was changed then */
+  commit(changes: Changes): Promise<void>
+  unfinishedTasks(): Promise<Task[]>
+  nodes(): Promise<NodeRecord[]>
+  /** The largest ids ever given. */
+  lastIds(): Promise<{ task: number; event: number }>
+  countByStatus(): Promise<Map<Status, number>>
+
+  task(id: number): Promise<Task | null>
+  /** Newest first; `after`: only older than this id. */
+  tasks(filter: TaskFilter, limit: number, after: number | null): Promise<Page<Task>>
+  batchBySubmission(submissionId: string): Promise<BatchRecord | null>
+  batch(id: number): Promise<BatchRecord | null>
+  batches(limit: number, after: number | null): Promise<Page<BatchRecord>>
+  /** Number of tasks by status of each batch. */
+  batchCounts(ids: readonly number[]): Promise<Map<number, Map<Status, number>>>
+  /** Ids of the tasks of a batch, oldest first. */
+  taskIdsOfBatch(batchId: number): Promise<number[]>
+  taskEvents(taskId: number): Promise<TaskEventRecord[]>
+  /** Events behind an id, oldest first. */
+  eventsAfter(id: number, limit: number): Promise<EventRecord[]>
+
+  tokens(): Promise<{ hash: string; kind: TokenKind }[]>
+  addToken(hash: string, kind: TokenKind, nowMs: number): Promise<void>
+  close(): Promise<void>
+}

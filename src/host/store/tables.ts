@@ -1,0 +1,81 @@
+/** The columns of the database as the query layer sees them. Only the store knows these names. */
+
+export interface NodesTable {
+  name: string
+  runner_id: string
+  boot_id: string
+  capacity: string
+  executor: string
+  runner_version: string
+  last_seen_ms: number
+}
+
+export interface BatchesTable {
+  id: number
+  submission_id: string | null
+  name: string | null
+  submitted_at_ms: number
+  /** The submit's answer as JSON, so that a repeated submit gets the same one. */
+  answer: string
+}
+
+export interface TasksTable {
+  id: number
+  batch_id: number
+  status: string
+  /** TaskSpec as JSON. */
+  spec: string
+  target: string
+  node: string | null
+  numa_id: number | null
+  attempt: number
+  runner_id: string | null
+  boot_id: string | null
+  submitted_at_ms: number
+  placed_at_ms: number | null
+  started_at_ms: number | null
+  since_ms: number | null
+  kill_requested_at_ms: number | null
+  ended_at_ms: number | null
+  exit_code: number | null
+  signal: string | null
+  reason: string | null
+  cpu_time_ms: number | null
+  peak_memory_bytes: number | null
+}
+
+export interface TaskEventsTable {
+  id: number
+  at_ms: number
+  task_id: number
+  batch_id: number
+  attempt: number
+  type: string
+  status: string
+  node: string | null
+  exit_code: number | null
+  reason: string | null
+}
+
+export interface NodeEventsTable {
+  id: number
+  at_ms: number
+  node: string
+  type: string
+  reason: string | null
+}
+
+export interface TokensTable {
+  hash: string
+  kind: string
+  created_at_ms: number
+}
+
+export interface Database {
+  nodes: NodesTable
+  batches: BatchesTable
+  tasks: TasksTable
+  task_events: TaskEventsTable
+  node_events: NodeEventsTable
+  tokens: TokensTable
+}
