@@ -26,11 +26,13 @@ export interface Io {
   userHome: string
   /** Milliseconds since the epoch. */
   now(): number
-  /** Calls back on Ctrl-C and on a polite kill instead of ending the process. Returns how to stop that. */
+  /** Calls back on Ctrl-C, a polite kill or a closed terminal instead of ending the process. Returns how to stop that. */
   onInterrupt(handler: () => void): () => void
   /** Calls back for each key on a terminal, unechoed. Returns how to stop that. */
   onKey(handler: (key: string) => void): () => void
 }
+
+const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** The real one. */
 export function processIo(process: NodeJS.Process): Io {
@@ -41,8 +43,10 @@ export function processIo(process: NodeJS.Process): Io {
     userHome: process.env.HOME ?? '/',
     now: Date.now,
     onInterrupt(handler) {
-      process.on('SIGINT', handler).on('SIGTERM', handler)
-      return () => process.off('SIGINT', handler).off('SIGTERM', handler)
+      for (const signal of interrupts) process.on(signal, handler)
+      return () => {
+        for (const signal of interrupts) process.off(signal, handler)
+      }
     },
     onKey(handler) {
       if (!process.stdin.isTTY) return () => {}

@@ -1,64 +1,76 @@
-/** The commands, their options and their help. What each one does lies in commands/, loaded when it is called. */
-import { Argument, Command, InvalidArgumentError, Option } from 'commander'
-import { AppError } from '../core/errors.ts'
-import { type Status, statuses } from '../core/task.ts'
-import { parseDuration, parseSize } from '../core/units.ts'
-import type { KillOptions } from './commands/kill.ts'
-import type { LogsOptions } from './commands/logs.ts'
-import type { PsOptions } from './commands/ps.ts'
-import type { SubmitOptions } from './commands/submit.ts'
-import type { UpOptions } from './commands/up.ts'
-import type { WaitCommandOptions } from './commands/wait.ts'
+/** The tree of commands: what all of them share, and how one is run. Their options are declared beside this file. */
+import { Command } from 'commander'
+import { declareClusterCommands } from './cluster-commands.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
 import type { Io } from './io.ts'
+import { declareTaskCommands } from './task-commands.ts'
+import { version } from '../platform/version.ts'
 
 export interface ProgramOptions {
   io: Io
   /** Takes the exit code of the command that ran. */
   onExit: (code: number) => void
-  /** Takes what commander says on standard output (help) and standard error. */
-  write: (text: string, to: 'stdout' | 'stderr') => void
+  /** Takes the help that was asked for. */
+  onHelp: (text: string) => void
 }
 
-type Make = (name: string) => Command
+/** Makes a command below a parent, with the options that all have. */
+export type Declare = (parent: Command, usage: string, description: string) => Command
+/** Makes a commander action of a function: it is handed the arguments, the options and the context. */
+export type Act = <Arguments extends unknown[]>(
+  run: (context: Context, ...given: Arguments) => Promise<number>,
+) => (...given: unknown[]) => Promise<void>
 
 /** Makes the tree of commands; parsing it runs one. */
-export function createProgram({ io, onExit, write }: ProgramOptions): Command {
+export function createProgram({ io, onExit, onHelp }: ProgramOptions): Command {
   const program = new Command('hakuriver')
-  const output = {
-    writeOut: (text: string) => write(text, 'stdout'),
-    writeErr: (text: string) => write(text, 'stderr'),
-    outputError: () => {},
-    getOutHelpWidth: () => (io.stdout.isTty ? Math.min(io.stdout.size().columns, 110) : 100),
-  }
-  program.exitOverride().configureOutput(output).enablePositionalOptions().helpCommand(false)
-  const act =
-    (run: (context: Context, ...rest: never[]) => Promise<number>) =>
-    async (...given: unknown[]) => {
-      const command = given.pop()
-      if (!(command instanceof Command)) throw new Error('commander passes the command last')
-      const context = createContext(command.optsWithGlobals<CommonOptions>(), io)
-      onExit(await run(context, ...(given as never[])))
-    }
-  const common = (command: Command) =>
-    command
-      .option('--host <url>', 'the host to talk to (else HAKURIVER_HOST_URL)')
-      .option('--token-file <path>', 'file with the token (else HAKURIVER_TOKEN)')
-      .option('--json', 'print JSON')
-      .option('--no-color', 'print without colours (as NO_COLOR does)')
-      .option('--debug', 'more about a failure')
-
-  common(program)
-    .description('Run commands on your machines, with real limits, and see what became of them.')
+  program
+    .exitOverride()
+    .configureOutput({
+      writeOut: onHelp,
+      writeErr: () => {},
+      outputError: () => {},
+      getOutHelpWidth: () => (io.stdout.isTty ? Math.min(io.stdout.size().columns, 110) : 100),
+    })
+    .enablePositionalOptions()
+    .helpCommand(false)
+    .description('Run commands on your machines with real limits, and see what became of them.')
     .version(`hakuriver ${version}`, '-V, --version', 'print the version')
-    .addHelpText('before', examples(
-      'hakuriver up                                  start a cluster on this machine',
-      'hakuriver submit -- echo hello                run a command somewhere',
-      'hakuriver submit -t node1:0 --cores 4 --memory 8G -- python train.py --lr 0.1',
-      'hakuriver logs -f last                        see its output as it comes',
-      'hakuriver ps --watch                          see everything live',
-    )) // biome-ignore format: columns
-  addTasks(program, common, act)
-  addCluster(program, common, act)
+    .addHelpText('before', rootExamples)
+  addCommonOptions(program)
+
+  const declare: Declare = (parent, usage, description) =>
+    addCommonOptions(parent.command(usage).description(description).helpCommand(false))
+  const act: Act =
+    (run) =>
+    async (...given) => {
+      // commander hands on the arguments, then the options, then the command itself.
+      const command = given.pop()
+      if (!(command instanceof Command)) throw new Error('the command comes last')
+      const context = createContext(command.optsWithGlobals<CommonOptions>(), io)
+      onExit(await run(context, ...(given as Parameters<typeof run> extends [Context, ...infer Rest] ? Rest : never)))
+    }
+  declareTaskCommands(program, declare, act)
+  declareClusterCommands(program, declare, act)
   return program
 }
+
+function addCommonOptions(command: Command): Command {
+  return command
+    .optionsGroup('Every command has:')
+    .option('--host <url>', 'the host to talk to (else HAKURIVER_HOST_URL)')
+    .option('--token-file <path>', 'file with the token (else HAKURIVER_TOKEN)')
+    .option('--json', 'print JSON')
+    .option('--no-color', 'print without colours, as NO_COLOR does')
+    .option('--debug', 'tell more about a failure')
+    .helpOption('-h, --help', 'print this')
+    .optionsGroup('Options:')
+}
+
+const rootExamples = `Examples:
+  hakuriver up                             start a cluster on this machine
+  hakuriver submit -- echo hello           run a command on any machine
+  hakuriver submit -t node1:0 --cores 4 --memory 8G -- python train.py --lr 0.1
+  hakuriver logs -f last                   see the output of the newest task as it comes
+  hakuriver ps --watch                     see everything, live
+`

@@ -70,9 +70,11 @@ export function inTheWayOf(
 
 function placeAny(queue: PendingQueue, ledger: Ledger, bucket: Bucket, task: PendingTask): Placement | null {
   const placement = ledger.bestPlace(task.spec)
+  if (placement !== null) return placement
   // Whoever needs the same does not fit either.
-  if (placement === null) queue.sleep(bucket)
-  return placement
+  queue.sleep(bucket)
+  if (bucket.hopelessSince !== ledger.shape) keepForOldest(queue, ledger, task.id)
+  return null
 }
 
 /** Puts the bucket to sleep, or the task aside, where it cannot be placed. */
@@ -145,12 +147,15 @@ function giveUpKept(queue: PendingQueue, ledger: Ledger): void {
   if (account?.status === 'online') queue.wakeAny(account.coresFree, account.memoryFreeBytes)
 }
 
-/** Keeps a node for the oldest waiting task for any node, where there is one that could ever take it. */
-function keepForOldest(queue: PendingQueue, ledger: Ledger): void {
+/**
+ * Keeps a node for the oldest waiting task for any node, where there is one that could ever take it.
+ * @param newestId Those after it have not been looked at yet.
+ */
+function keepForOldest(queue: PendingQueue, ledger: Ledger, newestId = Number.POSITIVE_INFINITY): void {
   if (queue.kept !== null) return
   for (let bucket = oldestHopeful(queue, ledger); bucket !== null; bucket = oldestHopeful(queue, ledger)) {
     const task = bucket.tasks.first()
-    if (task === undefined) return
+    if (task === undefined || task.id > newestId) return
     if (
       ledger.nodes().some((node) => node.status === 'online' && neverFits(node, null, task.spec) === null)
     ) {

@@ -304,7 +304,8 @@ function started(task: HeldTask, startedAtMs: number): Transition {
   switch (task.status) {
     case 'assigning':
     case 'unreachable':
-      return changed({ ...placedPart(task), status: 'running', startedAtMs })
+      // What was told first stands.
+      return changed({ ...placedPart(task), status: 'running', startedAtMs: startOf(task) ?? startedAtMs })
     case 'killing':
       return task.startedAtMs === null ? changed({ ...task, startedAtMs }) : ignored
     case 'running':
@@ -316,7 +317,7 @@ function started(task: HeldTask, startedAtMs: number): Transition {
 
 function returned(task: HeldTask, startedAtMs: number | null): Transition {
   if (task.status !== 'unreachable') return startedAtMs === null ? ignored : started(task, startedAtMs)
-  const at = startedAtMs ?? task.startedAtMs
+  const at = task.startedAtMs ?? startedAtMs
   return at === null
     ? changed({ ...placedPart(task), status: 'assigning' })
     : changed({ ...placedPart(task), status: 'running', startedAtMs: at })

@@ -3,7 +3,7 @@
  * has one of its own, and CPU time is read from the v2 one beside it, because systemd 252 makes no cgroup in a
  * cpuacct hierarchy that is mounted apart.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 const root = '/sys/fs/cgroup'
 
@@ -39,6 +39,24 @@ export function processesIn(layout: CgroupLayout, cgroup: string): number[] {
     .map(Number)
 }
 
+/** Does the cgroup, or one below it, hold a process? */
+export function isPopulated(layout: CgroupLayout, cgroup: string): boolean {
+  const events = textOf(`${layout.processes}${cgroup}/cgroup.events`)
+  if (events !== null) return figureOf(events, 'populated') === 1
+  if (processesIn(layout, cgroup).length > 0) return true
+  return cgroupsBelow(layout, cgroup).some((child) => isPopulated(layout, child))
+}
+
+/** Cgroups that someone made in this one. */
+export function cgroupsBelow(layout: CgroupLayout, cgroup: string): string[] {
+  try {
+    const entries = readdirSync(`${layout.processes}${cgroup}`, { withFileTypes: true })
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => `${cgroup}/${entry.name}`)
+  } catch {
+    return [] // it is gone
+  }
+}
+
 export interface CgroupUsage {
   peakMemoryBytes: number | null
   oomKills: number
@@ -48,15 +66,15 @@ export interface CgroupUsage {
 /** What the cgroup used so far; null where the kernel does not tell. */
 export function usageOf(layout: CgroupLayout, cgroup: string): CgroupUsage {
   const peak = textOf(`${layout.memory}${cgroup}/${layout.peakFile}`)
-  const usageUs = valueOf(textOf(`${layout.cpu}${cgroup}/cpu.stat`), 'usage_usec')
+  const usageUs = figureOf(textOf(`${layout.cpu}${cgroup}/cpu.stat`), 'usage_usec')
   return {
     peakMemoryBytes: peak === null ? null : Number(peak),
-    oomKills: valueOf(textOf(`${layout.memory}${cgroup}/${layout.eventsFile}`), 'oom_kill') ?? 0,
+    oomKills: figureOf(textOf(`${layout.memory}${cgroup}/${layout.eventsFile}`), 'oom_kill') ?? 0,
     cpuTimeMs: usageUs === null ? null : Math.round(usageUs / 1000),
   }
 }
 
-function valueOf(text: string | null, key: string): number | null {
+function figureOf(text: string | null, key: string): number | null {
   const line = text?.split('\n').find((candidate) => candidate.startsWith(`${key} `))
   return line === undefined ? null : Number(line.slice(key.length + 1))
 }

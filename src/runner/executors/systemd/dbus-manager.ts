@@ -20,8 +20,8 @@ export interface DbusManagerOptions {
   reconnectDelayMs?: (attempt: number) => number
 }
 
-const noSuchUnit = 'org.freedesktop.systemd1.NoSuchUnit'
-const unitExists = 'org.freedesktop.systemd1.UnitExists'
+export const noSuchUnit = 'org.freedesktop.systemd1.NoSuchUnit'
+export const unitExists = 'org.freedesktop.systemd1.UnitExists'
 const sigkill = 9
 
 export class DbusUnitManager implements UnitManager {

@@ -8,14 +8,16 @@ import { launchFailedExitCode } from '../script.ts'
 /**
  * Runs as `/bin/sh <this> <record file>`. Builtins only: it runs once per task. The last line says that the
  * record is whole. Cgroup v2 has one hierarchy; v1 has memory in one of its own, and CPU time is read from the
- * v2 one beside it, because systemd 252 makes no cgroup in a separate cpuacct hierarchy.
+ * v2 one beside it, because systemd 252 makes no cgroup in a separate cpuacct hierarchy. Where cpu and cpuacct
+ * are joined it makes one, told by the unit's name at the end of the path.
  */
 export const recorderScript = `exec 2>/dev/null
-root=/sys/fs/cgroup memory= unified= peak= ooms= usage=
+root=/sys/fs/cgroup memory= unified= cpuacct= peak= ooms= usage= ns=
 while IFS=: read -r _ controllers path; do
   case ,$controllers, in
     ,,) unified=\${path%/.control} ;;
     *,memory,*) memory=\${path%/.control} ;;
+    *,cpuacct,*) cpuacct=$controllers\${path%/.control} ;;
   esac
 done < /proc/self/cgroup
 if [ -e $root/cgroup.controllers ]; then
@@ -26,6 +28,7 @@ fi
 read -r peak < "$memory/$peakfile"
 while read -r key value; do [ "$key" = oom_kill ] && ooms=$value; done < "$memory/$eventsfile"
 while read -r key value; do [ "$key" = usage_usec ] && usage=$value; done < "$unified/cpu.stat"
+case $usage$cpuacct in /*.service|cpu*.service) read -r ns < "$root/$cpuacct/cpuacct.usage" && usage=$((ns / 1000)) ;; esac
 printf 'result=%s\\ncode=%s\\nstatus=%s\\npeak=%s\\nooms=%s\\nusage=%s\\nend\\n' "$SERVICE_RESULT" "$EXIT_CODE" "$EXIT_STATUS" "$peak" "$ooms" "$usage" > "$1"
 `
 
@@ -87,6 +90,10 @@ export interface Ending {
   killRequested: boolean
   /** Somebody else stopped the unit. */
   stoppedOutside: boolean
+  /** When the record was written; null where there is none. */
+  recordedAtMs: number | null
+  /** The node was shut down or rebooted since the start. */
+  wasRebooted: boolean
   /** What the start script noted of a failed set-up. */
   note: string | null
   /** Did the start script run? */
@@ -102,7 +109,7 @@ export function exitOf(ending: Ending): TaskExit {
     exitCode: null,
     signal: null,
     startedAtMs: facts?.startedAtMs ?? null,
-    endedAtMs: facts?.endedAtMs ?? ending.nowMs,
+    endedAtMs: facts?.endedAtMs ?? ending.recordedAtMs ?? ending.nowMs,
     cpuTimeMs: record?.cpuTimeMs ?? null,
     peakMemoryBytes: record?.peakMemoryBytes ?? null,
     reason: null,
@@ -113,25 +120,36 @@ export function exitOf(ending: Ending): TaskExit {
   const seen = { ...base, exitCode: code, signal }
   if (ending.killRequested) return { ...seen, cause: 'killed' }
   if (record.result === 'oom-kill' || record.oomKills > 0) {
-    return { ...seen, cause: 'oom', reason: 'it needed more memory than its limit' }
+    return { ...seen, cause: 'oom', reason: 'the kernel ended it for lack of memory' }
   }
-  if (record.result === 'timeout') {
-    return {
-      ...seen,
-      cause: 'timeout',
-      reason: `it ran longer than its limit of ${(ending.timeoutMs ?? 0) / 1000} s`,
-    }
-  }
-  if (ending.stoppedOutside)
+  if (ending.stoppedOutside) {
     return { ...seen, cause: 'killed', reason: 'its unit was stopped outside HakuRiver' }
+  }
+  if (record.result === 'timeout')
+    return { ...seen, cause: 'timeout', reason: timeoutReason(ending.timeoutMs) }
   if (code === launchFailedExitCode && ending.note !== null) {
     return { ...seen, startedAtMs: null, exitCode: null, cause: 'launch_failed', reason: ending.note }
   }
-  if (signal !== null) return { ...seen, cause: 'signaled', reason: `ended by ${signal}` }
+  if (signal !== null) {
+    if (ending.wasRebooted && isCleanStop(record)) {
+      return { ...seen, cause: 'killed', reason: 'its node was shut down or rebooted while it ran' }
+    }
+    return { ...seen, cause: 'signaled', reason: `ended by ${signal}` }
+  }
   return { ...seen, cause: 'exited' }
 }
 
-type Outcome = Pick<TaskExit, 'cause' | 'reason'> & { startedAtMs?: null }
+function timeoutReason(timeoutMs: number | null): string {
+  const limit = timeoutMs === null ? 'time limit' : `limit of ${timeoutMs / 1000} s`
+  return `it ran longer than its ${limit}`
+}
+
+/** To systemd an end by SIGTERM is a success: it is how a service is stopped. */
+function isCleanStop(record: ExitRecord): boolean {
+  return record.result === 'success' && record.status === 'TERM'
+}
+
+type Outcome = Pick<TaskExit, 'cause' | 'reason'> & { startedAtMs?: null; exitCode?: number }
 
 /** No record: the set-up failed before the script, the recorder could not write, or the machine went down. */
 function withoutRecord(ending: Ending): Outcome {
@@ -143,8 +161,20 @@ function withoutRecord(ending: Ending): Outcome {
     const result = facts?.result ? ` (${facts.result})` : ''
     return { cause: 'launch_failed', reason: `systemd could not start it${result}`, startedAtMs: null }
   }
-  return { cause: 'lost', reason: 'it has ended, but its exit could not be recorded' }
+  return toldBySystemd(facts) ?? { cause: 'lost', reason: 'it has ended, but its exit could not be recorded' }
 }
+
+/** The recorder could not write, as on a full disk, but the runner was told while it happened. */
+function toldBySystemd(facts: UnitFacts | null): Outcome | null {
+  if (facts === null || facts.endedAtMs === null || facts.mainStatus === null) return null
+  if (facts.mainCode === exitedByItself) return { cause: 'exited', exitCode: facts.mainStatus, reason: null }
+  if (facts.result === 'oom-kill') return { cause: 'oom', reason: 'the kernel ended it for lack of memory' }
+  if (facts.result === 'timeout') return { cause: 'timeout', reason: timeoutReason(null) }
+  return { cause: 'signaled', reason: `ended by signal ${facts.mainStatus}` }
+}
+
+/** CLD_EXITED of sigaction(2). */
+export const exitedByItself = 1
 
 /** The set-up steps that systemd gives an exit status of their own (systemd.exec(5), "Process Exit Codes"). */
 const setUpSteps: Record<number, string> = {

@@ -2,29 +2,31 @@
  * The systemd executor: each attempt is a transient service unit. Its end is read from the record that
  * ExecStopPost= wrote, so that it outlives the runner; systemd's signals wake it, it never polls.
  */
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import type { ExecutorInfo } from '../../../core/node.ts'
 import type { TaskExit } from '../../../core/task.ts'
-import { becomeUser, userVariables } from '../../users.ts'
+import { withDeadline } from '../../../platform/wait.ts'
 import {
+  type AttemptDir,
   AttemptFiles,
   exitWithout,
   hasRecord,
   isKillMarked,
   markKill,
-  numaWrapper,
   recordPath,
   textOf,
   unmarkKill,
-  userOf,
 } from '../attempt-files.ts'
 import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from '../executor.ts'
-import { cgroupLayout, processesIn, usageOf } from './cgroup.ts'
-import type { UnitEvents, UnitManager } from './manager.ts'
-import { exitOf, parseRecord, recorderScript, type UnitFacts } from './record.ts'
-import { attemptOfUnit, isPlainPath, type UnitPlan, unitNameOf } from './unit.ts'
+import { cgroupLayout, cgroupsBelow, isPopulated, processesIn, usageOf } from './cgroup.ts'
+import { Launcher } from './launcher.ts'
+import type { StartOutcome, UnitEvents, UnitManager } from './manager.ts'
+import { exitedByItself, exitOf, parseRecord, recorderScript, type UnitFacts } from './record.ts'
+import { isUnknownOutcome } from './systemd-connection.ts'
+import { attemptOfUnit, type UnitPlan, unitNameOf } from './unit.ts'
+import { noFacts } from './unit-facts.ts'
 
 export interface SystemdOptions {
   info: ExecutorInfo
@@ -38,48 +40,63 @@ export interface SystemdOptions {
   /** Does systemd have more rights than the runner, or the task fewer? Then the record is written as root. */
   recordAsRoot: boolean
   numactlPath: string
+  /** From SIGTERM to SIGKILL where no kill says otherwise: after a time limit, or a stop from outside. */
   graceMs?: number
 }
 
 /** An attempt whose end is awaited. */
-interface Watched {
-  taskId: number
-  attempt: number
-  taskDir: string
+interface Watched extends AttemptDir {
   timeoutMs: number | null
   isStarted: boolean
   startedAtMs: number | null
+  /** Another boot than this one: nothing of it can be alive. */
+  wasRebooted: boolean
   isStoppedOutside: boolean
+  hasMainExited: boolean
+  /** A kill was asked for, and systemd has not said yet that it was in time. */
+  isKillOpen: boolean
+  /** What to start again where nobody knows whether systemd got the request. */
+  unsure: UnitPlan | null
+  /** Told or recovered: what is awaited is only that systemd lets go of the unit. */
+  isTold: boolean
+  facts: UnitFacts
+  gone: PromiseWithResolvers<void>
 }
+
+/** How long systemd may take to let go of a unit whose main process has ended. */
+const goneDeadlineMs = 15_000
+/** The start script marks that it runs a moment after systemd says so. */
+const startCheckMs = [5, 20, 100, 400, 1_600]
 
 export class SystemdExecutor implements Executor {
   readonly info: ExecutorInfo
-  private readonly options: SystemdOptions
   private readonly deps: ExecutorDeps
   private manager!: UnitManager // set by open(), before anybody has the object
   private readonly watched = new Map<string, Watched>()
   private readonly timers = new Set<NodeJS.Timeout>()
+  private readonly background = new Set<Promise<void>>()
   private readonly files: AttemptFiles
-  private readonly recorderPath: string
+  private readonly launcher: Launcher
   private readonly cgroups = cgroupLayout()
 
   private constructor(options: SystemdOptions, deps: ExecutorDeps) {
-    this.options = options
     this.deps = deps
     this.info = options.info
     this.files = new AttemptFiles(options.runDir)
-    this.recorderPath = join(options.runDir, 'recorder.sh')
+    const recorderPath = join(options.runDir, 'recorder.sh')
+    writeFileSync(recorderPath, recorderScript, { mode: 0o644 })
+    this.launcher = new Launcher(options, this.files, recorderPath)
   }
 
+  /** @throws DbusError when systemd cannot be reached */
   static async open(options: SystemdOptions, deps: ExecutorDeps): Promise<SystemdExecutor> {
     const executor = new SystemdExecutor(options, deps)
-    writeFileSync(executor.recorderPath, recorderScript, { mode: 0o755 })
     executor.manager = await options.openManager({
       onStartDone: (name) => executor.onStartDone(name),
       onStopJob: (name) => executor.onStopJob(name),
       onMainExit: (name, facts) => executor.onMainExit(name, facts),
       onGone: (name, facts) => executor.onGone(name, facts),
-      onReconnected: () => executor.resync(),
+      onReconnected: () => executor.inBackground('resync', executor.resync()),
     })
     return executor
   }
@@ -91,149 +108,140 @@ export class SystemdExecutor implements Executor {
 
   async start(launch: LaunchSpec): Promise<void> {
     const name = unitNameOf(launch.taskId, launch.attempt)
-    if (this.watched.has(name) || hasRecord(launch)) return
-    const watched: Watched = { ...pick(launch), isStarted: false, startedAtMs: null, isStoppedOutside: false }
+    if (this.watched.has(name) || hasRecord(launch) || this.files.wasRun(launch)) return
+    const watched = watchedOf(launch, launch.spec.timeoutMs)
+    this.watched.set(name, watched)
     try {
-      this.prepare(launch)
-      this.watched.set(name, watched)
-      const isNew = await this.manager.start(this.planFor(launch))
-      if (!isNew) this.deps.log('The unit is loaded already, so it is not started twice', { unit: name })
+      const plan = this.launcher.prepare(launch)
+      this.onStartOutcome(name, watched, plan, await this.manager.start(plan))
     } catch (error) {
-      this.watched.delete(name)
-      const reason =
-        error instanceof AppError ? error.message : `systemd refused to start it: ${messageOf(error)}`
-      this.deps.events.onExit(
-        launch.taskId,
-        launch.attempt,
-        exitWithout('launch_failed', reason, this.deps.now()),
-      )
+      this.refused(name, watched, error)
     }
   }
 
   async recover(handle: Handle): Promise<Recovered> {
     const name = unitNameOf(handle.taskId, handle.attempt)
-    const facts = (await this.manager.list()).get(name)
-    const watched: Watched = {
-      ...pick(handle),
-      timeoutMs: null,
-      isStarted: true,
-      startedAtMs: null,
-      isStoppedOutside: false,
+    const known = this.watched.get(name)
+    if (known !== undefined && !known.isTold) {
+      return { state: 'running', startedAtMs: known.startedAtMs ?? this.deps.now() }
     }
-    if (facts !== undefined && facts.activeState !== 'inactive' && facts.activeState !== 'failed') {
-      const startedAtMs = facts.startedAtMs ?? this.deps.now()
-      this.watched.set(name, { ...watched, startedAtMs })
-      return { state: 'running', startedAtMs }
+    const watched: Watched = { ...watchedOf(handle, null), isStarted: true }
+    watched.wasRebooted = handle.bootId !== this.deps.bootId
+    if (watched.wasRebooted) return this.afterReboot(watched)
+    // watched before it is asked for: what ends in between is not missed
+    this.watched.set(name, watched)
+    const facts = await this.manager.look(name)
+    if (facts !== null && this.watched.get(name) === watched && facts.activeState !== 'inactive') {
+      watched.startedAtMs = facts.startedAtMs ?? this.files.ranAtMs(handle) ?? this.deps.now()
+      watched.facts = facts
+      return { state: 'running', startedAtMs: watched.startedAtMs }
     }
-    if (handle.bootId !== this.deps.bootId && parseRecord(textOf(recordPath(handle))) === null) {
-      return { state: 'ended', exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()) }
-    }
+    this.watched.delete(name)
     if (!hasRecord(handle) && !this.files.wasRun(handle)) return { state: 'never_started' }
-    return { state: 'ended', exit: this.readExit(watched, facts ?? null) }
+    return { state: 'ended', exit: this.readExit(watched) }
   }
 
-  async kill(taskId: number, attempt: number, _graceMs: number): Promise<void> {
+  async kill(taskId: number, attempt: number, graceMs: number): Promise<void> {
     const name = unitNameOf(taskId, attempt)
     const watched = this.watched.get(name)
-    if (watched === undefined) return
+    if (watched === undefined || watched.isTold) return
+    this.later(graceMs, () => this.killHard(name, watched))
+    // its own outcome counts; what is left of it is being ended by systemd
+    if (watched.hasMainExited) return
     markKill(watched)
-    const wasThere = await this.manager.stop(name)
-    // it ended by itself before the kill reached it: its own outcome counts
-    if (!wasThere) unmarkKill(watched)
+    watched.isKillOpen = true
+    try {
+      const wasThere = await this.manager.stop(name)
+      if (wasThere) watched.isKillOpen = false
+      else if (watched.unsure === null) unmarkKill(watched)
+    } catch (error) {
+      // the mark stands: the request is made again when systemd is back
+      this.deps.log('Cannot ask systemd for the stop yet', { unit: name, error: messageOf(error) })
+    }
   }
 
   async list(): Promise<{ taskId: number; attempt: number }[]> {
-    const names = [...(await this.manager.list()).keys()]
-    return names.flatMap((name) => attemptOfUnit(name) ?? [])
+    return [...(await this.manager.list())].flatMap((name) => attemptOfUnit(name) ?? [])
   }
 
   async collect(handle: Handle): Promise<void> {
+    const watched = this.watched.get(unitNameOf(handle.taskId, handle.attempt))
+    if (watched !== undefined) await withDeadline(watched.gone.promise, goneDeadlineMs, 'the end of the unit')
     this.files.remove(handle)
   }
 
   async close(): Promise<void> {
     for (const timer of this.timers) clearTimeout(timer)
+    this.timers.clear()
     this.manager.close()
+    await Promise.all(this.background)
   }
 
-  private prepare(launch: LaunchSpec): void {
-    for (const path of [launch.taskDir, launch.stdoutPath, launch.stderrPath, this.options.runDir]) {
-      if (!isPlainPath(path)) {
-        throw new AppError(
-          'internal',
-          `the path "${path}" may not stand in a unit: use letters, digits and ._-/ only`,
-        )
-      }
+  private onStartOutcome(name: string, watched: Watched, plan: UnitPlan, outcome: StartOutcome): void {
+    watched.unsure = outcome === 'unknown' ? plan : null
+    if (outcome !== 'exists') return
+    this.deps.log('The unit is loaded already, so it is not started twice', { unit: name })
+    this.inBackground('look', this.catchUp(name, watched))
+  }
+
+  private refused(name: string, watched: Watched, error: unknown): void {
+    const reason =
+      error instanceof AppError ? error.message : `systemd refused to start it: ${messageOf(error)}`
+    this.finish(name, watched, exitWithout('launch_failed', reason, this.deps.now()))
+    this.letGo(name, watched)
+  }
+
+  private afterReboot(watched: Watched): Recovered {
+    if (parseRecord(textOf(recordPath(watched))) !== null) {
+      return { state: 'ended', exit: this.readExit(watched) }
     }
-    const numa = numaWrapper(this.options.numactlPath, launch.numaId)
-    if (!this.usesUnshare(launch)) return this.files.prepare(launch, { wrapper: numa, env: [] })
-    const user = userOf(launch)
-    this.files.prepare(launch, {
-      wrapper: [...unshareWords, ...(user === null ? [] : becomeUser(user)), ...numa],
-      env: user === null ? [] : userVariables(user),
-    })
-  }
-
-  private planFor(launch: LaunchSpec): UnitPlan {
-    const { spec } = launch
     return {
-      name: unitNameOf(launch.taskId, launch.attempt),
-      scriptPath: this.files.scriptOf(launch),
-      recorderPath: this.recorderPath,
-      recordPath: recordPath(launch),
-      stdoutPath: launch.stdoutPath,
-      stderrPath: launch.stderrPath,
-      // unshare needs root; what it starts is the user's again
-      user: this.usesUnshare(launch) ? null : launch.user,
-      cores: this.options.setsLimits ? spec.cores : null,
-      memoryBytes: this.options.setsLimits ? spec.memoryBytes : null,
-      timeoutMs: spec.timeoutMs,
-      graceMs: this.options.graceMs ?? 10_000,
-      privateNetwork: spec.privateNetwork,
-      privatePids: spec.privatePids && this.options.hasPrivatePids,
-      recordAsRoot: this.options.recordAsRoot,
+      state: 'ended',
+      exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()),
     }
-  }
-
-  /** Does `unshare` have to make the PID namespace? */
-  private usesUnshare(launch: LaunchSpec): boolean {
-    return launch.spec.privatePids && !this.options.hasPrivatePids
   }
 
   private onStartDone(name: string): void {
     const watched = this.watched.get(name)
-    if (watched !== undefined && this.files.wasRun(watched)) this.reportStarted(watched, this.deps.now())
+    if (watched !== undefined) this.confirmStart(name, watched, 0)
+  }
+
+  /** Tells the start once the script is through its set-up, or late where it does not say so. */
+  private confirmStart(name: string, watched: Watched, check: number): void {
+    this.later(startCheckMs[check] ?? 0, () => {
+      if (this.watched.get(name) !== watched || watched.isStarted || watched.isTold) return
+      const ranAtMs = this.files.ranAtMs(watched)
+      const isLast = check + 1 >= startCheckMs.length
+      if (ranAtMs === null && !isLast) this.confirmStart(name, watched, check + 1)
+      else if (this.files.noteOf(watched) === null) {
+        this.reportStarted(watched, watched.facts.startedAtMs ?? ranAtMs ?? this.deps.now())
+      }
+    })
   }
 
   private onStopJob(name: string): void {
     const watched = this.watched.get(name)
-    if (watched !== undefined) watched.isStoppedOutside = true
-  }
-
-  private onGone(name: string, facts: UnitFacts | null): void {
-    const watched = this.watched.get(name)
-    if (watched === undefined) return
-    if (processesIn(this.cgroups, this.manager.cgroupOf(name)).length > 0) {
-      // systemd gave up on a process that cannot be killed: the task has not ended before it is gone
-      this.later(500, () => this.onGone(name, facts))
-      return
-    }
-    this.finish(name, watched, this.readExit(watched, facts))
+    if (watched !== undefined && !watched.hasMainExited) watched.isStoppedOutside = true
   }
 
   /**
-   * The plain end, told some milliseconds earlier than by the record: the main process exited by itself, and
-   * only systemd's recorder is left in the cgroup. Everything else waits for the record.
+   * The plain end, told some milliseconds earlier than by the record: the main process exited by itself, only
+   * systemd's recorder is left in the cgroup, and the accounts are there to be read. Everything else waits for
+   * the record.
    */
   private onMainExit(name: string, facts: UnitFacts): void {
     const watched = this.watched.get(name)
-    if (watched === undefined || facts.mainCode !== exitedByItself || !isPlainResult(facts)) return
+    if (watched === undefined || watched.isTold) return
+    watched.hasMainExited = true
+    watched.facts = facts
+    if (facts.mainCode !== exitedByItself || facts.controlPid === 0 || !isPlainResult(facts)) return
     if (watched.isStoppedOutside || isKillMarked(watched) || !this.files.wasRun(watched)) return
     if (this.files.noteOf(watched) !== null) return
     const cgroup = this.manager.cgroupOf(name)
     if (processesIn(this.cgroups, cgroup).some((pid) => pid !== facts.controlPid)) return
+    if (cgroupsBelow(this.cgroups, cgroup).length > 0) return
     const { oomKills, ...used } = usageOf(this.cgroups, cgroup)
-    if (oomKills > 0) return
+    if (oomKills > 0 || used.peakMemoryBytes === null || used.cpuTimeMs === null) return
     this.finish(name, watched, {
       cause: 'exited',
       exitCode: facts.mainStatus,
@@ -245,10 +253,31 @@ export class SystemdExecutor implements Executor {
     })
   }
 
+  private onGone(name: string, facts: UnitFacts, waitedMs = 0): void {
+    const watched = this.watched.get(name)
+    if (watched === undefined) return
+    if (isPopulated(this.cgroups, this.manager.cgroupOf(name))) {
+      // systemd gave up on a process that cannot be killed: the task has not ended before it is gone
+      if (waitedMs === 0) this.deps.log('A process of the task cannot be ended yet', { unit: name })
+      const delayMs = Math.min(Math.max(100, waitedMs), 5_000)
+      this.later(delayMs, () => this.onGone(name, facts, waitedMs + delayMs))
+      return
+    }
+    watched.facts = facts
+    if (!watched.isTold) this.finish(name, watched, this.readExit(watched))
+    this.letGo(name, watched)
+  }
+
   private finish(name: string, watched: Watched, exit: TaskExit): void {
-    this.watched.delete(name)
+    if (this.watched.get(name) !== watched || watched.isTold) return
+    watched.isTold = true
     if (exit.startedAtMs !== null) this.reportStarted(watched, exit.startedAtMs)
     this.deps.events.onExit(watched.taskId, watched.attempt, exit)
+  }
+
+  private letGo(name: string, watched: Watched): void {
+    if (this.watched.get(name) === watched) this.watched.delete(name)
+    watched.gone.resolve()
   }
 
   private reportStarted(watched: Watched, startedAtMs: number): void {
@@ -258,35 +287,65 @@ export class SystemdExecutor implements Executor {
     this.deps.events.onStarted(watched.taskId, watched.attempt, startedAtMs)
   }
 
-  /** After a lost connection: what is not loaded any more has ended. */
-  private resync(): void {
-    this.manager.list().then(
-      (loaded) => {
-        for (const name of [...this.watched.keys()]) {
-          const facts = loaded.get(name)
-          if (facts === undefined || facts.activeState === 'failed') this.onGone(name, facts ?? null)
-          else this.onStartDone(name)
-        }
-      },
-      (error: unknown) =>
-        this.deps.log('Cannot list the units after reconnecting', { error: messageOf(error) }),
-    )
+  /** After a lost connection: asks for each unit what became of it meanwhile. */
+  private async resync(): Promise<void> {
+    for (const [name, watched] of [...this.watched]) await this.catchUp(name, watched)
   }
 
-  private readExit(watched: Watched, facts: UnitFacts | null): TaskExit {
+  private async catchUp(name: string, watched: Watched): Promise<void> {
+    const facts = await this.manager.look(name)
+    if (this.watched.get(name) !== watched) return
+    if (facts !== null) {
+      watched.facts = facts
+      watched.unsure = null
+      if (isKillMarked(watched) && !watched.isTold && (await this.manager.stop(name)))
+        watched.isKillOpen = false
+      this.onStartDone(name)
+      return
+    }
+    const plan = watched.unsure
+    if (plan === null || hasRecord(watched) || this.files.wasRun(watched)) {
+      this.onGone(name, watched.facts)
+    } else if (isKillMarked(watched)) {
+      this.finish(name, watched, exitWithout('killed', 'killed before it was started', this.deps.now()))
+      this.letGo(name, watched)
+    } else {
+      this.onStartOutcome(name, watched, plan, await this.manager.start(plan))
+    }
+  }
+
+  /** The grace is over. systemd's own deadline for the unit does the same where the runner is away. */
+  private killHard(name: string, watched: Watched): void {
+    if (this.watched.get(name) !== watched || watched.isTold) return
+    this.inBackground('kill', this.manager.killAll(name))
+  }
+
+  private readExit(watched: Watched): TaskExit {
+    const { facts } = watched
     const exit = exitOf({
       record: parseRecord(textOf(recordPath(watched))),
+      recordedAtMs: statSync(recordPath(watched), { throwIfNoEntry: false })?.mtimeMs ?? null,
       facts,
-      killRequested: isKillMarked(watched),
+      killRequested: isKillMarked(watched) && !watched.isKillOpen,
       stoppedOutside: watched.isStoppedOutside,
+      wasRebooted: watched.wasRebooted,
       note: this.files.noteOf(watched),
       wasRun: this.files.wasRun(watched),
       timeoutMs: watched.timeoutMs,
       nowMs: this.deps.now(),
     })
-    return exit.startedAtMs === null && exit.cause !== 'launch_failed'
-      ? { ...exit, startedAtMs: watched.startedAtMs }
-      : exit
+    if (exit.startedAtMs !== null || exit.cause === 'launch_failed') return exit
+    return { ...exit, startedAtMs: watched.startedAtMs ?? this.files.ranAtMs(watched) }
+  }
+
+  private inBackground(what: string, work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => {
+        const level = isUnknownOutcome(error) ? 'again when systemd is back' : 'given up'
+        this.deps.log(`Cannot ask systemd, ${level}`, { what, error: messageOf(error) })
+      })
+      .finally(() => this.background.delete(tracked))
+    this.background.add(tracked)
   }
 
   private later(delayMs: number, action: () => void): void {
@@ -298,29 +357,28 @@ export class SystemdExecutor implements Executor {
   }
 }
 
-function pick(from: {
-  taskId: number
-  attempt: number
-  taskDir: string
-  spec?: { timeoutMs: number | null }
-}) {
+function watchedOf(attempt: AttemptDir, timeoutMs: number | null): Watched {
   return {
-    taskId: from.taskId,
-    attempt: from.attempt,
-    taskDir: from.taskDir,
-    timeoutMs: from.spec?.timeoutMs ?? null,
+    taskId: attempt.taskId,
+    attempt: attempt.attempt,
+    taskDir: attempt.taskDir,
+    timeoutMs,
+    isStarted: false,
+    startedAtMs: null,
+    wasRebooted: false,
+    isStoppedOutside: false,
+    hasMainExited: false,
+    isKillOpen: false,
+    unsure: null,
+    isTold: false,
+    facts: noFacts(),
+    gone: Promise.withResolvers<void>(),
   }
 }
-
-/** CLD_EXITED of sigaction(2). */
-const exitedByItself = 1
 
 function isPlainResult(facts: UnitFacts): boolean {
   return facts.result === 'success' || facts.result === 'exit-code'
 }
-
-/** A PID namespace of its own for systemd before 257 (unshare(1)). */
-const unshareWords = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child', '--']
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

@@ -1,0 +1,58 @@
+/** One call of the command line: reads the words, runs the command, tells a failure, and gives the exit code. */
+import { CommanderError } from 'commander'
+import { exitCodes } from '../core/errors.ts'
+import { BrokenPipeError, type Io } from './io.ts'
+import { tellError } from './output/error.ts'
+import { createProgram } from './program.ts'
+
+/** As a shell has it for a writer whose reader went away: 128 + SIGPIPE. */
+const brokenPipeCode = 141
+
+/** Runs one command and resolves with the exit code when everything is written. Never rejects. */
+export async function runCli(words: string[], io: Io): Promise<number> {
+  try {
+    return await parseAndRun(words, io)
+  } catch (error) {
+    if (error instanceof BrokenPipeError) return brokenPipeCode
+    const told = error instanceof CommanderError ? tellUsage(error, words) : tellError(error, words.includes('--debug'))
+    await io.stderr.write(`${told.lines.join('\n')}\n`).catch(() => {})
+    return told.exitCode
+  }
+}
+
+async function parseAndRun(words: string[], io: Io): Promise<number> {
+  let exitCode: number = exitCodes.ok
+  let help = ''
+  const program = createProgram({
+    io,
+    onExit: (code) => {
+      exitCode = code
+    },
+    onHelp: (text) => {
+      help += text
+    },
+  })
+  try {
+    await program.parseAsync(words.length === 0 ? ['--help'] : words, { from: 'user' })
+  } catch (error) {
+    // Help and version are thrown with 0, after they were written.
+    if (!(error instanceof CommanderError) || error.exitCode !== 0) throw error
+  }
+  if (help !== '') await io.stdout.write(help)
+  return exitCode
+}
+
+function tellUsage(error: CommanderError, words: string[]): { lines: string[]; exitCode: number } {
+  if (error.code === 'commander.help') return { lines: ['hakuriver: a command is missing', helpHint(words)], exitCode: exitCodes.usage }
+  const [cause = '', ...more] = error.message.replace(/^error: /, '').split('\n')
+  const guess = /^\(Did you mean (.+)\?\)$/.exec(more.at(-1) ?? '')
+  const rest = guess === null ? more : more.slice(0, -1)
+  const fix = guess === null ? [] : [`  Did you mean ${guess[1]}?`]
+  return { lines: [`hakuriver: ${cause}`, ...rest, ...fix, helpHint(words)], exitCode: exitCodes.usage }
+}
+
+function helpHint(words: string[]): string {
+  const command = words.slice(0, 2).filter((word) => /^[a-z]+$/.test(word))
+  const known = command[0] !== undefined && ['task', 'batch', 'node'].includes(command[0]) ? command : command.slice(0, 1)
+  return `  See hakuriver ${[...known, '--help'].join(' ')}`
+}
