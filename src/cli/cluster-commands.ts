@@ -1,15 +1,19 @@
 /** The commands about machines and the cluster itself: their arguments, options and help. */
 import type { Command } from 'commander'
+import { version } from '../platform/version.ts'
 import type { UpOptions } from './commands/up.ts'
 import { whole } from './option-types.ts'
 import type { Act, Declare } from './program.ts'
-import { version } from '../platform/version.ts'
 
 /** Adds them to the program. */
 export function declareClusterCommands(program: Command, declare: Declare, act: Act): void {
   program.commandsGroup('Machines:')
   declareNodes(program, 'nodes', declare, act)
-  const node = declare(program, 'node [name]', 'one machine, its NUMA nodes and its tasks; also node list, node show')
+  const node = declare(
+    program,
+    'node [name]',
+    'one machine, its NUMA nodes and its tasks; also node list, node show',
+  )
   const one = act(async (context, name: string | undefined) => {
     const { nodes } = await import('./commands/nodes.ts')
     if (name === undefined) return nodes({ quiet: false }, context)
@@ -22,7 +26,14 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
 
   program.commandsGroup('The cluster:')
   declare(program, 'up', 'start a cluster on this machine: a host and a runner, until Ctrl-C')
-    .addOption(whole('--port <number>', 'port of the host; 0: any free one', 0, 8000))
+    .addOption(
+      whole(
+        '--port <number>',
+        'port of the host, 0: any free one (default: host_port of the configuration, else 8000)',
+        0,
+        null,
+      ),
+    )
     .option('-d, --detach', 'go to the background once it works', false)
     .action(
       act(async (context, options: UpOptions) => {
@@ -37,8 +48,14 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
     }),
   )
   // These two are taken by main.ts before the options are read: here they are for the help.
-  program.command('host').description('run the host alone; `hakuriver host --help` has its settings').helpCommand(false)
-  program.command('runner').description('run a runner alone, on a machine that joins; `hakuriver runner --help`').helpCommand(false)
+  program
+    .command('host')
+    .description('run the host alone; `hakuriver host --help` has its settings')
+    .helpCommand(false)
+  program
+    .command('runner')
+    .description('run a runner alone, on a machine that joins; `hakuriver runner --help`')
+    .helpCommand(false)
   declare(program, 'version', 'print the version').action(
     act(async (context) => {
       if (context.json) await context.printJson({ version: version, node: process.versions.node })

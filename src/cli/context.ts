@@ -38,7 +38,8 @@ export function createContext(options: CommonOptions, io: Io): Context {
   let host: Promise<Host> | null = null
   const connect = async () => {
     const address = await findHost(options, io)
-    if (address.token !== null && address.tokenNote !== null) await io.stderr.write(`hakuriver: ${address.tokenNote}\n`)
+    if (address.token !== null && address.tokenNote !== null)
+      await io.stderr.write(`hakuriver: ${address.tokenNote}\n`)
     return createHost(address, io.now)
   }
   return {

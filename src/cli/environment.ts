@@ -24,7 +24,11 @@ function linesOf(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
 }
 
-function readEntry(text: string, from: string, own: Readonly<Record<string, string | undefined>>): [string, string] {
+function readEntry(
+  text: string,
+  from: string,
+  own: Readonly<Record<string, string | undefined>>,
+): [string, string] {
   const equals = text.indexOf('=')
   const name = equals < 0 ? text : text.slice(0, equals)
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {

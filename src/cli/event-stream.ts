@@ -56,14 +56,18 @@ export function createSseParser(): { push(text: string): SseMessage[] } {
         from = end.lastIndex
       }
       rest = rest.slice(from)
-      if (rest.length > eventBytes) throw new AppError('unavailable', 'the event stream of the host cannot be read')
+      if (rest.length > eventBytes)
+        throw new AppError('unavailable', 'the event stream of the host cannot be read')
       return messages
     },
   }
 }
 
 /** What a follower gets: `open` after each (re)connect, when what is known should be read again. */
-export type Followed = { kind: 'open' } | { kind: 'event'; event: ClusterEvent } | { kind: 'cut'; error: AppError }
+export type Followed =
+  | { kind: 'open' }
+  | { kind: 'event'; event: ClusterEvent }
+  | { kind: 'cut'; error: AppError }
 
 export interface FollowOptions {
   signal: AbortSignal
@@ -101,7 +105,10 @@ export async function* followEvents(host: Host, options: FollowOptions): AsyncGe
 
 /** Is this a failure of the moment, so that trying again may help? */
 export function isPassing(error: unknown): error is AppError {
-  return error instanceof AppError && (error.code === 'unavailable' || error.code === 'timeout' || error.code === 'internal')
+  return (
+    error instanceof AppError &&
+    (error.code === 'unavailable' || error.code === 'timeout' || error.code === 'internal')
+  )
 }
 
 /** The answer of a call, tried again for as long as only the moment is against it. The signal ends the trying. */
@@ -118,7 +125,12 @@ export async function untilAnswered<T>(call: () => Promise<T>, signal: AbortSign
 
 async function* oneConnection(host: Host, lastId: string, signal: AbortSignal): AsyncGenerator<Followed> {
   const headers = { accept: 'text/event-stream', ...(lastId !== '' && { 'last-event-id': lastId }) }
-  const answer = await host.open({ path: fillPath(streamRoutes.events.path, {}), headers, signal, idleMs: silenceMs })
+  const answer = await host.open({
+    path: fillPath(streamRoutes.events.path, {}),
+    headers,
+    signal,
+    idleMs: silenceMs,
+  })
   yield { kind: 'open' }
   const parser = createSseParser()
   answer.setEncoding('utf8')
@@ -131,7 +143,9 @@ async function* oneConnection(host: Host, lastId: string, signal: AbortSignal): 
     }
   } catch (error) {
     if (error instanceof AppError || signal.aborted) throw error
-    throw new AppError('unavailable', `the connection to the host at ${host.address.url} was cut`, { cause: error })
+    throw new AppError('unavailable', `the connection to the host at ${host.address.url} was cut`, {
+      cause: error,
+    })
   } finally {
     answer.destroy()
   }

@@ -32,11 +32,16 @@ export function hakuriverHome(io: Pick<Io, 'env' | 'userHome'>): string {
  * `config.toml`, then the default. The token: `--token-file`, then `HAKURIVER_TOKEN`, then `admin-token`;
  * that last one belongs to this machine's own host and is not shown to another.
  */
-export async function findHost(options: AddressOptions, io: Pick<Io, 'env' | 'userHome'>): Promise<HostAddress> {
+export async function findHost(
+  options: AddressOptions,
+  io: Pick<Io, 'env' | 'userHome'>,
+): Promise<HostAddress> {
   const home = hakuriverHome(io)
   const own = ownHost(home)
   const named = namedUrl(options, io)
-  const { url, from } = named ?? own ?? (await configuredUrl(home)) ?? { url: defaultUrl, from: 'the default' }
+  const { url, from } = named ??
+    own ??
+    (await configuredUrl(home)) ?? { url: defaultUrl, from: 'the default' }
   const normal = normalUrl(url, from)
   const isForeign = named !== null && own !== null && normal !== normalUrl(own.url, own.from)
   return { url: normal, urlFrom: from, ...findToken(options, io, home, isForeign) }

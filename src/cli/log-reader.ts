@@ -66,7 +66,10 @@ export async function followLog(options: FollowLogOptions, offset: number): Prom
         await options.write(chunk)
       }
       // A clean end means that all was sent; a host that is shutting down may end cleanly as well.
-      const task = await untilAnswered(() => options.host.client.getTask({ params: { id: options.taskId } }), options.signal)
+      const task = await untilAnswered(
+        () => options.host.client.getTask({ params: { id: options.taskId } }),
+        options.signal,
+      )
       if (isFinal(task.status)) {
         await readLog(options, at)
         return

@@ -6,7 +6,9 @@ import { parseDuration, parseSize } from '../core/units.ts'
 
 /** An option that may be given several times. */
 export function repeated(flags: string, description: string): Option {
-  return new Option(flags, description).default([], '').argParser((value, before) => [...asList(before), value])
+  return new Option(flags, description)
+    .default([], '')
+    .argParser((value, before) => [...asList(before), value])
 }
 
 /** A size, in bytes; null where left out. */
@@ -16,7 +18,9 @@ export function size(flags: string, description: string): Option {
 
 /** A duration, in milliseconds; null where left out. */
 export function duration(flags: string, description: string): Option {
-  return new Option(flags, description).default(null, '').argParser((value) => told(() => parseDuration(value)))
+  return new Option(flags, description)
+    .default(null, '')
+    .argParser((value) => told(() => parseDuration(value)))
 }
 
 /** A text; null where left out. */
@@ -26,10 +30,13 @@ export function text(flags: string, description: string): Option {
 
 /** A whole number from `least` on. */
 export function whole(flags: string, description: string, least: number, fallback: number | null): Option {
-  return new Option(flags, description).default(fallback, fallback === null ? '' : undefined).argParser((value) => {
-    if (!/^\d{1,15}$/.test(value) || Number(value) < least) throw new InvalidArgumentError(`Write a whole number from ${least} on.`)
-    return Number(value)
-  })
+  return new Option(flags, description)
+    .default(fallback, fallback === null ? '' : undefined)
+    .argParser((value) => {
+      if (!/^\d{1,15}$/.test(value) || Number(value) < least)
+        throw new InvalidArgumentError(`Write a whole number from ${least} on.`)
+      return Number(value)
+    })
 }
 
 /** Statuses, with commas or given several times. */

@@ -1,10 +1,10 @@
 /** The tree of commands: what all of them share, and how one is run. Their options are declared beside this file. */
 import { Command } from 'commander'
+import { version } from '../platform/version.ts'
 import { declareClusterCommands } from './cluster-commands.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
 import type { Io } from './io.ts'
 import { declareTaskCommands } from './task-commands.ts'
-import { version } from '../platform/version.ts'
 
 export interface ProgramOptions {
   io: Io
@@ -42,13 +42,14 @@ export function createProgram({ io, onExit, onHelp }: ProgramOptions): Command {
   const declare: Declare = (parent, usage, description) =>
     addCommonOptions(parent.command(usage).description(description).helpCommand(false))
   const act: Act =
-    (run) =>
-    async (...given) => {
+    <Arguments extends unknown[]>(run: (context: Context, ...given: Arguments) => Promise<number>) =>
+    async (...given: unknown[]) => {
       // commander hands on the arguments, then the options, then the command itself.
       const command = given.pop()
       if (!(command instanceof Command)) throw new Error('the command comes last')
       const context = createContext(command.optsWithGlobals<CommonOptions>(), io)
-      onExit(await run(context, ...(given as Parameters<typeof run> extends [Context, ...infer Rest] ? Rest : never)))
+      // The declaration of the command beside the action names the arguments and options: commander has no types for them.
+      onExit(await run(context, ...(given as Arguments)))
     }
   declareTaskCommands(program, declare, act)
   declareClusterCommands(program, declare, act)

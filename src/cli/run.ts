@@ -14,7 +14,8 @@ export async function runCli(words: string[], io: Io): Promise<number> {
     return await parseAndRun(words, io)
   } catch (error) {
     if (error instanceof BrokenPipeError) return brokenPipeCode
-    const told = error instanceof CommanderError ? tellUsage(error, words) : tellError(error, words.includes('--debug'))
+    const told =
+      error instanceof CommanderError ? tellUsage(error, words) : tellError(error, words.includes('--debug'))
     await io.stderr.write(`${told.lines.join('\n')}\n`).catch(() => {})
     return told.exitCode
   }
@@ -43,7 +44,8 @@ async function parseAndRun(words: string[], io: Io): Promise<number> {
 }
 
 function tellUsage(error: CommanderError, words: string[]): { lines: string[]; exitCode: number } {
-  if (error.code === 'commander.help') return { lines: ['hakuriver: a command is missing', helpHint(words)], exitCode: exitCodes.usage }
+  if (error.code === 'commander.help')
+    return { lines: ['hakuriver: a command is missing', helpHint(words)], exitCode: exitCodes.usage }
   const [cause = '', ...more] = error.message.replace(/^error: /, '').split('\n')
   const guess = /^\(Did you mean (.+)\?\)$/.exec(more.at(-1) ?? '')
   const rest = guess === null ? more : more.slice(0, -1)
@@ -53,6 +55,7 @@ function tellUsage(error: CommanderError, words: string[]): { lines: string[]; e
 
 function helpHint(words: string[]): string {
   const command = words.slice(0, 2).filter((word) => /^[a-z]+$/.test(word))
-  const known = command[0] !== undefined && ['task', 'batch', 'node'].includes(command[0]) ? command : command.slice(0, 1)
+  const known =
+    command[0] !== undefined && ['task', 'batch', 'node'].includes(command[0]) ? command : command.slice(0, 1)
   return `  See hakuriver ${[...known, '--help'].join(' ')}`
 }

@@ -47,7 +47,11 @@ export interface TaskFilter {
 export async function* tasksOf(host: Host, filter: TaskFilter): AsyncGenerator<TaskView> {
   let cursor: string | null = null
   do {
-    const query: TaskFilter & { limit: number; cursor?: string } = { ...filter, limit: pageSize, ...(cursor !== null && { cursor }) }
+    const query: TaskFilter & { limit: number; cursor?: string } = {
+      ...filter,
+      limit: pageSize,
+      ...(cursor !== null && { cursor }),
+    }
     const page: { items: TaskView[]; next: string | null } = await host.client.listTasks({ query })
     yield* page.items
     cursor = page.next
@@ -62,6 +66,8 @@ async function lastTask(host: Host): Promise<TaskView> {
 
 function notAnId(word: string, noun: string): AppError {
   return new AppError('invalid_request', `"${word}" is not the id of a ${noun}`, {
-    details: { fix: `Ids are numbers, as \`hakuriver ps\` shows them; \`last\` is the newest, \`batch:ID\` a whole batch.` },
+    details: {
+      fix: `Ids are numbers, as \`hakuriver ps\` shows them; \`last\` is the newest, \`batch:ID\` a whole batch.`,
+    },
   })
 }

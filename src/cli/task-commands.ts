@@ -20,7 +20,10 @@ export function declareTaskCommands(program: Command, declare: Declare, act: Act
   declareLogs(program, parts)
   declareWait(program, parts)
   declareKill(program, parts)
-  const task = program.command('task').description('the same under a noun: task submit, list, show, logs, wait, kill').helpCommand(false)
+  const task = program
+    .command('task')
+    .description('the same under a noun: task submit, list, show, logs, wait, kill')
+    .helpCommand(false)
   declareSubmit(task, parts)
   declarePs(task, 'list', parts)
   declareShow(task, parts)
@@ -31,7 +34,10 @@ export function declareTaskCommands(program: Command, declare: Declare, act: Act
 }
 
 const exitStatus = () =>
-  new Option('--exit-status <which>', "own: exit with the task's own code; never: 0 whenever the waiting went well")
+  new Option(
+    '--exit-status <which>',
+    "own: exit with the task's own code; never: 0 whenever the waiting went well",
+  )
     .choices(['own', 'never'])
     .default('own')
 
@@ -40,11 +46,18 @@ function declareSubmit(parent: Command, { declare, act }: Parts): void {
     .usage('[options] -- command [argument...]')
     .passThroughOptions()
     .addHelpText('before', submitExamples)
-    .addOption(repeated('-t, --target <target>', 'any, a node (node1), or one of its NUMA nodes (node1:0); may be repeated'))
+    .addOption(
+      repeated(
+        '-t, --target <target>',
+        'any, a node (node1), or one of its NUMA nodes (node1:0); may be repeated',
+      ),
+    )
     .addOption(whole('-c, --cores <number>', 'CPUs that it may use', 1, 1))
     .addOption(size('-m, --memory <size>', 'memory that it may use, like 512M or 8G (powers of 1024)'))
     .addOption(duration('--timeout <time>', 'end it after so long, like 90s or 1h30m'))
-    .addOption(repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'))
+    .addOption(
+      repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'),
+    )
     .addOption(repeated('--env-file <path>', 'a file of NAME=value lines, taken literally'))
     .addOption(text('--cwd <path>', 'directory on the node to run in'))
     .addOption(text('-n, --name <name>', 'a name for people'))
@@ -111,7 +124,11 @@ function declareLogs(parent: Command, { declare, act }: Parts): void {
       act(async (context, id: string, options: LogsOptions & { both: boolean }) => {
         const { logs } = await import('./commands/logs.ts')
         const { both } = options
-        return logs(id, { ...options, stdout: both || options.stdout, stderr: both || options.stderr }, context)
+        return logs(
+          id,
+          { ...options, stdout: both || options.stdout, stderr: both || options.stderr },
+          context,
+        )
       }),
     )
 }
@@ -151,7 +168,10 @@ function declareKill(parent: Command, { declare, act }: Parts): void {
 }
 
 function declareBatch(program: Command, { declare, act }: Parts): void {
-  const batch = program.command('batch').description('the tasks of one submit: batch list, show, wait, kill').helpCommand(false)
+  const batch = program
+    .command('batch')
+    .description('the tasks of one submit: batch list, show, wait, kill')
+    .helpCommand(false)
   declare(batch, 'list', 'the latest batches, counted by status')
     .addOption(whole('-n, --lines <number>', 'the newest so many', 1, 20))
     .action(

@@ -41,7 +41,11 @@ export async function createHost(address: HostAddress, now: () => number): Promi
 
   const start = (options: RequestOptions, path: string, body: string | undefined, signal?: AbortSignal) =>
     new Promise<IncomingMessage>((resolve, reject) => {
-      const sending = request(`${address.url}${path}`, { ...options, agent: false, ...(signal && { signal }) })
+      const sending = request(`${address.url}${path}`, {
+        ...options,
+        agent: false,
+        ...(signal && { signal }),
+      })
       sending.on('error', (error) => reject(networkError(error, address)))
       sending.on('response', (answer) => {
         noteClock(answer)
@@ -55,7 +59,13 @@ export async function createHost(address: HostAddress, now: () => number): Promi
     const text = body === undefined ? undefined : JSON.stringify(body)
     const late = new AbortController()
     const timer = setTimeout(
-      () => late.abort(new AppError('timeout', `the host at ${address.url} did not answer within ${answerDeadlineMs / 1000} s`)),
+      () =>
+        late.abort(
+          new AppError(
+            'timeout',
+            `the host at ${address.url} did not answer within ${answerDeadlineMs / 1000} s`,
+          ),
+        ),
       answerDeadlineMs,
     )
     try {
@@ -127,9 +137,12 @@ function notAHost(address: HostAddress): AppError {
 function errorFromBody(body: unknown, status: number, address: HostAddress): AppError {
   const given = typeof body === 'object' && body !== null ? body : {}
   const code = 'code' in given && isErrorCode(given.code) ? given.code : codeOfStatus(status)
-  const message = 'message' in given && typeof given.message === 'string' ? given.message : `the host answered ${status}`
+  const message =
+    'message' in given && typeof given.message === 'string' ? given.message : `the host answered ${status}`
   const requestId = 'requestId' in given && typeof given.requestId === 'string' ? given.requestId : undefined
-  return new AppError(code, message, { details: { ...(requestId && { requestId }), ...tokenFix(code, address) } })
+  return new AppError(code, message, {
+    details: { ...(requestId && { requestId }), ...tokenFix(code, address) },
+  })
 }
 
 function tokenFix(code: ErrorCode, address: HostAddress): { fix?: string } {
@@ -144,7 +157,9 @@ function isErrorCode(code: unknown): code is ErrorCode {
 
 function codeOfStatus(status: number): ErrorCode {
   const codes = Object.keys(errorTable).filter(isErrorCode)
-  return codes.find((code) => errorTable[code].http === status) ?? (status < 500 ? 'invalid_request' : 'internal')
+  return (
+    codes.find((code) => errorTable[code].http === status) ?? (status < 500 ? 'invalid_request' : 'internal')
+  )
 }
 
 const networkReasons: Record<string, string> = {

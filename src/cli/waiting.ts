@@ -21,7 +21,11 @@ const parallelReads = 8
  * Resolves with the outcomes in the order of the ids when all have ended; null where the signal came first.
  * After each (re)connect the tasks still open are read again, so no end can be missed.
  */
-export async function waitForEnds(ids: string[], host: Host, options: WaitOptions): Promise<Outcome[] | null> {
+export async function waitForEnds(
+  ids: string[],
+  host: Host,
+  options: WaitOptions,
+): Promise<Outcome[] | null> {
   const open = new Set(ids)
   const outcomes = new Map<string, Outcome>()
   const end = async (outcome: Outcome) => {

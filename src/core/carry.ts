@@ -54,9 +54,14 @@ function checkVariable(name: string, value: string): number {
       `the environment variable name ${JSON.stringify(name)} cannot be set by a shell: use letters, digits and _, not beginning with a digit`,
     )
   }
-  if (shellVariables.has(name)) throw refuse(`the environment variable ${name} belongs to the shell that starts the task: use another name`)
+  if (shellVariables.has(name))
+    throw refuse(
+      `the environment variable ${name} belongs to the shell that starts the task: use another name`,
+    )
   if (name.startsWith(reservedPrefix)) {
-    throw refuse(`the environment variable ${name} is set by the runner itself: use a name that does not begin with ${reservedPrefix}`)
+    throw refuse(
+      `the environment variable ${name} is set by the runner itself: use a name that does not begin with ${reservedPrefix}`,
+    )
   }
   return checkText(`the environment variable ${name}`, `${name}=${value}`)
 }
@@ -67,7 +72,9 @@ function checkText(what: string, text: string): number {
   if (!text.isWellFormed()) throw refuse(`${what} holds half of a surrogate pair, which is no text`)
   const bytes = utf8Length(text)
   if (bytes > maxArgumentBytes) {
-    throw refuse(`${what} takes ${bytes} bytes, more than the ${maxArgumentBytes} that the kernel allows: put the data into a file`)
+    throw refuse(
+      `${what} takes ${bytes} bytes, more than the ${maxArgumentBytes} that the kernel allows: put the data into a file`,
+    )
   }
   return bytes + 1
 }

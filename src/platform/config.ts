@@ -58,7 +58,11 @@ export function readSettings<T extends Record<string, Setting>>(
   const entries = Object.entries(table).map(([name, setting]) => {
     const candidates: [unknown, Origin, string][] = [
       [setting.flag === null ? undefined : flags[setting.flag], 'flag', `--${setting.flag}`],
-      [setting.env === null ? undefined : sources.env[setting.env] || undefined, 'environment', String(setting.env)],
+      [
+        setting.env === null ? undefined : sources.env[setting.env] || undefined,
+        'environment',
+        String(setting.env),
+      ],
       [setting.key === null ? undefined : file.get(setting.key), 'file', `${setting.key} in ${path}`],
     ]
     const found = candidates.find(([value]) => value !== undefined)
@@ -75,7 +79,8 @@ export function describeFlags(table: Record<string, Setting>): string {
   const width = Math.max(...rows.map((setting) => left(setting).length))
   return rows
     .map((setting) => {
-      const fallback = setting.default === null || setting.default === false ? '' : ` (default: ${setting.default})`
+      const fallback =
+        setting.default === null || setting.default === false ? '' : ` (default: ${setting.default})`
       return `${left(setting).padEnd(width)}  ${setting.doc}${fallback}`
     })
     .join('\n')
@@ -92,7 +97,10 @@ function readFlags(table: Record<string, Setting>, argv: readonly string[]): Rec
     const unknown = /Unknown option '(--?[^']+)'/.exec(String(error))
     if (unknown === null) throw new AppError('invalid_request', messageOf(error))
     const near = nearest((unknown[1] ?? '').replace(/^-+/, ''), Object.keys(options))
-    throw new AppError('invalid_request', `there is no option ${unknown[1]}${near === null ? '' : `; did you mean --${near}?`}`)
+    throw new AppError(
+      'invalid_request',
+      `there is no option ${unknown[1]}${near === null ? '' : `; did you mean --${near}?`}`,
+    )
   }
 }
 

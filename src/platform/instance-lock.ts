@@ -16,7 +16,9 @@ export async function lockDirectory(path: string, what: string): Promise<Instanc
   const server = createServer((socket) => socket.destroy())
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = new AppError('conflict', `another ${what} is using ${path}; stop it first`, { cause: error })
+      const taken = new AppError('conflict', `another ${what} is using ${path}; stop it first`, {
+        cause: error,
+      })
       reject(error.code === 'EADDRINUSE' ? taken : error)
     })
     server.listen(`\0hakuriver-${what}-${dev}-${ino}`, resolve)

@@ -14,7 +14,11 @@ export function messageReader<T extends TSchema>(schema: T): (text: string) => S
       throw new AppError('invalid_request', 'a message of the link is no JSON')
     }
     if (validator.Check(message)) return message
-    const type = typeof message === 'object' && message !== null && 'type' in message ? String(message.type) : 'none'
-    throw new AppError('invalid_request', `a message of the link does not fit the protocol (type ${type.slice(0, 30)})`)
+    const type =
+      typeof message === 'object' && message !== null && 'type' in message ? String(message.type) : 'none'
+    throw new AppError(
+      'invalid_request',
+      `a message of the link does not fit the protocol (type ${type.slice(0, 30)})`,
+    )
   }
 }

@@ -17,7 +17,12 @@ export type LogLevel = (typeof logLevels)[number]
 export function createLog(options: { name: string; level: LogLevel; file?: string | null }): Log {
   const destination = pino.destination({ dest: options.file ?? 2, mkdir: true, sync: true })
   return pino(
-    { name: options.name, level: options.level, base: { name: options.name }, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      name: options.name,
+      level: options.level,
+      base: { name: options.name },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
     destination,
   )
 }

@@ -11,7 +11,8 @@ export const linkVersion = 1
 export const linkMessageBytes = 8 * 1024 * 1024
 
 const closed = { additionalProperties: false } as const
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()])
 const TaskId = Type.String({ pattern: '^[0-9]{1,16}$' })
 const Attempt = Type.Integer({ minimum: 1 })
 const Ms = Type.Number()

@@ -23,7 +23,10 @@ function Nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()])
 }
 
-export const Id = Type.String({ pattern: '^[0-9]{1,16}$', description: 'Id of a task or batch; grows with time' })
+export const Id = Type.String({
+  pattern: '^[0-9]{1,16}$',
+  description: 'Id of a task or batch; grows with time',
+})
 export const Instant = Type.String({ description: 'ISO 8601 in UTC' })
 export const StatusSchema = Type.Enum([...statuses])
 

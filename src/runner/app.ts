@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TaskSpec } from '../core/task.ts'
-import { lockDirectory } from '../platform/instance-lock.ts'
 import { readTextIfThere, writeFileAtomic } from '../platform/files.ts'
+import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { logPath } from '../platform/log-paths.ts'
 import { awaitLogPart } from '../platform/log-reader.ts'
@@ -125,7 +125,13 @@ async function readRunnerId(stateDir: string): Promise<string> {
 
 function startOrder(order: Extract<FromHost, { type: 'start' }>): Parameters<Attempts['start']>[0] {
   const spec: TaskSpec = order.spec
-  return { taskId: Number(order.taskId), attempt: order.attempt, batchId: Number(order.batchId), spec, numaId: order.numaId }
+  return {
+    taskId: Number(order.taskId),
+    attempt: order.attempt,
+    batchId: Number(order.batchId),
+    spec,
+    numaId: order.numaId,
+  }
 }
 
 async function readLog(

@@ -57,7 +57,8 @@ export class Attempts implements ExecutorEvents {
     this.deps = deps
     const { stateDir, sharedDir } = deps.config
     mkdirSync(tasksDir(stateDir), { recursive: true, mode: 0o700 })
-    for (const stream of logStreams) mkdirSync(logFolder(sharedDir ?? stateDir, stream), { recursive: true, mode: 0o755 })
+    for (const stream of logStreams)
+      mkdirSync(logFolder(sharedDir ?? stateDir, stream), { recursive: true, mode: 0o755 })
   }
 
   /** What the host is told of in hellos and heartbeats. */
@@ -87,7 +88,11 @@ export class Attempts implements ExecutorEvents {
       writeFileSync(join(launch.taskDir, 'launch.json'), JSON.stringify(launch), { mode: 0o600 })
       writeFileSync(join(launch.taskDir, 'handle.json'), JSON.stringify(handle), { mode: 0o600 })
     } catch (error) {
-      this.onExit(order.taskId, order.attempt, this.failed(`the runner cannot write its state: ${String(error)}`))
+      this.onExit(
+        order.taskId,
+        order.attempt,
+        this.failed(`the runner cannot write its state: ${String(error)}`),
+      )
       return
     }
     await this.launch(launch, held)
@@ -172,7 +177,10 @@ export class Attempts implements ExecutorEvents {
     }
     const executor = this.executorOf(held)
     if (executor === undefined) {
-      log.error({ taskId, attempt, executor: handle.executor }, 'No executor here can find this attempt again')
+      log.error(
+        { taskId, attempt, executor: handle.executor },
+        'No executor here can find this attempt again',
+      )
       return
     }
     const found = await executor.recover(handle)
@@ -191,7 +199,8 @@ export class Attempts implements ExecutorEvents {
       case 'never_started': {
         // the runner went down between writing the handle and the start: the order is still to be carried out
         const launch = readJson<LaunchSpec>(join(handle.taskDir, 'launch.json'))
-        if (launch === null) this.onExit(taskId, attempt, this.failed('the runner went down before it was started'))
+        if (launch === null)
+          this.onExit(taskId, attempt, this.failed('the runner went down before it was started'))
         else await this.launch(launch, held)
       }
     }

@@ -1,6 +1,7 @@
 /** Chooses how tasks are run on this machine: what was asked for, or the strongest way that works. */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
+
 import { execFile } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -36,18 +37,28 @@ export async function chooseExecutor(config: RunnerConfig, deps: ExecutorDeps): 
     case 'auto':
       break
   }
-  if (!existsSync('/run/systemd/system')) return processExecutor(config, deps, numa, 'systemd does not run here')
-  if (isRoot) return systemdExecutor(config, deps, numa, 'the strongest: systemd is here, and the runner is root')
+  if (!existsSync('/run/systemd/system'))
+    return processExecutor(config, deps, numa, 'systemd does not run here')
+  if (isRoot)
+    return systemdExecutor(config, deps, numa, 'the strongest: systemd is here, and the runner is root')
   if (config.useSudo) return systemdExecutor(config, deps, numa, 'systemd is here, and sudo was asked for')
   const missing = missingDelegation()
   if (missing === null) return userExecutor(config, deps, numa, "the user's own systemd has delegated limits")
   return processExecutor(config, deps, numa, `the runner is not root, and ${missing}`)
 }
 
-async function systemdExecutor(config: RunnerConfig, deps: ExecutorDeps, numa: boolean, why: string): Promise<Executor> {
+async function systemdExecutor(
+  config: RunnerConfig,
+  deps: ExecutorDeps,
+  numa: boolean,
+  why: string,
+): Promise<Executor> {
   const isRoot = process.getuid?.() === 0
   if (!isRoot && !config.useSudo) {
-    throw new AppError('not_permitted', 'the systemd executor needs root or --sudo; without either use systemd-user or process')
+    throw new AppError(
+      'not_permitted',
+      'the systemd executor needs root or --sudo; without either use systemd-user or process',
+    )
   }
   const version = await systemdVersion()
   const hasPrivatePids = version >= privatePidsVersion
@@ -73,7 +84,12 @@ async function systemdExecutor(config: RunnerConfig, deps: ExecutorDeps, numa: b
   )
 }
 
-async function userExecutor(config: RunnerConfig, deps: ExecutorDeps, numa: boolean, why: string): Promise<Executor> {
+async function userExecutor(
+  config: RunnerConfig,
+  deps: ExecutorDeps,
+  numa: boolean,
+  why: string,
+): Promise<Executor> {
   const missing = missingDelegation()
   const version = await systemdVersion()
   return SystemdExecutor.open(
@@ -82,7 +98,11 @@ async function userExecutor(config: RunnerConfig, deps: ExecutorDeps, numa: bool
         name: 'systemd-user',
         why: missing === null ? why : `${why}; limits are not enforced: ${missing}`,
         enforcesLimits: missing === null,
-        features: { privateNetwork: version >= privatePidsVersion, privatePids: version >= privatePidsVersion, numa },
+        features: {
+          privateNetwork: version >= privatePidsVersion,
+          privatePids: version >= privatePidsVersion,
+          numa,
+        },
       },
       openManager: (events) =>
         DbusUnitManager.open({ socketPath: join(runtimeDir(), 'systemd/private'), events, log: deps.log }),

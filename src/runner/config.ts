@@ -58,11 +58,15 @@ export function loadRunnerConfig(sources: Sources): RunnerConfig {
   const home = hakuriverHome(sources.env)
   const nodeName = text(found.name.value) ?? hostname()
   if (!isNodeName(nodeName)) {
-    throw new AppError('invalid_request', `"${nodeName}" cannot be the name of a node: use letters, digits, - and . (--name)`)
+    throw new AppError(
+      'invalid_request',
+      `"${nodeName}" cannot be the name of a node: use letters, digits, - and . (--name)`,
+    )
   }
   return {
     hostUrl: text(found.host.value) ?? `http://${found.hostAddress.value}:${found.hostPort.value}`,
-    joinToken: text(found.joinToken.value) ?? tokenFrom(text(found.joinTokenFile.value), join(home, 'join-token')),
+    joinToken:
+      text(found.joinToken.value) ?? tokenFrom(text(found.joinTokenFile.value), join(home, 'join-token')),
     nodeName,
     stateDir: text(found.stateDir.value) ?? join(home, 'runner'),
     sharedDir: text(found.sharedDir.value),
@@ -88,7 +92,8 @@ function tokenFrom(named: string | null, own: string): string | null {
 
 function oneOf<T extends string>(what: string, value: string, choices: readonly T[]): T {
   const found = choices.find((choice) => choice === value)
-  if (found === undefined) throw new AppError('invalid_request', `there is no ${what} "${value}": write ${choices.join(', ')}`)
+  if (found === undefined)
+    throw new AppError('invalid_request', `there is no ${what} "${value}": write ${choices.join(', ')}`)
   return found
 }
 

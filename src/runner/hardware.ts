@@ -73,7 +73,10 @@ export class LoadMeter {
       memoryUsedBytes: memory.usedBytes,
       numaNodes: numaNodes.map(({ id, cpus }) => ({
         id,
-        cpuPercent: percent(sum(before, ...cpus.map((cpu) => `cpu${cpu}`)), sum(now, ...cpus.map((cpu) => `cpu${cpu}`))),
+        cpuPercent: percent(
+          sum(before, ...cpus.map((cpu) => `cpu${cpu}`)),
+          sum(now, ...cpus.map((cpu) => `cpu${cpu}`)),
+        ),
         memoryUsedBytes: meminfo(`${sysNodes}/node${id}/meminfo`).usedBytes,
       })),
     }
@@ -121,7 +124,9 @@ function meminfo(path: string): { totalBytes: number | null; usedBytes: number |
 }
 
 function field(path: string, key: string): string | null {
-  const line = textOf(path)?.split('\n').find((candidate) => candidate.startsWith(`${key}:`))
+  const line = textOf(path)
+    ?.split('\n')
+    .find((candidate) => candidate.startsWith(`${key}:`))
   return line === undefined ? null : line.slice(key.length + 1).trim()
 }
 

@@ -19,7 +19,11 @@ export function readFromHost(text: string): FromHost {
   const message = record(value, 'message')
   switch (message.type) {
     case 'welcome':
-      return { type: 'welcome', version: integer(message, 'version'), heartbeatMs: integer(message, 'heartbeatMs') }
+      return {
+        type: 'welcome',
+        version: integer(message, 'version'),
+        heartbeatMs: integer(message, 'heartbeatMs'),
+      }
     case 'refused':
       return {
         type: 'refused',
@@ -50,7 +54,10 @@ export function readFromHost(text: string): FromHost {
         waitMs: integer(message, 'waitMs'),
       }
     default:
-      throw new AppError('invalid_request', `the host sent an unknown message: ${JSON.stringify(message.type)}`)
+      throw new AppError(
+        'invalid_request',
+        `the host sent an unknown message: ${JSON.stringify(message.type)}`,
+      )
   }
 }
 
@@ -91,7 +98,9 @@ function string(fields: Fields, name: string): string {
 
 function strings(fields: Fields, name: string): string[] {
   const value = fields[name]
-  return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : wrong(name, 'a list of texts')
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+    ? value
+    : wrong(name, 'a list of texts')
 }
 
 function variables(fields: Fields): Record<string, string> {

@@ -107,9 +107,12 @@ export class Link {
     socket.on('open', () => this.greet(socket))
     socket.on('message', (data) => this.receive(socket, String(data)))
     socket.on('ping', () => this.heard())
+    socket.on('pong', () => this.heard())
     socket.on('unexpected-response', (_, response) => {
       this.problem(
-        response.statusCode === 401 ? 'The host does not accept the join token' : `The host answered ${response.statusCode}`,
+        response.statusCode === 401
+          ? 'The host does not accept the join token'
+          : `The host answered ${response.statusCode}`,
       )
       socket.terminate()
     })
@@ -227,7 +230,8 @@ export class Link {
   private send(message: FromRunner): void {
     const { socket } = this
     if (socket === null || socket.readyState !== WebSocket.OPEN) return
-    if (socket.bufferedAmount > maxBufferedBytes) return this.drop(socket, 'The host does not take what is sent')
+    if (socket.bufferedAmount > maxBufferedBytes)
+      return this.drop(socket, 'The host does not take what is sent')
     socket.send(JSON.stringify(message))
   }
 
@@ -272,5 +276,11 @@ export class Link {
 }
 
 function reportMessage(report: OutboxReport): FromRunner {
-  return { type: 'report', seq: report.seq, taskId: String(report.taskId), attempt: report.attempt, event: report.event }
+  return {
+    type: 'report',
+    seq: report.seq,
+    taskId: String(report.taskId),
+    attempt: report.attempt,
+    event: report.event,
+  }
 }

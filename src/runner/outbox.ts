@@ -53,7 +53,9 @@ export class Outbox {
 
   /** The open reports of an attempt. */
   has(taskId: number, attempt: number, type: ReportEvent['type']): boolean {
-    return this.open.some((report) => report.taskId === taskId && report.attempt === attempt && report.event.type === type)
+    return this.open.some(
+      (report) => report.taskId === taskId && report.attempt === attempt && report.event.type === type,
+    )
   }
 
   /**
@@ -97,7 +99,8 @@ export class Outbox {
           this.isFailing = false
         },
         (error: unknown) => {
-          if (!this.isFailing) this.log('Cannot write the outbox; reports are kept in memory', { error: String(error) })
+          if (!this.isFailing)
+            this.log('Cannot write the outbox; reports are kept in memory', { error: String(error) })
           this.isFailing = true
         },
       )
@@ -145,7 +148,10 @@ export function parseLines(text: string): OutboxReport[] {
 }
 
 async function rewrite(path: string, reports: readonly OutboxReport[]): Promise<FileHandle> {
-  await writeFile(`${path}.new`, reports.map((report) => `${JSON.stringify(report)}\n`).join(''), { mode: 0o600, flush: true })
+  await writeFile(`${path}.new`, reports.map((report) => `${JSON.stringify(report)}\n`).join(''), {
+    mode: 0o600,
+    flush: true,
+  })
   await rename(`${path}.new`, path)
   return open(path, 'a', 0o600)
 }

@@ -13,7 +13,8 @@ export interface LocalUser {
 export function findUser(name: string, path = '/etc/passwd'): LocalUser | null {
   for (const line of readFileSync(path, 'utf8').split('\n')) {
     const [user, , uid, gid, , home, shell] = line.split(':')
-    if (user === name) return { name, uid: Number(uid), gid: Number(gid), home: home ?? '/', shell: shell ?? '/bin/sh' }
+    if (user === name)
+      return { name, uid: Number(uid), gid: Number(gid), home: home ?? '/', shell: shell ?? '/bin/sh' }
   }
   return null
 }

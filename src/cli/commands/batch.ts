@@ -56,7 +56,9 @@ export async function batchShow(word: string, context: Context): Promise<number>
     ...taskTable(tasks.items, host.now(), stdout.isTty ? stdout.size().columns : null, context),
   ])
   if (tasks.total > tasks.items.length) {
-    await context.note(colors.dim(`${tasks.items.length} of ${tasks.total}; all: hakuriver ps --all --batch ${batch.id}`))
+    await context.note(
+      colors.dim(`${tasks.items.length} of ${tasks.total}; all: hakuriver ps --all --batch ${batch.id}`),
+    )
   }
   return exitCodes.ok
 }

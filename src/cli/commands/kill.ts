@@ -31,7 +31,10 @@ export async function kill(words: string[], options: KillOptions, context: Conte
   }
   const host = await context.host()
   const body = options.reason === null ? {} : { reason: options.reason }
-  const batchWords = [...options.batch, ...words.flatMap((word) => (word.startsWith('batch:') ? word.slice(6) : []))]
+  const batchWords = [
+    ...options.batch,
+    ...words.flatMap((word) => (word.startsWith('batch:') ? word.slice(6) : [])),
+  ]
   const results: Killed[] = []
   let code: number = exitCodes.ok
   for (const word of batchWords) {
@@ -40,7 +43,10 @@ export async function kill(words: string[], options: KillOptions, context: Conte
     results.push(...killed.map((each) => ({ id: each, status: null, error: null })))
     if (!context.json && !options.quiet) await context.note(batchLine(id, killed.length, alreadyEnded.length))
   }
-  for (const id of await selectTasks(words.filter((word) => !word.startsWith('batch:')), host)) {
+  for (const id of await selectTasks(
+    words.filter((word) => !word.startsWith('batch:')),
+    host,
+  )) {
     const { result, exitCode } = await killOne(id, body, host)
     results.push(result)
     if (exitCode !== exitCodes.ok) code = code === exitCodes.ok ? exitCode : exitCodes.failed
@@ -51,7 +57,11 @@ export async function kill(words: string[], options: KillOptions, context: Conte
   if (context.json) await context.printJson({ tasks: results })
   const asked = results.filter((result) => result.error === null).map((result) => result.id)
   if (!options.wait || asked.length === 0) return code
-  const waited = await waitAndTell(asked, { timeout: null, exitStatus: 'never', quiet: options.quiet, told: context.json }, context)
+  const waited = await waitAndTell(
+    asked,
+    { timeout: null, exitStatus: 'never', quiet: options.quiet, told: context.json },
+    context,
+  )
   return waited === exitCodes.ok ? code : waited
 }
 
@@ -64,9 +74,13 @@ async function killOne(
     const task = await host.client.killTask({ params: { id }, body })
     return { result: { id, status: task.status, error: null }, exitCode: exitCodes.ok }
   } catch (error) {
-    if (!(error instanceof AppError) || error.code === 'unavailable' || error.code === 'unauthenticated') throw error
+    if (!(error instanceof AppError) || error.code === 'unavailable' || error.code === 'unauthenticated')
+      throw error
     const { code, message } = error
-    return { result: { id, status: null, error: { code, message } }, exitCode: tellError(error, false).exitCode }
+    return {
+      result: { id, status: null, error: { code, message } },
+      exitCode: tellError(error, false).exitCode,
+    }
   }
 }
 

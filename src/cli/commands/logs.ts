@@ -49,7 +49,14 @@ export async function logs(word: string, options: LogsOptions, context: Context)
 
 /** `submit --follow`: the log as it grows, then the task's own exit code. */
 export async function followOne(taskId: string, exitStatus: ExitStatus, context: Context): Promise<number> {
-  const options = { follow: true, stdout: false, stderr: false, lines: null, offset: null, color: context.hasColors }
+  const options = {
+    follow: true,
+    stdout: false,
+    stderr: false,
+    lines: null,
+    offset: null,
+    color: context.hasColors,
+  }
   const code = await logs(taskId, options, context)
   if (code !== exitCodes.ok || exitStatus === 'never') return code
   const task = await (await context.host()).client.getTask({ params: { id: taskId } })
@@ -71,7 +78,8 @@ async function pour(
   try {
     if (options.follow) {
       // Both streams see the host go: one of them says it.
-      const onLink = async (state: 'cut' | 'back') => (stream === 'stdout' || options.stderr ? context.note(linkNote(state)) : undefined)
+      const onLink = async (state: 'cut' | 'back') =>
+        stream === 'stdout' || options.stderr ? context.note(linkNote(state)) : undefined
       await followLog({ ...log, onLink }, offset)
     } else await readLog(log, offset)
   } catch (error) {
@@ -82,7 +90,10 @@ async function pour(
 }
 
 /** Bytes exactly as they are into a pipe or file; on a terminal only what cannot harm it. */
-function writerTo(sink: Sink, keepColors: boolean): { write(chunk: Uint8Array): Promise<void>; finish(): Promise<void> } {
+function writerTo(
+  sink: Sink,
+  keepColors: boolean,
+): { write(chunk: Uint8Array): Promise<void>; finish(): Promise<void> } {
   if (!sink.isTty) return { write: (chunk) => sink.write(chunk), finish: async () => {} }
   const filter = createAnsiFilter(keepColors)
   return {

@@ -24,17 +24,33 @@ export async function node(name: string, context: Context): Promise<number> {
   return exitCodes.ok
 }
 
-function nodePage(view: NodeView, tasks: TaskView[], nowMs: number, width: number | null, context: Context): string[] {
+function nodePage(
+  view: NodeView,
+  tasks: TaskView[],
+  nowMs: number,
+  width: number | null,
+  context: Context,
+): string[] {
   const { colors } = context
   const paint = view.status === 'online' ? colors.green : colors.yellow
   const row = (key: string, value: string) => `  ${colors.dim(key.padEnd(9))}  ${value}`
-  const features = Object.entries(view.executor.features).flatMap(([name, works]) => (works ? featureNames[name] ?? name : []))
+  const features = Object.entries(view.executor.features).flatMap(([name, works]) =>
+    works ? (featureNames[name] ?? name) : [],
+  )
   return [
     `${colors.bold(printable(view.name))}  ${paint(nodeStatus(view, nowMs))}`,
-    row('cores', `${view.coresAllocated} of ${view.cores} taken${view.cpuPercent === null ? '' : `; ${Math.round(view.cpuPercent)} % busy`}`),
+    row(
+      'cores',
+      `${view.coresAllocated} of ${view.cores} taken${view.cpuPercent === null ? '' : `; ${Math.round(view.cpuPercent)} % busy`}`,
+    ),
     row('memory', memoryText(view)),
     row('executor', `${view.executor.name}: ${printable(view.executor.why)}`),
-    row('limits', view.executor.enforcesLimits ? 'enforced' : colors.yellow('not enforced: a task can take more than it asked for')),
+    row(
+      'limits',
+      view.executor.enforcesLimits
+        ? 'enforced'
+        : colors.yellow('not enforced: a task can take more than it asked for'),
+    ),
     row('can', features.length === 0 ? 'no sandbox, no NUMA binding' : features.join(', ')),
     row('runner', `${printable(view.runnerVersion)}, last heard ${ago(view.lastSeenAt, nowMs)}`),
     ...numaTable(view, width, context),

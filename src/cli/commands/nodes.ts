@@ -16,7 +16,9 @@ export async function nodes(options: { quiet: boolean }, context: Context): Prom
     await context.note('No node has joined yet. On a machine that shall run tasks: hakuriver runner --help')
   } else {
     const { stdout } = context.io
-    await context.print(nodeTable(items, host.now(), stdout.isTty ? stdout.size().columns : null, context.colors))
+    await context.print(
+      nodeTable(items, host.now(), stdout.isTty ? stdout.size().columns : null, context.colors),
+    )
     await context.print(weakNotes(items).map((line) => context.colors.yellow(line)))
   }
   return exitCodes.ok
@@ -62,5 +64,7 @@ function weakNotes(items: NodeView[]): string[] {
   const weak = items.filter((node) => !node.executor.enforcesLimits).map((node) => printable(node.name))
   if (weak.length === 0) return []
   const which = weak.length <= 3 ? weak.join(', ') : `${weak.length} nodes`
-  return [`Limits are not enforced on ${which}: cores and memory are counted there, but a task can take more.`]
+  return [
+    `Limits are not enforced on ${which}: cores and memory are counted there, but a task can take more.`,
+  ]
 }

@@ -6,7 +6,16 @@ import type { TaskView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
 import { followEvents } from '../event-stream.ts'
 import { type Cell, type Column, cut, renderTable } from '../output/table.ts'
-import { bytesOrDash, commandLine, count, outcome, paintStatus, printable, taskTime, whereabouts } from '../output/text.ts'
+import {
+  bytesOrDash,
+  commandLine,
+  count,
+  outcome,
+  paintStatus,
+  printable,
+  taskTime,
+  whereabouts,
+} from '../output/text.ts'
 import { selectBatch, type TaskFilter, tasksOf } from '../selectors.ts'
 import type { Host } from '../transport.ts'
 
@@ -66,7 +75,9 @@ async function list(filter: TaskFilter, options: PsOptions, host: Host): Promise
   const [all, waiting] = await Promise.all([newest, open])
   const known = new Map([...all.items, ...waiting.items].map((task) => [task.id, task]))
   const byNewest = [...known.values()].sort((a, b) => Number(b.id) - Number(a.id))
-  const ended = byNewest.filter((task) => isFinal(task.status)).slice(0, Math.max(5, limit - waiting.items.length))
+  const ended = byNewest
+    .filter((task) => isFinal(task.status))
+    .slice(0, Math.max(5, limit - waiting.items.length))
   const shown = new Set(ended)
   return { tasks: byNewest.filter((task) => !isFinal(task.status) || shown.has(task)), total: all.total }
 }
@@ -102,7 +113,12 @@ const columns: Column[] = [
 ]
 
 /** The table of tasks; `width` null: nothing is cut. */
-export function taskTable(tasks: TaskView[], nowMs: number, width: number | null, context: Context): string[] {
+export function taskTable(
+  tasks: TaskView[],
+  nowMs: number,
+  width: number | null,
+  context: Context,
+): string[] {
   const { colors } = context
   const rows = tasks.map((task): Cell[] => [
     { text: task.id },
@@ -194,8 +210,14 @@ async function draw(state: Live, context: Context, host: Host): Promise<void> {
   })
   const link = state.isCut ? colors.yellow('the host is away; trying again') : colors.green('live')
   const head = `${colors.bold('hakuriver')}  ${link}  ${colors.dim('q ends')}`
-  const lines = [head, cut(counts.join(', ') || 'no task yet', width), '', ...taskTable(tasks, host.now(), width, context)]
+  const lines = [
+    head,
+    cut(counts.join(', ') || 'no task yet', width),
+    '',
+    ...taskTable(tasks, host.now(), width, context),
+  ]
   const shown = lines.slice(0, rows - 1)
-  if (total > tasks.length && shown.length < rows - 1) shown.push(colors.dim(`${tasks.length} of ${total} tasks`))
+  if (total > tasks.length && shown.length < rows - 1)
+    shown.push(colors.dim(`${tasks.length} of ${total} tasks`))
   await io.stdout.write(`\u001b[H${shown.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`)
 }

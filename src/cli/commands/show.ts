@@ -32,14 +32,19 @@ export function taskPage(task: TaskDetail, events: ClusterEvent[], nowMs: number
     ...section('Asked for', askedRows(task), colors),
     ...section('Times', timeRows(task, nowMs), colors),
     ...section('Used', usedRows(task), colors),
-    ...section('History', events.map((event) => [localTime(event.at), eventSentence(event)]), colors),
+    ...section(
+      'History',
+      events.map((event) => [localTime(event.at), eventSentence(event)]),
+      colors,
+    ),
     ...hints(task).map((hint) => colors.dim(hint)),
   ]
 }
 
 function statusSentence(task: TaskDetail, nowMs: number): string {
   const node = task.node === null ? 'no node' : printable(task.node)
-  const ran = task.startedAt === null || task.endedAt === null ? '' : ` after ${between(task.startedAt, task.endedAt)}`
+  const ran =
+    task.startedAt === null || task.endedAt === null ? '' : ` after ${between(task.startedAt, task.endedAt)}`
   switch (task.status) {
     case 'pending':
       return `waiting for a place since ${sinceWords(task.submittedAt, nowMs)}`
@@ -74,12 +79,15 @@ function failedSentence(task: TaskDetail, ran: string): string {
 
 function askedRows(task: TaskDetail): [string, string][] {
   const rows: [string, string][] = [['target', printable(task.target)]]
-  if (task.node !== null) rows.push(['placed on', printable(task.numaId === null ? task.node : `${task.node}:${task.numaId}`)])
+  if (task.node !== null)
+    rows.push(['placed on', printable(task.numaId === null ? task.node : `${task.node}:${task.numaId}`)])
   rows.push(['cores', String(task.cores)])
   rows.push(['memory', task.memoryBytes === null ? 'no limit' : formatBytes(task.memoryBytes)])
   if (task.timeoutMs !== null) rows.push(['time limit', formatDuration(task.timeoutMs)])
   if (task.cwd !== null) rows.push(['directory', printable(task.cwd)])
-  const sandbox = [task.privateNetwork && 'private network', task.privatePids && 'private PIDs'].filter(Boolean)
+  const sandbox = [task.privateNetwork && 'private network', task.privatePids && 'private PIDs'].filter(
+    Boolean,
+  )
   if (sandbox.length > 0) rows.push(['sandbox', sandbox.join(', ')])
   rows.push(['batch', task.batchId])
   if (task.attempt > 1) rows.push(['attempt', String(task.attempt)])
@@ -92,12 +100,15 @@ function timeRows(task: TaskDetail, nowMs: number): [string, string][] {
     ['started', task.startedAt],
     ['ended', task.endedAt],
   ]
-  return rows.flatMap(([name, at]): [string, string][] => (at === null ? [] : [[name, `${localTime(at)}  (${ago(at, nowMs)})`]]))
+  return rows.flatMap(([name, at]): [string, string][] =>
+    at === null ? [] : [[name, `${localTime(at)}  (${ago(at, nowMs)})`]],
+  )
 }
 
 function usedRows(task: TaskDetail): [string, string][] {
   const rows: [string, string][] = []
-  if (task.startedAt !== null && task.endedAt !== null) rows.push(['wall time', between(task.startedAt, task.endedAt)])
+  if (task.startedAt !== null && task.endedAt !== null)
+    rows.push(['wall time', between(task.startedAt, task.endedAt)])
   if (task.cpuTimeMs !== null) rows.push(['CPU time', formatDuration(task.cpuTimeMs)])
   if (task.peakMemoryBytes !== null) rows.push(['peak memory', formatBytes(task.peakMemoryBytes)])
   return rows
@@ -126,7 +137,11 @@ function hints(task: TaskDetail): string[] {
 function section(title: string, rows: [string, string][], colors: Colors): string[] {
   if (rows.length === 0) return []
   const width = Math.max(...rows.map(([key]) => key.length))
-  return [colors.bold(title), ...rows.map(([key, value]) => `  ${key === '' ? '' : `${colors.dim(key.padEnd(width))}  `}${value}`), '']
+  return [
+    colors.bold(title),
+    ...rows.map(([key, value]) => `  ${key === '' ? '' : `${colors.dim(key.padEnd(width))}  `}${value}`),
+    '',
+  ]
 }
 
 function between(from: string, to: string): string {

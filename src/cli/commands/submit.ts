@@ -49,7 +49,11 @@ export async function submit(words: string[], options: SubmitOptions, context: C
   if (ids.length === 0 || !(options.wait || options.follow)) return refusedCode
   const [only] = ids
   if (options.follow && only !== undefined) return followOne(only, options.exitStatus, context)
-  const code = await waitAndTell(ids, { timeout: null, exitStatus: options.exitStatus, quiet: options.quiet, told: true }, context)
+  const code = await waitAndTell(
+    ids,
+    { timeout: null, exitStatus: options.exitStatus, quiet: options.quiet, told: true },
+    context,
+  )
   return code === exitCodes.ok ? refusedCode : code
 }
 
@@ -114,9 +118,15 @@ function unsure(error: AppError, host: Host): AppError {
   })
 }
 
-async function tellResult(result: SubmitResult, ids: string[], options: SubmitOptions, context: Context): Promise<void> {
+async function tellResult(
+  result: SubmitResult,
+  ids: string[],
+  options: SubmitOptions,
+  context: Context,
+): Promise<void> {
   for (const { target, error } of result.tasks) {
-    if (error !== null) await context.note(`hakuriver: ${printable(target)} was refused: ${printable(error.message)}`)
+    if (error !== null)
+      await context.note(`hakuriver: ${printable(target)} was refused: ${printable(error.message)}`)
   }
   // With --follow standard output is the task's own.
   if (options.follow) {
@@ -126,7 +136,9 @@ async function tellResult(result: SubmitResult, ids: string[], options: SubmitOp
   if (context.json || options.quiet || options.wait || options.follow || !context.io.stdout.isTty) return
   if (ids.length === 1) await context.note(context.colors.dim(`Follow it: hakuriver logs -f ${ids[0]}`))
   if (ids.length > 1) {
-    await context.note(context.colors.dim(`${count(ids.length, 'task')}; watch them: hakuriver ps --batch ${result.batchId}`))
+    await context.note(
+      context.colors.dim(`${count(ids.length, 'task')}; watch them: hakuriver ps --batch ${result.batchId}`),
+    )
   }
 }
 

@@ -73,8 +73,7 @@ async function tellEnd(ended: Outcome, options: TellOptions, context: Context): 
   if (context.json && !options.told) return context.printJsonLine(ended)
   if (options.quiet) return
   const { colors } = context
-  const reason = 'reason' in ended && typeof ended.reason === 'string' ? ended.reason : null
-  const why = outcome({ ...ended, reason })
+  const why = outcome(ended)
   const line = `${ended.id}  ${paintStatus(ended.status, colors)(ended.status)}${why === '' ? '' : `  ${why}`}`
   if (options.told) await context.note(line)
   else await context.print(line)

@@ -20,12 +20,16 @@ export function tellError(error: unknown, debug: boolean): ToldError {
   const requestId = error.details?.requestId
   const lines = [`hakuriver: ${error.message}`]
   if (fix !== undefined) lines.push(`  ${fix}`)
-  if (error.code === 'internal' && typeof requestId === 'string') lines.push(`  The host's log has more under ${requestId}.`)
+  if (error.code === 'internal' && typeof requestId === 'string')
+    lines.push(`  The host's log has more under ${requestId}.`)
   if (debug && error.stack !== undefined) lines.push(error.stack)
   return { lines, exitCode: errorTable[error.code].exit }
 }
 
 function tellBug(error: unknown): ToldError {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return { lines: ['hakuriver: this is a defect of hakuriver itself; please report it with these lines:', stack], exitCode: exitCodes.failed }
+  return {
+    lines: ['hakuriver: this is a defect of hakuriver itself; please report it with these lines:', stack],
+    exitCode: exitCodes.failed,
+  }
 }

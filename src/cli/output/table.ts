@@ -28,7 +28,7 @@ export function renderTable(columns: Column[], rows: Cell[][], options: TableOpt
   const natural = columns.map((column, at) =>
     Math.max(length(column.title), ...rows.map((row) => length(row[at]?.text ?? ''))),
   )
-  const shown = options.width === null ? natural : fit(columns, natural, options.width)
+  const shown = options.width === null ? natural : fitWidths(columns, natural, options.width)
   const heading = columns.map((column) => ({ text: column.title, paint: options.paintTitle }))
   return [heading, ...rows].map((row) => renderRow(columns, row, shown))
 }
@@ -41,7 +41,7 @@ function length(text: string): number {
 }
 
 /** Widths within the room: drops columns first down to the shrunken sum, then shrinks the widest. Dropped: 0. */
-function fit(columns: Column[], natural: number[], room: number): number[] {
+function fitWidths(columns: Column[], natural: number[], room: number): number[] {
   const widths = [...natural]
   const least = (at: number) => Math.min(natural[at] ?? 0, columns[at]?.shrinkTo ?? Number.POSITIVE_INFINITY)
   const total = (of: (at: number) => number) =>

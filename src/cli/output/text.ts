@@ -1,6 +1,7 @@
 /** How a task, a node and a time look in words. Everything that others wrote is made printable first. */
-import { formatBytes, formatDuration } from '../../core/units.ts'
+
 import { isFinal, type Status } from '../../core/task.ts'
+import { formatBytes, formatDuration } from '../../core/units.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
 import type { Colors } from '../context.ts'
 
@@ -12,7 +13,10 @@ const named: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 /** The text with every unprintable character written out. */
 export function printable(text: string): string {
-  return text.replace(unprintable, (char) => named[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return text.replace(
+    unprintable,
+    (char) => named[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
 }
 
 /** One word of a command line as a POSIX shell would read it back. */
@@ -78,9 +82,10 @@ export function whereabouts(task: Pick<TaskView, 'target' | 'node' | 'numaId'>):
 }
 
 /** How it ended, or why it is where it is: "exit 2", "SIGTERM", a reason. */
-export function outcome(task: TaskView): string {
+export function outcome(task: Pick<TaskView, 'status' | 'exitCode' | 'signal' | 'reason'>): string {
   const parts = []
-  if (task.exitCode !== null && (task.exitCode !== 0 || task.status !== 'completed')) parts.push(`exit ${task.exitCode}`)
+  if (task.exitCode !== null && (task.exitCode !== 0 || task.status !== 'completed'))
+    parts.push(`exit ${task.exitCode}`)
   if (task.signal !== null) parts.push(task.signal)
   if (task.reason !== null) parts.push(printable(task.reason))
   return parts.join(': ')

@@ -1,16 +1,18 @@
 /** A cluster of one: host and runner of this machine as two supervised children. */
-import { closeSync, openSync, renameSync, statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../../core/errors.ts'
-import { makePrivateDir } from '../../platform/files.ts'
+import { makePrivateDir, readTextIfThere } from '../../platform/files.ts'
 import type { NodeView } from '../../protocol/schemas.ts'
+import { isPassing } from '../event-stream.ts'
 import { findHost } from '../host-address.ts'
 import type { Io } from '../io.ts'
-import { programFile } from '../sibling.ts'
+import { type ProgramName, programFile } from '../sibling.ts'
 import { createHost, type Host } from '../transport.ts'
-import { identify, isAlive, type ProcessId, readUpState, writeUpState } from './state.ts'
+import { type LogFile, lastLines, openLog } from './log-file.ts'
+import { type ChildId, identify, isAlive, readUpState, removeUpState, writeUpState } from './state.ts'
+import { stopProcesses } from './stop.ts'
 import { type Supervised, supervise } from './supervise.ts'
 
 export interface ClusterOptions {
@@ -20,39 +22,53 @@ export interface ClusterOptions {
   ownFile: string
   /** null: what the configuration says. */
   port: number | null
+  /** Name that this machine's node will have. */
+  node: string
+  /** Told what a person should know of later on: a child that died. */
   say: (line: string) => void
+  /** Gives the start up. */
+  signal: AbortSignal
 }
 
 export interface Cluster {
   host: Host
   node: NodeView
+  /** Ends runner and host, in this order. */
   stop(): Promise<void>
 }
 
 const readyDeadlineMs = 30_000
-const stopGraceMs = 10_000
 const probeMs = 50
-const largestLogBytes = 10 * 1024 * 1024
+
+/** How long a child may take to end in order. */
+export const stopGraceMs = 10_000
 
 /**
- * Starts host and runner and resolves when the node is online.
+ * Starts host and runner and resolves when the node is online. Whoever calls this holds the lock of `home`.
  * @throws AppError with the last lines of the log where one of them does not come up
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { home } = options
+  const { home, io, port } = options
   await stopOrphans(home, options.say)
   const logs = join(home, 'logs')
   await makePrivateDir(logs)
   const parts = new Parts(options, logs)
   try {
-    const before = fileStamp(join(home, 'host.json'))
-    let url: string | null = null
-    parts.add('host', () => ['--state-dir', home, ...portFlag(url, options.port)])
-    const host = await parts.until('host', () => hostWhenReady(options, before))
-    url = host.address.url
-    const hostUrl = url
-    parts.add('runner', () => ['--host', hostUrl, '--join-token-file', join(home, 'join-token'), '--state-dir', join(home, 'runner')])
-    const node = await parts.until('runner', () => onlineNode(host))
+    parts.add('host', () => ['--state-dir', home, ...portFlag(parts.url, port)])
+    const host = await parts.until('host', () => hostWhenReady(options, parts.pidOf('host')))
+    const { url } = host.address
+    const startedMs = io.now()
+    parts.url = url
+    parts.add('runner', () => [
+      '--host',
+      url,
+      '--join-token-file',
+      join(home, 'join-token'),
+      '--state-dir',
+      join(home, 'runner'),
+    ])
+    const node = await parts.until('runner', () => nodeWhenOnline(host, options.node, startedMs))
+    parts.nowReady()
     return { host, node, stop: () => parts.stop() }
   } catch (error) {
     await parts.stop()
@@ -60,80 +76,168 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
 }
 
+/** The host of this home directory, whatever the environment of the user points to. */
+export async function ownHost(home: string, io: Io): Promise<Host> {
+  const address = await findHost({}, { env: { HAKURIVER_HOME: home }, userHome: io.userHome })
+  return createHost(address, io.now)
+}
+
 /** A host that comes back after a death takes the port that the runner knows. */
 function portFlag(url: string | null, port: number | null): string[] {
-  if (url !== null) return ['--port', new URL(url).port]
+  if (url !== null) return ['--port', new URL(url).port || '80']
   return port === null ? [] : ['--port', String(port)]
+}
+
+/** Children that outlived an `up` which was killed: two hosts must not use one directory. */
+async function stopOrphans(home: string, say: (line: string) => void): Promise<void> {
+  const orphans = ((await readUpState(home))?.children ?? []).filter(isAlive)
+  if (orphans.length === 0) return
+  say(
+    `Stopping what an earlier \`hakuriver up\` left behind: ${orphans.map(({ name }) => name).join(' and ')}.`,
+  )
+  await stopProcesses(orphans, orphans, stopGraceMs)
+}
+
+/** The host once it has said where it is and answers; null before. */
+async function hostWhenReady({ home, io }: ClusterOptions, pid: number | null): Promise<Host | null> {
+  const text = await readTextIfThere(join(home, 'host.json'))
+  // An earlier host may have left its own.
+  if (text === null || !isOfProcess(text, pid)) return null
+  const host = await ownHost(home, io)
+  return (await answered(() => host.client.ready({}))) === null ? null : host
+}
+
+function isOfProcess(text: string, pid: number | null): boolean {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return typeof parsed === 'object' && parsed !== null && 'pid' in parsed && parsed.pid === pid
+  } catch {
+    return false
+  }
+}
+
+/** The node once its new runner has been heard; null before. What the host remembers of an earlier one does not count. */
+async function nodeWhenOnline(host: Host, name: string, startedMs: number): Promise<NodeView | null> {
+  const node = await answered(() => host.client.getNode({ params: { name } }))
+  return node?.status === 'online' && Date.parse(node.lastSeenAt) >= startedMs ? node : null
+}
+
+/** null where only the moment is against it, or what is asked for is not there yet. */
+async function answered<T>(call: () => Promise<T>): Promise<T | null> {
+  try {
+    return await call()
+  } catch (error) {
+    if (isPassing(error) || (error instanceof AppError && error.code === 'not_found')) return null
+    throw error
+  }
+}
+
+interface Part {
+  name: ProgramName
+  child: Supervised
+  log: LogFile
 }
 
 /** The children and their logs. */
 class Parts {
+  /** null: the host has not said it yet. */
+  url: string | null = null
+  private isReady = false
   private readonly options: ClusterOptions
   private readonly logs: string
-  private readonly children: { name: string; child: Supervised; fd: number }[] = []
-  private readonly pids = new Map<string, ProcessId>()
+  private readonly parts: Part[] = []
+  private readonly ids = new Map<string, ChildId>()
+  private readonly deaths = new Map<string, string>()
 
   constructor(options: ClusterOptions, logs: string) {
     this.options = options
     this.logs = logs
   }
 
-  add(name: 'host' | 'runner', args: () => string[]): void {
-    const { io, home, ownFile, say } = this.options
-    const fd = openLog(this.logPath(name))
+  add(name: ProgramName, args: () => string[]): void {
+    const { io, home, ownFile } = this.options
+    const log = openLog(join(this.logs, `${name}.log`))
     const child = supervise({
-      name,
       command: process.execPath,
       args: () => [programFile(name, ownFile), ...args()],
       env: { ...io.env, HAKURIVER_HOME: home },
-      outputFd: fd,
+      outputFd: log.fd,
       onStart: (pid) => this.note(name, pid),
-      onDeath: (how, inMs) => say(`The ${name} ended by itself (${how}); starting it again in ${inMs / 1000} s. Its log: ${this.logPath(name)}`),
+      onDeath: (how, inMs) => this.mourn(name, how, inMs, log.path),
     })
-    this.children.push({ name, child, fd })
+    this.parts.push({ name, child, log })
   }
 
-  /** What the probe finds, unless the child dies or the time is up first. */
-  async until<T>(name: string, probe: () => Promise<T | null>): Promise<T> {
-    const { io } = this.options
+  pidOf(name: ProgramName): number | null {
+    return this.ids.get(name)?.pid ?? null
+  }
+
+  /** What the probe finds, unless the child dies, the signal comes or the time is up first. */
+  async until<T>(name: ProgramName, probe: () => Promise<T | null>): Promise<T> {
+    const { io, signal } = this.options
     const end = io.now() + readyDeadlineMs
-    const child = this.children.find((each) => each.name === name)?.child
     for (;;) {
       const found = await probe()
+      signal.throwIfAborted()
+      const death = this.deaths.get(name)
+      if (death !== undefined) throw this.failure(name, `did not start (${death})`)
       if (found !== null) return found
-      const death = child?.death() ?? null
-      if (death !== null) throw await this.failure(name, `did not start (${death})`)
-      if (io.now() > end) throw await this.failure(name, `was not ready within ${readyDeadlineMs / 1000} s`)
-      await sleep(probeMs)
+      if (io.now() > end) throw this.failure(name, `was not ready within ${readyDeadlineMs / 1000} s`)
+      await sleep(probeMs, undefined, { signal }).catch(() => {})
     }
+  }
+
+  nowReady(): void {
+    this.isReady = true
+    this.save()
   }
 
   async stop(): Promise<void> {
-    for (const { child, fd } of this.children.splice(0).reverse()) {
+    for (const { child, log } of this.parts.splice(0).reverse()) {
       await child.stop(stopGraceMs)
-      closeSync(fd)
+      closeSync(log.fd)
+    }
+    removeUpState(this.options.home)
+  }
+
+  private note(name: ProgramName, pid: number): void {
+    const id = identify(pid)
+    if (id === null) return
+    this.ids.set(name, { name, ...id })
+    this.save()
+  }
+
+  private mourn(name: ProgramName, how: string, inMs: number, path: string): void {
+    this.deaths.set(name, how)
+    if (!this.isReady) return
+    this.options.say(
+      `The ${name} ended by itself (${how}); starting it again in ${inMs / 1000} s. Its log: ${path}`,
+    )
+  }
+
+  private save(): void {
+    const { home, node } = this.options
+    const up = identify(process.pid)
+    try {
+      if (up === null) throw new Error('this process is not in /proc')
+      writeUpState(home, { up, node, url: this.isReady ? this.url : null, children: [...this.ids.values()] })
+    } catch (error) {
+      // A full disk must not end a cluster that works: only `down` will know less.
+      this.options.say(`Cannot write down which processes belong to this cluster: ${String(error)}`)
     }
   }
 
-  /** Written at once and synchronously enough: a crash of ours right now must leave no unknown child. */
-  private note(name: string, pid: number): void {
-    const id = identify(pid)
-    const up = identify(process.pid)
-    if (id === null || up === null) return
-    this.pids.set(name, id)
-    const state = { up, url: null, isReady: false, children: [...this.pids.values()] }
-    writeUpState(this.options.home, state).catch((error: unknown) => this.options.say(`Cannot write up.json: ${String(error)}`))
-  }
-
-  private async failure(name: string, what: string): Promise<AppError> {
-    const path = this.logPath(name)
-    const lines = (await readFile(path, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-3)
-    return new AppError('conflict', `the ${name} ${what}\n${lines.map((line) => `  | ${line}`).join('\n')}`, {
-      details: { fix: `Its whole log: ${path}` },
-    })
-  }
-
-  private logPath(name: string): string {
-    return join(this.logs, `${name}.log`)
+  private failure(name: ProgramName, what: string): AppError {
+    const log = this.parts.find((part) => part.name === name)?.log
+    const lines = log === undefined ? [] : lastLines(log)
+    const isPortTaken = name === 'host' && lines.some((line) => /EADDRINUSE|in use/.test(line))
+    const more = log === undefined ? '' : `Its whole log: ${log.path}`
+    return new AppError(
+      'conflict',
+      [`the ${name} ${what}`, ...lines.map((line) => `  | ${line}`)].join('\n'),
+      {
+        details: { fix: isPortTaken ? 'Take another port: hakuriver up --port 0 takes any free one.' : more },
+      },
+    )
   }
 }

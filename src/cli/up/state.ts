@@ -1,8 +1,7 @@
 /** `up.json`: which processes this machine's `hakuriver up` has started, so that `down` and a next `up` find them. */
-import { readFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readTextIfThere, writeFileAtomic } from '../../platform/files.ts'
+import { readTextIfThere } from '../../platform/files.ts'
 
 /** A process that can be told from a later one of the same number. */
 export interface ProcessId {
@@ -11,24 +10,34 @@ export interface ProcessId {
   startTicks: string
 }
 
+/** One of the two programs that `up` looks after. */
+export interface ChildId extends ProcessId {
+  name: string
+}
+
 export interface UpState {
   up: ProcessId
-  /** null: not known yet. */
+  /** Name of this machine's node. */
+  node: string
+  /** null until the node is online for the first time. */
   url: string | null
-  isReady: boolean
-  children: ProcessId[]
+  children: ChildId[]
 }
 
 function statePath(home: string): string {
   return join(home, 'up.json')
 }
 
-export async function writeUpState(home: string, state: UpState): Promise<void> {
-  await writeFileAtomic(statePath(home), `${JSON.stringify(state)}\n`)
+/** Synchronous, whole or not at all: should we die at once, no child may be unknown. */
+export function writeUpState(home: string, state: UpState): void {
+  const temporary = `${statePath(home)}.tmp`
+  writeFileSync(temporary, `${JSON.stringify(state)}\n`, { mode: 0o600 })
+  renameSync(temporary, statePath(home))
 }
 
-export async function removeUpState(home: string): Promise<void> {
-  await rm(statePath(home), { force: true })
+/** Forgets what `up` had started. */
+export function removeUpState(home: string): void {
+  rmSync(statePath(home), { force: true })
 }
 
 /** null where there is none, or where it cannot be read (it is only a help). */
@@ -44,11 +53,18 @@ export async function readUpState(home: string): Promise<UpState | null> {
 
 function isUpState(value: unknown): value is UpState {
   if (typeof value !== 'object' || value === null) return false
-  return 'up' in value && isProcessId(value.up) && 'children' in value && Array.isArray(value.children) && value.children.every(isProcessId)
+  const hasUp = 'up' in value && isProcessId(value.up) && 'node' in value && 'url' in value
+  return hasUp && 'children' in value && Array.isArray(value.children) && value.children.every(isProcessId)
 }
 
 function isProcessId(value: unknown): value is ProcessId {
-  return typeof value === 'object' && value !== null && 'pid' in value && typeof value.pid === 'number' && 'startTicks' in value
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'pid' in value &&
+    typeof value.pid === 'number' &&
+    'startTicks' in value
+  )
 }
 
 /** The identity of a living process; null where there is none of that number. */

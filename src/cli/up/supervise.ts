@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface ChildSpec {
-  name: string
   command: string
   /** Asked at each start. */
   args: () => string[]
@@ -19,8 +18,6 @@ export interface ChildSpec {
 }
 
 export interface Supervised {
-  /** How the latest process ended: "exit code 1"; null while it lives. */
-  death(): string | null
   /** Asks it to end, and kills it after `graceMs`. Resolves when it is gone; it is not started again. */
   stop(graceMs: number): Promise<void>
 }
@@ -33,15 +30,13 @@ export function supervise(spec: ChildSpec): Supervised {
   const firstPauseMs = spec.backoffMs ?? 500
   const stopping = new AbortController()
   let child: ChildProcess | null = null
-  let death: string | null = null
 
   const live = async () => {
     for (let pauseMs = firstPauseMs; !stopping.signal.aborted; ) {
       const startedAt = performance.now()
       child = start(spec)
-      death = null
       if (child.pid !== undefined) spec.onStart(child.pid)
-      death = await endOf(child)
+      const death = await endOf(child)
       if (stopping.signal.aborted) return
       if (performance.now() - startedAt > healthyMs) pauseMs = firstPauseMs
       spec.onDeath(death, pauseMs)
@@ -52,7 +47,6 @@ export function supervise(spec: ChildSpec): Supervised {
   const life = live()
 
   return {
-    death: () => death,
     async stop(graceMs) {
       stopping.abort()
       child?.kill('SIGTERM')

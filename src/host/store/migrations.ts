@@ -16,6 +16,7 @@ export const migrations: readonly Migration[] = [
         capacity text not null,
         executor text not null,
         runner_version text not null,
+        status text not null,
         last_seen_ms integer not null
       ) strict;
       create table batches (

@@ -22,7 +22,9 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const raw = new DatabaseSync(path)
   chmodSync(path, 0o600)
-  raw.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma busy_timeout = 5000')
+  raw.exec(
+    'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma busy_timeout = 5000',
+  )
   try {
     migrate(raw, steps)
   } catch (error) {
@@ -36,7 +38,9 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
 /** Brings the schema up to date, each step in a transaction whose first statement records it. */
 function migrate(raw: DatabaseSync, steps: readonly Migration[]): void {
   raw.exec('create table if not exists schema_versions (number integer primary key) strict')
-  const { newest } = raw.prepare('select coalesce(max(number), 0) as newest from schema_versions').get() as { newest: number }
+  const { newest } = raw.prepare('select coalesce(max(number), 0) as newest from schema_versions').get() as {
+    newest: number
+  }
   const known = steps.at(-1)?.number ?? 0
   if (newest > known) {
     throw new AppError(
@@ -73,7 +77,8 @@ function adapt(raw: DatabaseSync) {
         reader: prepared.columns().length > 0,
         all: (parameters: readonly unknown[]) => prepared.all(...(parameters as never[])) as unknown[],
         run: (parameters: readonly unknown[]) => prepared.run(...(parameters as never[])),
-        iterate: (parameters: readonly unknown[]) => prepared.iterate(...(parameters as never[])) as IterableIterator<unknown>,
+        iterate: (parameters: readonly unknown[]) =>
+          prepared.iterate(...(parameters as never[])) as IterableIterator<unknown>,
       }
     },
     close() {},

@@ -1,5 +1,5 @@
 /** Rows to what the host speaks of, and back. */
-import type { Capacity, ExecutorInfo } from '../../core/node.ts'
+import type { Capacity, ExecutorInfo, NodeStatus } from '../../core/node.ts'
 import { formatTarget, parseTarget } from '../../core/target.ts'
 import { isFinal, type Status, statuses, type Task, type TaskSpec } from '../../core/task.ts'
 import type { NodesTable, TaskEventsTable, TasksTable } from './tables.ts'
@@ -39,6 +39,7 @@ export interface NodeRecord {
   capacity: Capacity
   executor: ExecutorInfo
   runnerVersion: string
+  status: NodeStatus
   lastSeenMs: number
 }
 
@@ -124,7 +125,9 @@ export function taskOfRow(row: TasksTable): Task {
       cpuTimeMs: row.cpu_time_ms,
       peakMemoryBytes: row.peak_memory_bytes,
     }
-    return row.node === null ? { ...base, ...end, status, placement: null } : { ...base, ...end, status, ...placedOf(row) }
+    return row.node === null
+      ? { ...base, ...end, status, placement: null }
+      : { ...base, ...end, status, ...placedOf(row) }
   }
   const placed = placedOf(row)
   switch (status) {
@@ -156,7 +159,8 @@ function placedOf(row: TasksTable) {
 
 function statusOf(row: TasksTable): Status {
   const status = statuses.find((candidate) => candidate === row.status)
-  if (status === undefined) throw new Error(`task ${row.id} has the unknown status "${row.status}" in the database`)
+  if (status === undefined)
+    throw new Error(`task ${row.id} has the unknown status "${row.status}" in the database`)
   return status
 }
 
@@ -205,6 +209,7 @@ export function rowOfNode(node: NodeRecord): NodesTable {
     capacity: JSON.stringify(node.capacity),
     executor: JSON.stringify(node.executor),
     runner_version: node.runnerVersion,
+    status: node.status,
     last_seen_ms: node.lastSeenMs,
   }
 }
@@ -217,6 +222,7 @@ export function nodeOfRow(row: NodesTable): NodeRecord {
     capacity: JSON.parse(row.capacity) as Capacity, // written by rowOfNode
     executor: JSON.parse(row.executor) as ExecutorInfo,
     runnerVersion: row.runner_version,
+    status: row.status === 'online' ? 'online' : 'unreachable',
     lastSeenMs: row.last_seen_ms,
   }
 }

@@ -4,8 +4,8 @@ import type { Kysely } from 'kysely'
 import { AppError } from '../../core/errors.ts'
 import { finalStatuses, type Status, statuses, type Task } from '../../core/task.ts'
 import { type OpenDatabase, openDatabase } from './open.ts'
-import { eventOfRow, nodeOfRow, rowOfEvent, rowOfNode, rowOfTask, taskOfRow } from './rows.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
+import { eventOfRow, nodeOfRow, rowOfEvent, rowOfNode, rowOfTask, taskOfRow } from './rows.ts'
 import type { BatchRecord, Changes, Page, Store, TaskFilter, TokenKind } from './store.ts'
 import type { BatchesTable, Database, NodeEventsTable, TasksTable } from './tables.ts'
 
@@ -39,13 +39,20 @@ export class SqliteStore implements Store {
         throw error
       }
     } catch (error) {
-      throw isFull(error) ? new AppError('store_full', 'cannot save: the disk of the host is full', { cause: error }) : error
+      throw isFull(error)
+        ? new AppError('store_full', 'cannot save: the disk of the host is full', { cause: error })
+        : error
     }
   }
 
   async unfinishedTasks(): Promise<Task[]> {
     const unfinished = statuses.filter((status) => !(finalStatuses as readonly Status[]).includes(status))
-    const rows = await this.db.selectFrom('tasks').selectAll().where('status', 'in', unfinished).orderBy('id').execute()
+    const rows = await this.db
+      .selectFrom('tasks')
+      .selectAll()
+      .where('status', 'in', unfinished)
+      .orderBy('id')
+      .execute()
     return rows.map(taskOfRow)
   }
 
@@ -55,7 +62,12 @@ export class SqliteStore implements Store {
 
   async lastIds(): Promise<{ task: number; event: number }> {
     const largest = async (table: 'tasks' | 'batches' | 'task_events' | 'node_events') => {
-      const row = await this.db.selectFrom(table).select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
+      const row = await this.db
+        .selectFrom(table)
+        .select('id')
+        .orderBy('id', 'desc')
+        .limit(1)
+        .executeTakeFirst()
       return row?.id ?? 0
     }
     return {
@@ -85,7 +97,9 @@ export class SqliteStore implements Store {
     }
     if (filter.node !== undefined) matching = matching.where('node', '=', filter.node)
     if (filter.batchId !== undefined) matching = matching.where('batch_id', '=', filter.batchId)
-    const { total } = await matching.select(({ fn }) => fn.countAll<number>().as('total')).executeTakeFirstOrThrow()
+    const { total } = await matching
+      .select(({ fn }) => fn.countAll<number>().as('total'))
+      .executeTakeFirstOrThrow()
     const behind = after === null ? matching : matching.where('id', '<', after)
     const rows = await behind.selectAll().orderBy('id', 'desc').limit(limit).execute()
     return page(rows, limit, total, taskOfRow)
@@ -130,7 +144,12 @@ export class SqliteStore implements Store {
   }
 
   async taskIdsOfBatch(batchId: number): Promise<number[]> {
-    const rows = await this.db.selectFrom('tasks').select('id').where('batch_id', '=', batchId).orderBy('id').execute()
+    const rows = await this.db
+      .selectFrom('tasks')
+      .select('id')
+      .where('batch_id', '=', batchId)
+      .orderBy('id')
+      .execute()
     return rows.map(({ id }) => id)
   }
 
@@ -160,7 +179,9 @@ export class SqliteStore implements Store {
       .orderBy('id')
       .limit(limit)
       .execute()
-    return [...ofTasks.map(eventOfRow), ...ofNodes.map(nodeEventOfRow)].sort((a, b) => a.id - b.id).slice(0, limit)
+    return [...ofTasks.map(eventOfRow), ...ofNodes.map(nodeEventOfRow)]
+      .sort((a, b) => a.id - b.id)
+      .slice(0, limit)
   }
 
   async tokens(): Promise<{ hash: string; kind: TokenKind }[]> {
@@ -177,7 +198,12 @@ export class SqliteStore implements Store {
   }
 }
 
-function page<R extends { id: number }, T>(rows: R[], limit: number, total: number, convert: (row: R) => T): Page<T> {
+function page<R extends { id: number }, T>(
+  rows: R[],
+  limit: number,
+  total: number,
+  convert: (row: R) => T,
+): Page<T> {
   const last = rows.at(-1)
   return { items: rows.map(convert), total, next: rows.length < limit || last === undefined ? null : last.id }
 }
@@ -196,18 +222,36 @@ const taskColumns = Object.keys({
   submitted_at_ms: 0, placed_at_ms: 0, started_at_ms: 0, since_ms: 0, kill_requested_at_ms: 0, ended_at_ms: 0,
   exit_code: 0, signal: 0, reason: 0, cpu_time_ms: 0, peak_memory_bytes: 0,
 } satisfies Record<keyof TasksTable, 0>) as (keyof TasksTable)[] // biome-ignore format: a list
-const changingColumns = taskColumns.filter((column) => !['id', 'batch_id', 'spec', 'target', 'submitted_at_ms'].includes(column))
+const changingColumns = taskColumns.filter(
+  (column) => !['id', 'batch_id', 'spec', 'target', 'submitted_at_ms'].includes(column),
+)
 
 /** The statements of the hot path, prepared once and run for many rows: building a query for each would cost more than running it. */
 function prepareWriters(raw: DatabaseSync): Writers {
   const insert = <T extends keyof Database & string>(table: T, columns: string[], suffix = '') => {
     const names = columns.join(', ')
-    const statement = raw.prepare(`insert into ${table} (${names}) values (${columns.map(() => '?').join(', ')})${suffix}`)
+    const statement = raw.prepare(
+      `insert into ${table} (${names}) values (${columns.map(() => '?').join(', ')})${suffix}`,
+    )
     return runner(statement, columns)
   }
-  const update = raw.prepare(`update tasks set ${changingColumns.map((column) => `${column} = ?`).join(', ')} where id = ?`)
-  const nodeColumns = ['name', 'runner_id', 'boot_id', 'capacity', 'executor', 'runner_version', 'last_seen_ms']
-  const upsert = nodeColumns.slice(1).map((column) => `${column} = excluded.${column}`).join(', ')
+  const update = raw.prepare(
+    `update tasks set ${changingColumns.map((column) => `${column} = ?`).join(', ')} where id = ?`,
+  )
+  const nodeColumns = [
+    'name',
+    'runner_id',
+    'boot_id',
+    'capacity',
+    'executor',
+    'runner_version',
+    'status',
+    'last_seen_ms',
+  ]
+  const upsert = nodeColumns
+    .slice(1)
+    .map((column) => `${column} = excluded.${column}`)
+    .join(', ')
   return {
     batch: insert('batches', ['id', 'submission_id', 'name', 'submitted_at_ms', 'answer']),
     newTask: insert('tasks', taskColumns),

@@ -7,6 +7,7 @@ export interface NodesTable {
   capacity: string
   executor: string
   runner_version: string
+  status: string
   last_seen_ms: number
 }
 

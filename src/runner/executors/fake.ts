@@ -62,7 +62,9 @@ export class FakeExecutor implements Executor {
     if (exit.cause !== 'launch_failed') this.deps.events.onStarted(taskId, attempt, startedAtMs)
     const timeoutMs = launch.spec.timeoutMs
     const isLate = timeoutMs !== null && timeoutMs < delayMs
-    const outcome: Outcome = isLate ? { cause: 'timeout', reason: `it ran longer than its limit of ${timeoutMs / 1000} s` } : exit
+    const outcome: Outcome = isLate
+      ? { cause: 'timeout', reason: `it ran longer than its limit of ${timeoutMs / 1000} s` }
+      : exit
     fake.cancel = this.timer(isLate ? timeoutMs : delayMs, () => this.end(fake, outcome))
   }
 
@@ -109,7 +111,14 @@ export class FakeExecutor implements Executor {
     if (fake.exit !== null) return
     const endedAtMs = this.deps.now()
     const startedAtMs = outcome.cause === 'launch_failed' ? null : fake.startedAtMs
-    fake.exit = { ...exitWithout('lost', '', endedAtMs), reason: null, startedAtMs, cpuTimeMs: 0, peakMemoryBytes: 0, ...outcome }
+    fake.exit = {
+      ...exitWithout('lost', '', endedAtMs),
+      reason: null,
+      startedAtMs,
+      cpuTimeMs: 0,
+      peakMemoryBytes: 0,
+      ...outcome,
+    }
     fake.tell?.(fake.exit)
   }
 }
@@ -129,7 +138,10 @@ function scriptOf(launch: LaunchSpec): { delayMs: number; exit: Outcome } {
     case 'signal':
       return { delayMs: 0, exit: { cause: 'signaled', signal: first, reason: `ended by ${first}` } }
     case 'oom':
-      return { delayMs: 0, exit: { cause: 'oom', signal: 'SIGKILL', reason: 'it needed more memory than its limit' } }
+      return {
+        delayMs: 0,
+        exit: { cause: 'oom', signal: 'SIGKILL', reason: 'it needed more memory than its limit' },
+      }
     case 'fail-launch':
       return { delayMs: 0, exit: { cause: 'launch_failed', reason: 'asked to fail' } }
     default:

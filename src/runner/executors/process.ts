@@ -87,7 +87,9 @@ export class ProcessExecutor implements Executor {
       const startedAtMs = this.deps.now()
       const child = this.spawn(launch, switches && user !== null ? becomeUser(user) : [])
       const watched = this.watch(launch, startedAtMs, launch.spec.timeoutMs, identify(child.pid ?? 0))
-      child.on('error', (error) => this.finish(watched, exitWithout('launch_failed', error.message, this.deps.now())))
+      child.on('error', (error) =>
+        this.finish(watched, exitWithout('launch_failed', error.message, this.deps.now())),
+      )
       child.on('exit', () => this.onEnd(watched))
       child.on('spawn', () => this.deps.events.onStarted(taskId, attempt, startedAtMs))
       child.unref()
@@ -149,7 +151,12 @@ export class ProcessExecutor implements Executor {
     }
   }
 
-  private watch(from: AttemptDir, startedAtMs: number, timeoutMs: number | null, supervisor: ProcessId | null): Watched {
+  private watch(
+    from: AttemptDir,
+    startedAtMs: number,
+    timeoutMs: number | null,
+    supervisor: ProcessId | null,
+  ): Watched {
     const watched = watchedOf(from, startedAtMs, timeoutMs, supervisor)
     this.watched.set(key(from.taskId, from.attempt), watched)
     if (timeoutMs !== null) {
@@ -170,7 +177,10 @@ export class ProcessExecutor implements Executor {
     const watcher = watch(join(watched.taskDir, 'record'), look)
     watcher.on('error', () => watcher.close())
     const timer = setInterval(look, safetyPollMs)
-    watched.stop.push(() => watcher.close(), () => clearInterval(timer))
+    watched.stop.push(
+      () => watcher.close(),
+      () => clearInterval(timer),
+    )
     look()
   }
 
@@ -218,10 +228,19 @@ export class ProcessExecutor implements Executor {
     if (record === null) return exit
     const { status, cpuTimeMs, endedAtMs } = record
     const signal = status > 128 ? signalName(status - 128) : null
-    Object.assign(exit, { cpuTimeMs, endedAtMs: endedAtMs ?? exit.endedAtMs, signal, exitCode: signal === null ? status : null })
+    Object.assign(exit, {
+      cpuTimeMs,
+      endedAtMs: endedAtMs ?? exit.endedAtMs,
+      signal,
+      exitCode: signal === null ? status : null,
+    })
     if (isKillMarked(watched)) return exit
     if (watched.isTimedOut) {
-      return { ...exit, cause: 'timeout', reason: `it ran longer than its limit of ${(watched.timeoutMs ?? 0) / 1000} s` }
+      return {
+        ...exit,
+        cause: 'timeout',
+        reason: `it ran longer than its limit of ${(watched.timeoutMs ?? 0) / 1000} s`,
+      }
     }
     const note = this.files.noteOf(watched)
     if (status === launchFailedExitCode && note !== null) {
@@ -237,9 +256,24 @@ export class ProcessExecutor implements Executor {
   }
 }
 
-function watchedOf(from: AttemptDir, startedAtMs: number, timeoutMs: number | null, supervisor: ProcessId | null): Watched {
+function watchedOf(
+  from: AttemptDir,
+  startedAtMs: number,
+  timeoutMs: number | null,
+  supervisor: ProcessId | null,
+): Watched {
   const { taskId, attempt, taskDir } = from
-  return { taskId, attempt, taskDir, timeoutMs, startedAtMs, supervisor, isTimedOut: false, isEnding: false, stop: [] }
+  return {
+    taskId,
+    attempt,
+    taskDir,
+    timeoutMs,
+    startedAtMs,
+    supervisor,
+    isTimedOut: false,
+    isEnding: false,
+    stop: [],
+  }
 }
 
 /**
@@ -264,12 +298,16 @@ mv ${record}.new ${record}
 `
 }
 
-function parseRecord(text: string | null): { status: number; cpuTimeMs: number | null; endedAtMs: number | null } | null {
+function parseRecord(
+  text: string | null,
+): { status: number; cpuTimeMs: number | null; endedAtMs: number | null } | null {
   if (text === null || !text.endsWith('\nend\n')) return null
   const status = /^status=(\d+)$/m.exec(text)
   if (status === null) return null
   const [, children = ''] = text.split('\n')
-  const times = [...children.matchAll(/(\d+)m([\d.]+)s/g)].map(([, m, s]) => Number(m) * 60_000 + Number(s) * 1000)
+  const times = [...children.matchAll(/(\d+)m([\d.]+)s/g)].map(
+    ([, m, s]) => Number(m) * 60_000 + Number(s) * 1000,
+  )
   const ended = /^ended=(\d+)$/m.exec(text)
   return {
     status: Number(status[1]),
@@ -281,7 +319,10 @@ function parseRecord(text: string | null): { status: number; cpuTimeMs: number |
 /** Makes the claim on an attempt's only start. @returns false where it is taken */
 function claim(launch: LaunchSpec): boolean {
   try {
-    writeFileSync(claimPath(launch), `${Date.now()} ${launch.spec.timeoutMs ?? 0}`, { flag: 'wx', mode: 0o600 })
+    writeFileSync(claimPath(launch), `${Date.now()} ${launch.spec.timeoutMs ?? 0}`, {
+      flag: 'wx',
+      mode: 0o600,
+    })
     return true
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return false
@@ -309,7 +350,9 @@ function unsupportedBy(info: ExecutorInfo, launch: LaunchSpec): string | null {
 /** Who the runner is, for a task that runs as the same user. */
 function ownIdentity(): Record<string, string> {
   const names = ['HOME', 'USER', 'LOGNAME', 'SHELL'] as const
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  )
 }
 
 function signalName(number: number): string | null {

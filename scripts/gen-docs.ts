@@ -1,0 +1,20 @@
+/** Writes the docs that are made from code (docs/states.md, docs/exit-codes.md); `--check` only compares. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { describeExitCodes } from './docs/exit-codes.ts'
+import { describeStates } from './docs/states.ts'
+
+const pages = { 'docs/states.md': describeStates(), 'docs/exit-codes.md': describeExitCodes() }
+const isCheck = process.argv.includes('--check')
+let stale = 0
+
+for (const [path, text] of Object.entries(pages)) {
+  const written = await readFile(path, 'utf8').catch(() => '')
+  if (written === text) continue
+  if (!isCheck) {
+    await writeFile(path, text)
+    continue
+  }
+  stale += 1
+  process.stderr.write(`${path} does not say what the code does any more: run npm run docs\n`)
+}
+process.exitCode = stale === 0 ? 0 : 1

@@ -1,0 +1,209 @@
+/** `hakuriver up`: a cluster on this machine, in the foreground or in the background. */
+import { hostname, networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AppError, exitCodes } from '../../core/errors.ts'
+import { formatBytes } from '../../core/units.ts'
+import { makePrivateDir } from '../../platform/files.ts'
+import { type InstanceLock, lockDirectory } from '../../platform/instance-lock.ts'
+import type { NodeView } from '../../protocol/schemas.ts'
+import type { Context } from '../context.ts'
+import { count, printable } from '../output/text.ts'
+import { ownFile } from '../sibling.ts'
+import { ownHost, startCluster } from '../up/cluster.ts'
+import { startDetached } from '../up/detach.ts'
+import { readUpSettings, type UpSettings } from '../up/settings.ts'
+import { isAlive, readUpState, type UpState } from '../up/state.ts'
+
+export interface UpOptions {
+  /** null: what the configuration says. */
+  port: number | null
+  detach: boolean
+}
+
+/** A cluster that works. */
+interface Up {
+  url: string
+  pid: number
+  node: NodeView
+}
+
+/** Another `up` that is just starting is waited for. */
+const otherDeadlineMs = 75_000
+const lookMs = 50
+
+/** Starts a cluster unless one runs. `own` is this program's file: host and runner lie beside it. */
+export async function up(options: UpOptions, context: Context, own: string = ownFile()): Promise<number> {
+  const { home, io } = context
+  const settings = readUpSettings(io, home)
+  await makePrivateDir(home)
+  const interrupt = new AbortController()
+  const stopListening = io.onInterrupt(() => interrupt.abort())
+  try {
+    const lock = await takeLock(home)
+    if (lock === null) return await tellRunning(await otherUp(home, interrupt.signal), context)
+    if (!options.detach) return await runHere(options, settings, own, lock, interrupt.signal, context)
+    await lock.release()
+    const words = options.port === null ? [] : ['--port', String(options.port)]
+    const state = await startDetached({ home, ownFile: own, words, env: io.env, signal: interrupt.signal })
+    const node = await (await ownHost(home, io)).client.getNode({ params: { name: state.node } })
+    await tellUp({ url: state.url ?? '', pid: state.up.pid, node }, settings, true, context)
+    return exitCodes.ok
+  } finally {
+    stopListening()
+  }
+}
+
+/** null: another `up` has it. The kernel lets go of it with the process, however that ends. */
+async function takeLock(home: string): Promise<InstanceLock | null> {
+  try {
+    return await lockDirectory(home, 'up')
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'conflict') return null
+    throw error
+  }
+}
+
+async function runHere(
+  options: UpOptions,
+  settings: UpSettings,
+  own: string,
+  lock: InstanceLock,
+  signal: AbortSignal,
+  context: Context,
+): Promise<number> {
+  const { home, io } = context
+  // Nobody may be there to read it any more: that must not end the cluster.
+  const say = (line: string) => void context.note(line).catch(() => {})
+  try {
+    const cluster = await startCluster({
+      io,
+      home,
+      ownFile: own,
+      port: options.port,
+      node: settings.node,
+      say,
+      signal,
+    })
+    try {
+      await tellUp(
+        { url: cluster.host.address.url, pid: process.pid, node: cluster.node },
+        settings,
+        false,
+        context,
+      )
+      if (!signal.aborted)
+        await new Promise<void>((resolve) =>
+          signal.addEventListener('abort', () => resolve(), { once: true }),
+        )
+      say('\nStopping …')
+    } finally {
+      await cluster.stop()
+    }
+    say('Stopped. What was running goes on, and is found again by the next `hakuriver up`.')
+  } catch (error) {
+    if (!signal.aborted) throw error
+    say('\nStopped before the cluster was up.')
+  } finally {
+    await lock.release()
+  }
+  return exitCodes.ok
+}
+
+/** The state of the other `up`, once its cluster works. */
+async function otherUp(home: string, signal: AbortSignal): Promise<UpState> {
+  for (const end = performance.now() + otherDeadlineMs; performance.now() < end && !signal.aborted; ) {
+    const state = await readUpState(home)
+    if (state !== null && state.url !== null && isAlive(state.up)) return state
+    await sleep(lookMs, undefined, { signal }).catch(() => {})
+  }
+  throw new AppError(
+    'conflict',
+    `another \`hakuriver up\` is starting in ${home}, but its cluster does not come up`,
+    {
+      details: { fix: 'Stop it with `hakuriver down`, then look into its logs.' },
+    },
+  )
+}
+
+async function tellRunning(state: UpState, context: Context): Promise<number> {
+  const { url, node, up } = state
+  if (context.json) await context.printJson({ url, pid: up.pid, node, home: context.home })
+  else
+    await context.print(`HakuRiver is up already at ${url} (process ${up.pid}); \`hakuriver down\` stops it.`)
+  return exitCodes.ok
+}
+
+async function tellUp(
+  running: Up,
+  settings: UpSettings,
+  isDetached: boolean,
+  context: Context,
+): Promise<void> {
+  const { url, pid, node } = running
+  if (context.json) return context.printJson({ url, pid, node: node.name, home: context.home })
+  const { colors, io } = context
+  await context.print([
+    `${colors.bold('HakuRiver is up')} at ${colors.cyan(url)}`,
+    '',
+    ...nodeLines(node, context),
+    '',
+    isDetached ? 'Now type:' : 'Now type, in another terminal:',
+    '  hakuriver submit -- echo hello',
+    '  hakuriver logs -f last',
+    '  hakuriver ps',
+    '',
+    ...joinLines(url, settings, context),
+    '',
+    isDetached
+      ? 'It goes on in the background; `hakuriver down` stops it.'
+      : 'Ctrl-C stops it; tasks that run under systemd go on.',
+  ])
+  const elsewhere = io.env.HAKURIVER_HOST_URL
+  if (elsewhere && elsewhere.replace(/\/+$/, '') !== url) {
+    await context.note(
+      colors.yellow(
+        `HAKURIVER_HOST_URL is set to ${printable(elsewhere)}: commands in this shell go there, not here.`,
+      ),
+    )
+  }
+}
+
+function nodeLines(node: NodeView, { colors }: Context): string[] {
+  const { name, why, enforcesLimits } = node.executor
+  const lines = [
+    `  node      ${printable(node.name)}: ${count(node.cores, 'core')}, ${formatBytes(node.memoryBytes)}`,
+    `  executor  ${name}: ${printable(why)}`,
+  ]
+  if (enforcesLimits) return lines
+  return [
+    ...lines,
+    colors.yellow('  limits    not enforced: a task can take more cores and memory than it asked for'),
+  ]
+}
+
+/** A host that only this machine can reach has to be started anew before others can join. */
+function joinLines(url: string, { bindAddress }: UpSettings, { home }: Context): string[] {
+  if (isLoopback(bindAddress)) {
+    return ['To add machines, let them reach it: HAKURIVER_HOST_BIND_IP=0.0.0.0 hakuriver up']
+  }
+  const { port } = new URL(url)
+  const address = bindAddress === '0.0.0.0' || bindAddress === '::' ? ownAddress() : bindAddress
+  const shown = address.includes(':') ? `[${address}]` : address
+  return [
+    `To add a machine, copy ${join(home, 'join-token')} to it, and type there:`,
+    `  hakuriver runner --host http://${shown}${port === '' ? '' : `:${port}`} --join-token-file join-token`,
+  ]
+}
+
+function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || address.startsWith('127.')
+}
+
+/** An address that other machines can reach, as near as can be told. */
+function ownAddress(): string {
+  const found = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find((address) => address.family === 'IPv4' && !address.internal)
+  return found?.address ?? hostname()
+}

@@ -1,0 +1,378 @@
+/** A small real host for tests: it keeps to the contract where the command line depends on it, and fails on request. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { type ErrorCode, errorTable } from '../core/errors.ts'
+import { type FinalStatus, isFinal, type Status } from '../core/task.ts'
+import { type LogStream, logHeaders } from '../protocol/routes.ts'
+import type { ClusterEvent, NodeView, SubmitBody, SubmitResult, TaskDetail } from '../protocol/schemas.ts'
+
+const submittedAt = '2026-11-23T10:00:00.000Z'
+
+/** A task that runs, but for what is given. */
+export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail {
+  return {
+    batchId: '900',
+    status: 'running',
+    name: null,
+    command: 'echo',
+    arguments: ['hello'],
+    env: {},
+    cwd: null,
+    cores: 1,
+    memoryBytes: null,
+    timeoutMs: null,
+    privateNetwork: false,
+    privatePids: false,
+    target: 'any',
+    node: 'node1',
+    numaId: null,
+    attempt: 1,
+    submittedAt,
+    startedAt: submittedAt,
+    endedAt: null,
+    unreachableSince: null,
+    exitCode: null,
+    signal: null,
+    reason: null,
+    cpuTimeMs: null,
+    peakMemoryBytes: null,
+    ...given,
+  }
+}
+
+/** A node that is online, but for what is given. */
+export function nodeOf(given: Partial<NodeView> & { name: string }): NodeView {
+  return {
+    status: 'online',
+    lastSeenAt: submittedAt,
+    cores: 8,
+    coresAllocated: 1,
+    memoryBytes: 16 * 1024 ** 3,
+    memoryAllocatedBytes: 0,
+    cpuPercent: 12.5,
+    memoryUsedBytes: 1024 ** 3,
+    numaNodes: [],
+    executor: {
+      name: 'systemd',
+      why: 'the runner is root',
+      enforcesLimits: true,
+      features: { privateNetwork: true, privatePids: true, numa: false },
+    },
+    runnerVersion: '0.1.0',
+    tasksRunning: 1,
+    ...given,
+  }
+}
+
+/** How a task ends. */
+export interface End {
+  status: FinalStatus
+  exitCode?: number | null
+  signal?: string | null
+  reason?: string | null
+}
+
+export interface Seen {
+  method: string
+  path: string
+  headers: IncomingMessage['headers']
+  body: unknown
+}
+
+interface Follower {
+  taskId: string
+  stream: LogStream
+  at: number
+  response: ServerResponse
+}
+
+/** Takes a request in the place of the host; true: it is dealt with. */
+type Intercept = (request: Seen, response: ServerResponse, socket: Socket) => boolean
+
+export class FakeHost {
+  url = ''
+  readonly tasks = new Map<string, TaskDetail>()
+  readonly nodes: NodeView[] = []
+  readonly seen: Seen[] = []
+  /** Submits by their id, as the host remembers them. */
+  readonly submits = new Map<string, SubmitResult>()
+  /** What a submit answers, where it is not one new task per spec and target. */
+  submitResult: SubmitResult | null = null
+  intercept: Intercept | null = null
+  token: string | null = null
+  private readonly logs = new Map<string, Buffer>()
+  private readonly events: ClusterEvent[] = []
+  private readonly listeners = new Set<ServerResponse>()
+  private readonly followers = new Set<Follower>()
+  private readonly sockets = new Set<Socket>()
+  private nextId = 1000
+  private server: Server | null = null
+
+  /** Listens; again at the same port after a `stop`. */
+  async start(): Promise<this> {
+    const server = createServer((request, response) => void this.answer(request, response))
+    server.on('connection', (socket) => {
+      this.sockets.add(socket)
+      socket.once('close', () => this.sockets.delete(socket))
+    })
+    const port = this.url === '' ? 0 : Number(new URL(this.url).port)
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+    this.server = server
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    return this
+  }
+
+  /** Goes away as a crash does: every connection breaks off. */
+  async stop(): Promise<void> {
+    const { server } = this
+    this.server = null
+    this.cut()
+    if (server !== null) await new Promise((resolve) => server.close(resolve))
+  }
+
+  /** Breaks every connection off. */
+  cut(): void {
+    this.listeners.clear()
+    this.followers.clear()
+    for (const socket of this.sockets) socket.resetAndDestroy()
+  }
+
+  add(given: Partial<TaskDetail> & { id: string }): TaskDetail {
+    const task = taskOf(given)
+    this.tasks.set(task.id, task)
+    return task
+  }
+
+  /** Ends a task; `isTold` false: its event is lost to whoever listens now. */
+  end(id: string, end: End, isTold = true): void {
+    const task = this.tasks.get(id)
+    if (task === undefined) throw new Error(`there is no task ${id}`)
+    Object.assign(task, {
+      exitCode: null,
+      signal: null,
+      reason: null,
+      ...end,
+      endedAt: '2026-11-23T10:00:05.000Z',
+    })
+    this.tell(task, end.status, isTold)
+    for (const follower of this.followers) {
+      if (follower.taskId !== id) continue
+      this.pump(follower)
+      follower.response.end()
+    }
+  }
+
+  write(id: string, stream: LogStream, text: string | Uint8Array): void {
+    const key = `${id}/${stream}`
+    this.logs.set(key, Buffer.concat([this.log(id, stream), Buffer.from(text)]))
+    for (const follower of this.followers) this.pump(follower)
+  }
+
+  /** Who follows a log, or the events, now. */
+  count(what: 'followers' | 'listeners'): number {
+    return this[what].size
+  }
+
+  submitBodies(): SubmitBody[] {
+    return this.seen.flatMap(({ path, body }) =>
+      path === '/api/v1/batches' && body !== undefined ? [body as SubmitBody] : [],
+    )
+  }
+
+  private log(id: string, stream: string): Buffer {
+    return this.logs.get(`${id}/${stream}`) ?? Buffer.alloc(0)
+  }
+
+  private pump(follower: Follower): void {
+    const log = this.log(follower.taskId, follower.stream)
+    if (follower.at < log.length) follower.response.write(log.subarray(follower.at))
+    follower.at = Math.max(follower.at, log.length)
+  }
+
+  private tell(task: TaskDetail, status: Status, isTold: boolean): void {
+    const event: ClusterEvent = {
+      id: this.events.length + 1,
+      at: submittedAt,
+      kind: 'task',
+      type: 'exited',
+      taskId: task.id,
+      batchId: task.batchId,
+      node: task.node,
+      status,
+      attempt: 1,
+      exitCode: task.exitCode,
+      reason: null,
+    }
+    this.events.push(event)
+    if (isTold) for (const listener of this.listeners) listener.write(sse(event))
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const text = Buffer.concat(chunks).toString()
+    const url = new URL(request.url ?? '/', this.url)
+    const seen: Seen = {
+      method: request.method ?? '',
+      path: url.pathname,
+      headers: request.headers,
+      body: text === '' ? undefined : JSON.parse(text),
+    }
+    this.seen.push(seen)
+    if (this.intercept?.(seen, response, request.socket)) return
+    if (this.token !== null && request.headers.authorization !== `Bearer ${this.token}`) {
+      return refuse(response, 'unauthenticated', 'the token is not valid')
+    }
+    this.route(seen, url.searchParams, response)
+  }
+
+  private route(
+    { method, path, headers, body }: Seen,
+    query: URLSearchParams,
+    response: ServerResponse,
+  ): void {
+    const [kind = '', id = '', what, stream] = path.replace('/api/v1/', '').split('/').map(decodeURIComponent)
+    if (path === '/readyz' || path === '/healthz') return json(response, 200, { ok: true })
+    if (kind === 'events')
+      return this.listen(
+        Number(headers['last-event-id'] ?? query.get('after') ?? this.events.length),
+        response,
+      )
+    if (kind === 'nodes' && id === '') return json(response, 200, { items: this.nodes })
+    if (kind === 'nodes') {
+      const node = this.nodes.find(({ name }) => name === id)
+      return node === undefined
+        ? refuse(response, 'not_found', `there is no node ${id}`)
+        : json(response, 200, node)
+    }
+    if (kind === 'batches') return this.batches(method, id, what, body as SubmitBody, response)
+    if (kind !== 'tasks') return refuse(response, 'not_found', `there is no ${path}`)
+    if (id === '') return this.list(query, response)
+    const task = this.tasks.get(id)
+    if (task === undefined) return refuse(response, 'not_found', `there is no task ${id}`)
+    if (what === undefined) return json(response, 200, task)
+    if (what === 'events')
+      return json(response, 200, { items: this.events.filter((event) => event.taskId === id) })
+    if (what === 'logs') return this.sendLog(task, stream === 'stderr' ? 'stderr' : 'stdout', query, response)
+    if (isFinal(task.status)) return refuse(response, 'conflict', `cannot kill task ${id}: it has ended`)
+    task.status = 'killing'
+    json(response, 202, task)
+  }
+
+  private list(query: URLSearchParams, response: ServerResponse): void {
+    const statuses = query.getAll('status')
+    const all = [...this.tasks.values()].reverse()
+    const found = all.filter(
+      (task) =>
+        (statuses.length === 0 || statuses.includes(task.status)) &&
+        (!query.has('node') || task.node === query.get('node')) &&
+        (!query.has('batchId') || task.batchId === query.get('batchId')),
+    )
+    const from = Number(query.get('cursor') ?? 0)
+    const to = from + Number(query.get('limit') ?? 100)
+    json(response, 200, {
+      items: found.slice(from, to),
+      total: found.length,
+      next: to < found.length ? String(to) : null,
+    })
+  }
+
+  private batches(
+    method: string,
+    id: string,
+    what: string | undefined,
+    body: SubmitBody,
+    response: ServerResponse,
+  ): void {
+    if (method === 'POST' && id === '') return json(response, 201, this.submit(body))
+    const own = [...this.tasks.values()].filter((task) => task.batchId === id)
+    if (what === 'kill') {
+      const alreadyEnded = own.filter((task) => isFinal(task.status)).map((task) => task.id)
+      return json(response, 202, {
+        killed: own.map((task) => task.id).filter((each) => !alreadyEnded.includes(each)),
+        alreadyEnded,
+      })
+    }
+    const view = {
+      id: id || '900',
+      name: null,
+      submittedAt,
+      total: own.length,
+      counts: { running: own.length },
+      isFinal: false,
+    }
+    json(response, 200, id === '' ? { items: [view], total: 1, next: null } : view)
+  }
+
+  /** Makes the tasks of a submit, once for each submission id. */
+  submit(body: SubmitBody): SubmitResult {
+    const known = this.submits.get(body.submissionId ?? '')
+    if (known !== undefined) return known
+    const made = this.submitResult ?? {
+      batchId: '900',
+      tasks: (body.targets ?? ['any']).map((target) => {
+        this.nextId += 1
+        const [spec] = body.specs
+        this.add({
+          id: String(this.nextId),
+          target,
+          command: spec?.command ?? '',
+          arguments: spec?.arguments ?? [],
+        })
+        return { target, specIndex: 0, taskId: String(this.nextId), error: null }
+      }),
+    }
+    if (body.submissionId !== undefined) this.submits.set(body.submissionId, made)
+    return made
+  }
+
+  private listen(after: number, response: ServerResponse): void {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(': hello\n\n')
+    for (const event of this.events.slice(after)) response.write(sse(event))
+    this.listeners.add(response)
+    response.once('close', () => this.listeners.delete(response))
+  }
+
+  private sendLog(
+    task: TaskDetail,
+    stream: LogStream,
+    query: URLSearchParams,
+    response: ServerResponse,
+  ): void {
+    const log = this.log(task.id, stream)
+    const asked = Number(query.get('offset') ?? 0)
+    const offset = asked < 0 ? Math.max(0, log.length + asked) : asked
+    response.writeHead(200, {
+      'content-type': 'application/octet-stream',
+      [logHeaders.offset]: offset,
+      [logHeaders.size]: log.length,
+      [logHeaders.ended]: String(isFinal(task.status)),
+    })
+    response.flushHeaders()
+    if (query.get('follow') !== 'true') {
+      response.end(log.subarray(offset, offset + Number(query.get('limit') ?? log.length)))
+      return
+    }
+    const follower = { taskId: task.id, stream, at: offset, response }
+    this.pump(follower)
+    if (isFinal(task.status)) response.end()
+    else {
+      this.followers.add(follower)
+      response.once('close', () => this.followers.delete(follower))
+    }
+  }
+}
+
+/** Answers as the host does when it refuses. */
+export function refuse(response: ServerResponse, code: ErrorCode, message: string): void {
+  json(response, errorTable[code].http, { code, message, requestId: 'req-1' })
+}
+
+function json(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+}
+
+function sse(event: ClusterEvent): string {
+  return `id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`
+}

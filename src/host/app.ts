@@ -1,0 +1,132 @@
+/** Puts a host together: store, cluster, links and HTTP server. */
+import { mkdirSync, rmSync } from 'node:fs'
+import { type AddressInfo, isIP } from 'node:net'
+import { join } from 'node:path'
+import { AppError } from '../core/errors.ts'
+import { writeFileAtomic } from '../platform/files.ts'
+import { lockDirectory } from '../platform/instance-lock.ts'
+import type { Log } from '../platform/log.ts'
+import { Tokens } from './auth.ts'
+import { Cluster } from './cluster.ts'
+import type { HostConfig } from './config.ts'
+import { EventHub } from './event-hub.ts'
+import { eventStream } from './event-stream.ts'
+import { createHandlers } from './handlers.ts'
+import { createHttpServer } from './http.ts'
+import { Links } from './links.ts'
+import { logRoute } from './logs.ts'
+import { openapiRoute } from './openapi.ts'
+import { SqliteStore } from './store/sqlite.ts'
+import type { Store } from './store/store.ts'
+import { Submits } from './submit.ts'
+
+export interface HostOptions {
+  config: HostConfig
+  log: Log
+  /** Milliseconds since the epoch. */
+  now?: () => number
+  /** Opens the store; tests hand in one that fails. */
+  openStore?: (path: string) => Store
+}
+
+export interface Host {
+  url: string
+  /** Stops in order; runners and tasks go on. */
+  close(): Promise<void>
+}
+
+/** @throws AppError when another host uses the state directory, the address is taken, or the database is newer */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const { config, log } = options
+  const now = options.now ?? Date.now
+  refuseOpenInsecure(config)
+  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
+  const lock = await lockDirectory(config.stateDir, 'host')
+  const closers: (() => Promise<void> | void)[] = [() => lock.release()]
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) await close()
+  }
+  try {
+    const store = (options.openStore ?? ((path) => new SqliteStore(path)))(config.databaseFile)
+    closers.push(() => store.close())
+    const tokens = config.insecureLoopback ? null : await Tokens.open(store, config.stateDir, now(), log)
+    const hub = new EventHub()
+    const cluster = await Cluster.load({ store, hub, log, now })
+    closers.push(() => cluster.close())
+    const { heartbeatMs, silenceFactor, sharedDir } = config
+    const links = new Links({
+      cluster,
+      store,
+      log,
+      heartbeatMs,
+      silenceFactor,
+      now,
+      monotonic: () => performance.now(),
+    })
+    closers.push(() => links.close())
+    const http = await createHttpServer({
+      config,
+      tokens,
+      log,
+      handlers: createHandlers(cluster, store, new Submits(cluster, store, now)),
+      streams: [logRoute({ cluster, store, hub, links, sharedDir }), eventStream(hub, store), openapiRoute],
+      onLink: (request, socket, head) => links.upgrade(request, socket, head),
+    })
+    closers.push(
+      () => http.close(),
+      () => links.close(),
+    )
+    await listen(http, config)
+    const url = urlOf(config, (http.server.address() as AddressInfo).port) // it listens on TCP
+    const hostFile = join(config.stateDir, 'host.json')
+    await writeFileAtomic(hostFile, `${JSON.stringify({ url, pid: process.pid })}\n`, { mode: 0o600 })
+    closers.push(() => rmSync(hostFile, { force: true }))
+    log.info({ url, stateDir: config.stateDir, nodes: cluster.nodes.size }, 'Listening')
+    return { url, close: closeAll }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+function refuseOpenInsecure(config: HostConfig): void {
+  const isLoopback =
+    config.bindAddress === 'localhost' || config.bindAddress === '::1' || /^127\./.test(config.bindAddress)
+  if (config.insecureLoopback && !isLoopback) {
+    throw new AppError(
+      'invalid_request',
+      `--insecure-loopback asks for no tokens, so it may listen on 127.0.0.1 only, not on ${config.bindAddress}`,
+    )
+  }
+}
+
+async function listen(http: Awaited<ReturnType<typeof createHttpServer>>, config: HostConfig): Promise<void> {
+  const { bindAddress, port } = config
+  try {
+    await http.listen({ host: bindAddress, port })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EADDRINUSE') {
+      throw new AppError(
+        'conflict',
+        `something else listens on ${bindAddress}:${port}: stop it, or choose another --port`,
+      )
+    }
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+      throw new AppError(
+        'invalid_request',
+        `this machine has no address ${bindAddress}: choose another --bind`,
+      )
+    }
+    if (code === 'EACCES')
+      throw new AppError('not_permitted', `this user may not listen on port ${port}: choose one above 1023`)
+    throw error
+  }
+}
+
+/** The address for clients on this machine: one that listens everywhere is reached on loopback. */
+function urlOf(config: HostConfig, port: number): string {
+  const { bindAddress } = config
+  const address = bindAddress === '0.0.0.0' || bindAddress === '::' ? '127.0.0.1' : bindAddress
+  return `http://${isIP(address) === 6 ? `[${address}]` : address}:${port}`
+}

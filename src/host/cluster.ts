@@ -1,0 +1,277 @@
+/**
+ * The host's live picture: nodes, unfinished tasks, who holds what, who waits. Every change goes through
+ * `transition` and then through the journal; ended tasks leave memory once they are on disk.
+ */
+import { Ledger } from '../core/capacity.ts'
+import { nextId } from '../core/id.ts'
+import type { ClusterNode, NodeLoad, NodeStatus } from '../core/node.ts'
+import { PendingQueue } from '../core/pending.ts'
+import { schedulePass } from '../core/placement.ts'
+import type { HostAttempt } from '../core/reconcile.ts'
+import { type Effect, isFinal, isHeldTask, type Task, type TaskEvent, transition } from '../core/task.ts'
+import type { Log } from '../platform/log.ts'
+import { withDeadline } from '../platform/wait.ts'
+import type { EventHub } from './event-hub.ts'
+import { Journal } from './journal.ts'
+import type { NodeRecord, TaskEventRecord } from './store/rows.ts'
+import type { BatchRecord, Store } from './store/store.ts'
+
+/** A node with what is only known while it is heard. */
+export interface NodeState {
+  record: NodeRecord
+  load: NodeLoad | null
+}
+
+/** Carries an order to a node's runner once it is committed; one that is not linked gets it when it links. */
+export type Dispatcher = (effect: Effect['type'], task: Task) => void
+
+export interface ClusterDeps {
+  store: Store
+  hub: EventHub
+  log: Log
+  /** Milliseconds since the epoch. */
+  now: () => number
+}
+
+/** Placements per commit: a burst of ten thousand does not keep everything else waiting. */
+const placedPerPass = 1_000
+const saveDeadlineMs = 30_000
+
+export type ApplyResult = { kind: 'changed' | 'ignored' } | { kind: 'illegal'; reason: string }
+
+export class Cluster {
+  readonly queue = new PendingQueue()
+  readonly ledger = new Ledger()
+  readonly nodes = new Map<string, NodeState>()
+  private readonly deps: ClusterDeps
+  private readonly journal: Journal
+  /** Tasks that have not ended, or whose end is not committed yet. */
+  private readonly tasks = new Map<number, Task>()
+  /** Ids of the tasks that hold a part of a node. */
+  private readonly heldOn = new Map<string, Set<number>>()
+  private lastId = 0
+  private lastEventId = 0
+  private dispatcher: Dispatcher = () => {}
+
+  private constructor(deps: ClusterDeps) {
+    this.deps = deps
+    this.journal = new Journal({
+      store: deps.store,
+      log: deps.log,
+      beforeCommit: () => this.schedule(),
+      onCommitted: (events, tasks) => {
+        for (const { id } of tasks) this.dropIfEnded(id)
+        deps.hub.publish(events)
+      },
+    })
+  }
+
+  /** Builds the picture from the store. */
+  static async load(deps: ClusterDeps): Promise<Cluster> {
+    const cluster = new Cluster(deps)
+    const lastIds = await deps.store.lastIds()
+    cluster.lastId = lastIds.task
+    cluster.lastEventId = lastIds.event
+    for (const record of await deps.store.nodes()) {
+      cluster.nodes.set(record.name, { record, load: null })
+      // nothing is sent there before its runner has linked again
+      cluster.ledger.setNode({ ...clusterNode(record), status: 'unreachable' })
+    }
+    for (const task of await deps.store.unfinishedTasks()) cluster.takeIn(task)
+    return cluster
+  }
+
+  /** Who sends orders to runners; set once, before anything is changed. */
+  setDispatcher(dispatcher: Dispatcher): void {
+    this.dispatcher = dispatcher
+  }
+
+  newId(): number {
+    this.lastId = nextId(this.lastId, this.deps.now())
+    return this.lastId
+  }
+
+  /** The task as it is now; null where it has ended or never was. */
+  task(id: number): Task | null {
+    const task = this.tasks.get(id)
+    return task === undefined || isFinal(task.status) ? null : task
+  }
+
+  /** Takes new tasks in; resolves when they are on disk. @throws AppError `store_full` */
+  async submit(batch: BatchRecord, tasks: readonly Task[]): Promise<void> {
+    for (const task of tasks) {
+      this.takeIn(task)
+      this.record(task, 'submitted')
+    }
+    await this.journal.submit(batch, tasks, () => {
+      for (const { id } of tasks) this.forget(id)
+    })
+  }
+
+  /** Lets an event happen to a task. */
+  apply(taskId: number, event: TaskEvent): ApplyResult {
+    const before = this.tasks.get(taskId)
+    if (before === undefined) return { kind: 'ignored' }
+    const outcome = transition(before, event, this.deps.now())
+    if (outcome.kind !== 'changed') return outcome
+    const { task } = outcome
+    this.tasks.set(taskId, task)
+    this.account(before, task)
+    this.journal.changed(task)
+    this.record(task, event.type)
+    for (const effect of outcome.effects) this.journal.after(() => this.carryOut(effect))
+    return { kind: 'changed' }
+  }
+
+  /** The tasks that the host believes to be on a node. */
+  attemptsOn(node: string): HostAttempt[] {
+    const ids = this.heldOn.get(node) ?? []
+    return [...ids].flatMap((id) => {
+      const task = this.tasks.get(id)
+      if (task === undefined || !isHeldTask(task)) return []
+      const { attempt, status, dispatchedTo } = task
+      const startedAtMs = task.status === 'assigning' ? null : task.startedAtMs
+      return [{ taskId: id, attempt, status, startedAtMs, dispatchedTo }]
+    })
+  }
+
+  /** A runner has linked. */
+  nodeLinked(record: NodeRecord, why: string | null): void {
+    this.saveNode(record)
+    this.ledger.setNode(clusterNode(record))
+    if (why !== null) this.nodeEvent(record.name, why, null)
+    this.journal.schedule()
+  }
+
+  /** Nothing new is placed on a node without a link; its tasks go on and keep what they hold. */
+  nodeUnlinked(name: string): void {
+    this.ledger.setNodeStatus(name, 'unreachable')
+    this.journal.schedule()
+  }
+
+  /** The silence has lasted too long: its tasks are `unreachable`, nothing more is known of them. */
+  nodeSilent(name: string, reason: string): void {
+    const node = this.nodes.get(name)
+    if (node === undefined || node.record.status === 'unreachable') return
+    this.saveNode({ ...node.record, status: 'unreachable' })
+    node.load = null
+    this.ledger.setNodeStatus(name, 'unreachable')
+    this.nodeEvent(name, 'unreachable', reason)
+    for (const { taskId } of this.attemptsOn(name)) this.apply(taskId, { type: 'node_silent' })
+  }
+
+  /** Keeps when a node was last heard, so that its age survives a restart of the host. */
+  saveNode(record: NodeRecord): void {
+    this.nodes.set(record.name, { record, load: this.nodes.get(record.name)?.load ?? null })
+    this.journal.node(record)
+  }
+
+  nodeEvent(node: string, type: string, reason: string | null): void {
+    this.lastEventId += 1
+    this.journal.event({ kind: 'node', id: this.lastEventId, atMs: this.deps.now(), node, type, reason })
+  }
+
+  /** Calls back when everything so far is on disk. */
+  afterCommit(action: () => void): void {
+    this.journal.after(action)
+  }
+
+  /** Resolves when everything so far is on disk. @throws AppError `timeout` where the disk takes nothing */
+  settled(): Promise<void> {
+    return withDeadline(this.journal.settled(), saveDeadlineMs, 'saving to disk')
+  }
+
+  /** Places what can be placed now. For a caller that must know what is free at this moment. */
+  schedule(): void {
+    const decisions = schedulePass(this.queue, this.ledger, placedPerPass)
+    for (const { taskId, placement } of decisions) {
+      const task = this.tasks.get(taskId)
+      const node = this.nodes.get(placement.node)
+      if (task === undefined || node === undefined)
+        throw new Error(`task ${taskId} was placed without being known`)
+      const { runnerId, bootId } = node.record
+      const dispatchedTo = { runnerId, bootId }
+      this.apply(taskId, { type: 'placed', attempt: task.attempt + 1, placement, dispatchedTo })
+    }
+    if (decisions.length === placedPerPass) this.journal.schedule()
+  }
+
+  close(): Promise<void> {
+    return this.journal.close()
+  }
+
+  private carryOut(effect: Effect): void {
+    const task = this.tasks.get(effect.taskId)
+    if (task !== undefined && task.attempt === effect.attempt && !isFinal(task.status)) {
+      this.dispatcher(effect.type, task)
+    }
+  }
+
+  /** From the store or a submit. */
+  private takeIn(task: Task): void {
+    this.tasks.set(task.id, task)
+    if (task.status === 'pending') this.queue.add(task)
+    if (!isHeldTask(task)) return
+    this.ledger.hold(task.id, task.placement, task.spec.cores, task.spec.memoryBytes)
+    this.heldIdsOf(task.placement.node).add(task.id)
+  }
+
+  /** Queue and ledger after a change of status. A placed task was moved from one to the other by the pass. */
+  private account(before: Task, after: Task): void {
+    if (isHeldTask(after)) {
+      if (!isHeldTask(before)) this.heldIdsOf(after.placement.node).add(after.id)
+      return
+    }
+    if (before.status === 'pending') this.queue.remove(before.id)
+    if (isHeldTask(before)) this.letGo(before.id, before.placement.node)
+  }
+
+  private forget(id: number): void {
+    const task = this.tasks.get(id)
+    this.tasks.delete(id)
+    if (task?.status === 'pending') this.queue.remove(id)
+    if (task !== undefined && isHeldTask(task)) this.letGo(id, task.placement.node)
+  }
+
+  private letGo(id: number, node: string): void {
+    this.ledger.release(id)
+    this.heldOn.get(node)?.delete(id)
+  }
+
+  private dropIfEnded(id: number): void {
+    const task = this.tasks.get(id)
+    if (task !== undefined && isFinal(task.status)) this.tasks.delete(id)
+  }
+
+  private heldIdsOf(node: string): Set<number> {
+    let ids = this.heldOn.get(node)
+    if (ids === undefined) {
+      ids = new Set()
+      this.heldOn.set(node, ids)
+    }
+    return ids
+  }
+
+  private record(task: Task, type: TaskEventRecord['type']): void {
+    this.lastEventId += 1
+    this.journal.event({
+      kind: 'task',
+      id: this.lastEventId,
+      atMs: this.deps.now(),
+      taskId: task.id,
+      batchId: task.batchId,
+      attempt: task.attempt,
+      type,
+      status: task.status,
+      node: 'placement' in task ? (task.placement?.node ?? null) : null,
+      exitCode: 'exitCode' in task ? task.exitCode : null,
+      reason: 'reason' in task ? task.reason : null,
+    })
+  }
+}
+
+function clusterNode(record: NodeRecord): ClusterNode {
+  const { name, capacity, executor, runnerId, bootId } = record
+  const status: NodeStatus = record.status
+  return { name, status, capacity, executor, identity: { runnerId, bootId } }
+}

@@ -1,0 +1,216 @@
+/** The host's HTTP server: the contract's routes, the streams, the link's upgrade, and one shape for every error. */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import { hostname } from 'node:os'
+import type { Duplex } from 'node:stream'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import type { TSchema } from 'typebox'
+import { AppError, errorTable } from '../core/errors.ts'
+import type { Log } from '../platform/log.ts'
+import { type Access, type EndpointName, type Handlers, hostApi } from '../protocol/host-api.ts'
+import { linkPath } from '../protocol/routes.ts'
+import { type ErrorBody, limits } from '../protocol/schemas.ts'
+import type { Tokens } from './auth.ts'
+import type { HostConfig } from './config.ts'
+import type { Caller } from './handlers.ts'
+import { checkerOf } from './request-check.ts'
+import type { TokenKind } from './store/store.ts'
+
+export interface HttpDeps {
+  config: HostConfig
+  /** null: no tokens are asked for. */
+  tokens: Tokens | null
+  log: Log
+  handlers: Handlers<Caller>
+  /** Routes that answer with a stream. */
+  streams: readonly StreamRoute[]
+  onLink: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+}
+
+/** A route whose answer is written piece by piece. */
+export interface StreamRoute {
+  path: string
+  access: Access
+  params?: TSchema
+  query?: TSchema
+  handle: (request: StreamRequest, reply: FastifyReply) => Promise<unknown>
+}
+
+export interface StreamRequest {
+  params: unknown
+  query: unknown
+  headers: IncomingMessage['headers']
+  /** Aborts when the caller is gone or the host stops. */
+  signal: AbortSignal
+}
+
+const caller: Caller = { name: 'admin' }
+
+export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance> {
+  const app = fastify({
+    bodyLimit: limits.bodyBytes,
+    forceCloseConnections: true,
+    genReqId: () => randomUUID(),
+    requestTimeout: 60_000,
+    keepAliveTimeout: 75_000,
+    routerOptions: { maxParamLength: 300 },
+  })
+  app.setErrorHandler((error, request, reply) => sendError(asAppError(error), request, reply, deps.log))
+  app.setNotFoundHandler((request, reply) => {
+    const refusal = new AppError(
+      'not_found',
+      `there is no ${request.method} ${request.url.split('?')[0]} here; /openapi.json lists what there is`,
+    )
+    sendError(refusal, request, reply, deps.log)
+  })
+  const isOurName = hostCheck(deps.config)
+  app.addHook('onRequest', async (request) => {
+    if (!isOurName(request.headers.host)) throw wrongHost(request.headers.host)
+  })
+  for (const name of Object.keys(hostApi) as EndpointName[]) addEndpoint(app, deps, name)
+  for (const route of deps.streams) addStream(app, deps, route)
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy())
+    const refusal = linkRefusal(request, deps, isOurName)
+    if (refusal === null) deps.onLink(request, socket, head)
+    else socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  })
+  await app.ready()
+  return app
+}
+
+function addEndpoint(app: FastifyInstance, deps: HttpDeps, name: EndpointName): void {
+  const endpoint = hostApi[name]
+  const check = {
+    params: 'params' in endpoint ? checkerOf('params', endpoint.params) : () => undefined,
+    query: 'query' in endpoint ? checkerOf('query', endpoint.query) : () => undefined,
+    body: 'body' in endpoint ? checkerOf('body', endpoint.body) : () => undefined,
+  }
+  // the table's types hold for each name by itself; here it is any of them
+  const handle = deps.handlers[name] as (input: object, caller: Caller) => Promise<unknown>
+  app.route({
+    method: endpoint.method,
+    url: endpoint.path,
+    onRequest: async (request) => authorize(deps.tokens, endpoint.access, request),
+    handler: async (request, reply) => {
+      const input = {
+        params: check.params(request.params),
+        query: check.query(request.query),
+        body: check.body(request.body),
+      }
+      const result = await handle(input, caller)
+      reply.code(endpoint.status).header('content-type', 'application/json; charset=utf-8')
+      return JSON.stringify(result)
+    },
+  })
+}
+
+function addStream(app: FastifyInstance, deps: HttpDeps, route: StreamRoute): void {
+  const checkParams = route.params === undefined ? () => undefined : checkerOf('params', route.params)
+  const checkQuery = route.query === undefined ? () => undefined : checkerOf('query', route.query)
+  app.route({
+    method: 'GET',
+    url: route.path,
+    exposeHeadRoute: false,
+    onRequest: async (request) => authorize(deps.tokens, route.access, request),
+    handler: async (request, reply) => {
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const { params, query, headers } = request
+      return route.handle(
+        { params: checkParams(params), query: checkQuery(query), headers, signal: gone.signal },
+        reply,
+      )
+    },
+  })
+}
+
+function authorize(tokens: Tokens | null, access: Access, request: FastifyRequest): void {
+  if (access === 'public' || tokens === null) return
+  const kind = tokens.kindOf(request.headers.authorization)
+  if (kind === 'admin') return
+  throw refusalOf(kind, request.headers.authorization)
+}
+
+function refusalOf(kind: TokenKind | null, authorization: string | undefined): AppError {
+  if (kind === 'join')
+    return new AppError('not_permitted', 'a join token is for runners: show the admin token here')
+  const why = authorization === undefined ? 'no token was shown' : 'the token is not one of this host'
+  return new AppError(
+    'unauthenticated',
+    `${why}: send "Authorization: Bearer …" with what is in the host's file admin-token`,
+  )
+}
+
+/** The status line of a refusal; null where the runner may link. */
+function linkRefusal(
+  request: IncomingMessage,
+  deps: HttpDeps,
+  isOurName: (host: string | undefined) => boolean,
+): string | null {
+  if (new URL(request.url ?? '/', 'http://host').pathname !== linkPath) return '404 Not Found'
+  if (!isOurName(request.headers.host)) return '421 Misdirected Request'
+  // a browser sends an origin; a runner does not
+  if (request.headers.origin !== undefined) return '403 Forbidden'
+  if (deps.tokens === null || deps.tokens.kindOf(request.headers.authorization) === 'join') return null
+  return '401 Unauthorized'
+}
+
+/**
+ * May callers address us by this name? Addresses are fine: only a name can be pointed at us by somebody else
+ * (DNS rebinding).
+ */
+function hostCheck(config: HostConfig): (header: string | undefined) => boolean {
+  const names = new Set(['localhost', hostname().toLowerCase()])
+  for (const name of [config.reachableAddress, config.bindAddress])
+    if (name !== null) names.add(name.toLowerCase())
+  return (header) => {
+    if (header === undefined) return false
+    const name = header.replace(/:\d{1,5}$/, '').toLowerCase()
+    return names.has(name) || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
+  }
+}
+
+function wrongHost(header: string | undefined): AppError {
+  return new AppError(
+    'wrong_host',
+    `this host does not go by the name "${(header ?? '').slice(0, 100)}": use its address, or set host_reachable_address`,
+  )
+}
+
+function sendError(error: AppError, request: FastifyRequest, reply: FastifyReply, log: Log): void {
+  const { code, message, details } = error
+  if (code === 'internal')
+    log.error({ requestId: request.id, error: String(error.cause ?? error) }, 'A request failed')
+  const body: ErrorBody = {
+    code,
+    message,
+    ...(details === undefined ? {} : { details }),
+    requestId: request.id,
+  }
+  if (code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
+  reply
+    .code(errorTable[code].http)
+    .header('content-type', 'application/json; charset=utf-8')
+    .send(JSON.stringify(body))
+}
+
+/** What fastify itself refuses, in our words; everything else is a fault of ours. */
+function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new AppError('too_large', `the body is larger than ${limits.bodyBytes} bytes: send it in parts`)
+  }
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+  if (status >= 400 && status < 500) {
+    return new AppError(
+      'invalid_request',
+      `cannot read the request: ${error instanceof Error ? error.message : status}`,
+    )
+  }
+  return new AppError('internal', 'the host failed at this request; its log says more under the request id', {
+    cause: error,
+  })
+}

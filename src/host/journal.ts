@@ -1,0 +1,176 @@
+/**
+ * Group commit: what one turn of the event loop changes becomes durable in one transaction, and only then is it
+ * told to anybody (answers, acknowledgements, orders to runners, the event stream).
+ */
+import { AppError } from '../core/errors.ts'
+import type { Task } from '../core/task.ts'
+import type { Log } from '../platform/log.ts'
+import type { EventRecord, NodeRecord } from './store/rows.ts'
+import type { BatchRecord, Store } from './store/store.ts'
+
+/** A submit that is not committed yet: it can still be refused as a whole. */
+export interface OpenSubmit {
+  batch: BatchRecord
+  taskIds: readonly number[]
+  /** Takes its tasks out of memory again. */
+  revert: () => void
+  resolve: () => void
+  reject: (error: Error) => void
+}
+
+export interface JournalDeps {
+  store: Store
+  log: Log
+  /** Called before each commit: what it changes goes into the same one. */
+  beforeCommit: () => void
+  /** Told after each commit, in the order of their ids. */
+  onCommitted: (events: readonly EventRecord[], tasks: readonly Task[]) => void
+}
+
+/** While the disk takes nothing, it is tried again so often. */
+const retryMs = 1_000
+
+class Group {
+  submits: OpenSubmit[] = []
+  newTasks = new Map<number, Task>()
+  changedTasks = new Map<number, Task>()
+  nodes = new Map<string, NodeRecord>()
+  events: EventRecord[] = []
+  after: (() => void)[] = []
+}
+
+export class Journal {
+  private readonly deps: JournalDeps
+  private group = new Group()
+  private isScheduled = false
+  private isFailing = false
+  private running: Promise<void> = Promise.resolve()
+  private retry: NodeJS.Timeout | null = null
+  private isClosed = false
+
+  constructor(deps: JournalDeps) {
+    this.deps = deps
+  }
+
+  /** Resolves when the batch and its tasks are on disk. @throws AppError `store_full`; nothing of it is left then */
+  submit(batch: BatchRecord, tasks: readonly Task[], revert: () => void): Promise<void> {
+    for (const task of tasks) this.group.newTasks.set(task.id, task)
+    return new Promise((resolve, reject) => {
+      this.group.submits.push({ batch, taskIds: tasks.map(({ id }) => id), revert, resolve, reject })
+      this.schedule()
+    })
+  }
+
+  /** Keeps a task as it is now. */
+  changed(task: Task): void {
+    const isNew = this.group.newTasks.has(task.id)
+    const tasks = isNew ? this.group.newTasks : this.group.changedTasks
+    tasks.set(task.id, task)
+    this.schedule()
+  }
+
+  node(record: NodeRecord): void {
+    this.group.nodes.set(record.name, record)
+    this.schedule()
+  }
+
+  event(event: EventRecord): void {
+    this.group.events.push(event)
+    this.schedule()
+  }
+
+  /** Calls back when everything so far is on disk. */
+  after(action: () => void): void {
+    this.group.after.push(action)
+    this.schedule()
+  }
+
+  /** Resolves when everything so far is on disk. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => this.after(resolve))
+  }
+
+  /** Makes a commit in this turn, also where nothing has changed yet. */
+  schedule(): void {
+    if (this.isScheduled || this.isClosed) return
+    this.isScheduled = true
+    setImmediate(() => {
+      this.isScheduled = false
+      this.running = this.running.then(() => this.flush())
+    })
+  }
+
+  /** Commits what is left and takes no more. */
+  async close(): Promise<void> {
+    this.isClosed = true
+    if (this.retry !== null) clearTimeout(this.retry)
+    this.running = this.running.then(() => this.flush())
+    await this.running
+  }
+
+  private async flush(): Promise<void> {
+    this.deps.beforeCommit()
+    const { group } = this
+    this.group = new Group()
+    try {
+      if (hasChanges(group)) {
+        await this.deps.store.commit({
+          batches: group.submits.map(({ batch }) => batch),
+          newTasks: [...group.newTasks.values()],
+          changedTasks: [...group.changedTasks.values()],
+          nodes: [...group.nodes.values()],
+          events: group.events,
+        })
+      }
+    } catch (error) {
+      this.failed(group, error)
+      return
+    }
+    if (this.isFailing) this.deps.log.info({}, 'Saving works again')
+    this.isFailing = false
+    this.deps.onCommitted(group.events, [...group.newTasks.values(), ...group.changedTasks.values()])
+    for (const submit of group.submits) submit.resolve()
+    for (const action of group.after) action()
+  }
+
+  /** Refuses the submits of the group; what has happened in the world stays to be saved. */
+  private failed(group: Group, error: unknown): void {
+    if (!this.isFailing)
+      this.deps.log.error({ error: String(error) }, 'Cannot save; new work is refused until it works')
+    this.isFailing = true
+    const refusal =
+      error instanceof AppError ? error : new AppError('internal', 'cannot save', { cause: error })
+    const reverted = new Set(group.submits.flatMap(({ taskIds }) => taskIds))
+    const refused = group.submits
+    for (const submit of refused) submit.revert()
+    const next = this.group
+    this.group = group
+    group.submits = next.submits
+    for (const id of reverted) {
+      group.newTasks.delete(id)
+      next.changedTasks.delete(id)
+    }
+    for (const [id, task] of next.newTasks) group.newTasks.set(id, task)
+    for (const [id, task] of next.changedTasks) group.changedTasks.set(id, task)
+    for (const [name, node] of next.nodes) group.nodes.set(name, node)
+    group.events = [...group.events, ...next.events].filter(
+      (event) => event.kind === 'node' || !reverted.has(event.taskId),
+    )
+    group.after.push(...next.after)
+    for (const submit of refused) submit.reject(refusal)
+    this.retry ??= setTimeout(() => {
+      this.retry = null
+      this.schedule()
+    }, retryMs)
+  }
+}
+
+function hasChanges(group: Group): boolean {
+  return (
+    group.submits.length > 0 ||
+    group.newTasks.size > 0 ||
+    group.changedTasks.size > 0 ||
+    group.nodes.size > 0 ||
+    group.events.length > 0
+  )
+}

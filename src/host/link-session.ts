@@ -1,0 +1,212 @@
+/** One runner's link, as the host sees it: checks what comes, and sends orders, acknowledgements and log reads. */
+import { WebSocket } from 'ws'
+import { AppError } from '../core/errors.ts'
+import type { Task } from '../core/task.ts'
+import { messageReader } from '../platform/link-codec.ts'
+import { withDeadline } from '../platform/wait.ts'
+import { type FromHost, FromRunner } from '../protocol/link.ts'
+import type { LogStream } from '../protocol/routes.ts'
+
+const readMessage = messageReader(FromRunner)
+
+export type FromRunnerOf<T extends FromRunner['type']> = Extract<FromRunner, { type: T }>
+
+export interface LogQuery {
+  taskId: number
+  attempt: number
+  stream: LogStream
+  offset: number
+  limit: number
+  waitMs: number
+}
+
+export interface LogAnswer {
+  offset: number
+  size: number
+  data: Buffer
+  ended: boolean
+}
+
+export interface SessionEvents {
+  /** The first message. */
+  onHello: (session: LinkSession, hello: FromRunnerOf<'hello'>) => void
+  onHeartbeat: (session: LinkSession, heartbeat: FromRunnerOf<'heartbeat'>) => void
+  onReport: (session: LinkSession, report: FromRunnerOf<'report'>) => void
+  /** Anything was heard. */
+  onHeard: (session: LinkSession) => void
+  onClosed: (session: LinkSession, why: string) => void
+}
+
+/** Bytes waiting to be sent beyond which the runner counts as stuck. */
+const maxBufferedBytes = 64 * 1024 * 1024
+const helloMs = 10_000
+/** Beyond the time that the runner may wait for bytes. */
+const logAnswerMs = 10_000
+const maxLogReads = 60
+
+export class LinkSession {
+  /** The node's name once the hello was accepted. */
+  node: string | null = null
+  runnerId = ''
+  /** Resolves when the connection is closed. */
+  readonly gone: Promise<void>
+  private readonly socket: WebSocket
+  private readonly events: SessionEvents
+  private readonly helloTimer: NodeJS.Timeout
+  private readonly logReads = new Map<number, PromiseWithResolvers<LogAnswer>>()
+  private nextRequestId = 1
+  /** Attempts whose start went over this link: what is in order and whole need not be sent again. */
+  private readonly started = new Set<string>()
+  private why = 'the connection was closed'
+  private isGreeted = false
+
+  constructor(socket: WebSocket, events: SessionEvents) {
+    this.socket = socket
+    this.events = events
+    this.helloTimer = setTimeout(() => this.drop('it did not say hello in time'), helloMs)
+    socket.on('message', (data) => this.receive(String(data)))
+    socket.on('ping', () => this.heard())
+    socket.on('pong', () => this.heard())
+    socket.on('error', (error) => {
+      this.why = error.message
+    })
+    this.gone = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.closed()
+        resolve()
+      })
+    })
+  }
+
+  welcome(node: string, runnerId: string, version: number, heartbeatMs: number): void {
+    this.node = node
+    this.runnerId = runnerId
+    this.send({ type: 'welcome', version, heartbeatMs })
+  }
+
+  /** Tells why and closes. `retry`: trying again later may help. */
+  refuse(code: string, message: string, retry: boolean): void {
+    this.why = `it was refused: ${message}`
+    this.send({ type: 'refused', code, message, retry })
+    this.socket.close(1008)
+  }
+
+  /** Ends the link at once. */
+  drop(why: string): void {
+    this.why = why
+    this.socket.terminate()
+  }
+
+  close(): void {
+    this.why = 'the host stops'
+    this.socket.close(1001)
+  }
+
+  /** Orders the start of the task's current attempt, once per link. */
+  start(task: Task & { placement: { numaId: number | null } }): void {
+    const key = keyOf(task.id, task.attempt)
+    if (this.started.has(key)) return
+    this.started.add(key)
+    this.send({
+      type: 'start',
+      taskId: String(task.id),
+      attempt: task.attempt,
+      batchId: String(task.batchId),
+      spec: task.spec,
+      numaId: task.placement.numaId,
+    })
+  }
+
+  /** The attempt has ended: nothing of it needs to be remembered. */
+  forget(taskId: number, attempt: number): void {
+    this.started.delete(keyOf(taskId, attempt))
+  }
+
+  kill(taskId: number, attempt: number): void {
+    this.send({ type: 'kill', taskId: String(taskId), attempt })
+  }
+
+  ack(seq: number): void {
+    this.send({ type: 'ack', seq })
+  }
+
+  /** @throws AppError `unavailable`, `timeout`, `too_many` */
+  async readLog(query: LogQuery): Promise<LogAnswer> {
+    if (this.logReads.size >= maxLogReads) {
+      throw new AppError(
+        'too_many',
+        `too many logs are being read from ${this.node} at once: try again in a moment`,
+      )
+    }
+    const requestId = this.nextRequestId
+    this.nextRequestId += 1
+    const answer = Promise.withResolvers<LogAnswer>()
+    answer.promise.catch(() => {}) // nobody may be waiting any more when the link closes
+    this.logReads.set(requestId, answer)
+    try {
+      this.send({ type: 'log_read', requestId, ...query, taskId: String(query.taskId) })
+      return await withDeadline(answer.promise, query.waitMs + logAnswerMs, `reading a log from ${this.node}`)
+    } finally {
+      this.logReads.delete(requestId)
+    }
+  }
+
+  private receive(text: string): void {
+    let message: FromRunner
+    try {
+      message = readMessage(text)
+    } catch (error) {
+      this.drop(error instanceof Error ? error.message : String(error))
+      return
+    }
+    if (message.type === 'hello') return this.greet(message)
+    if (this.node === null) return this.drop('its first message was no hello')
+    this.heard()
+    switch (message.type) {
+      case 'heartbeat':
+        return this.events.onHeartbeat(this, message)
+      case 'report':
+        return this.events.onReport(this, message)
+      case 'log_chunk':
+        this.takeChunk(message)
+    }
+  }
+
+  private greet(hello: FromRunnerOf<'hello'>): void {
+    if (this.isGreeted) return this.drop('it said hello twice')
+    this.isGreeted = true
+    clearTimeout(this.helloTimer)
+    this.events.onHello(this, hello)
+  }
+
+  private takeChunk(chunk: FromRunnerOf<'log_chunk'>): void {
+    const answer = this.logReads.get(chunk.requestId)
+    if (answer === undefined) return
+    const { offset, size, ended, error } = chunk
+    if (error === null) answer.resolve({ offset, size, ended, data: Buffer.from(chunk.data, 'base64') })
+    else answer.reject(new AppError('unavailable', `cannot read the log on ${this.node}: ${error}`))
+  }
+
+  private heard(): void {
+    if (this.node !== null) this.events.onHeard(this)
+  }
+
+  private send(message: FromHost): void {
+    if (this.socket.readyState !== WebSocket.OPEN) return
+    if (this.socket.bufferedAmount > maxBufferedBytes) return this.drop('it does not take what is sent')
+    this.socket.send(JSON.stringify(message))
+  }
+
+  private closed(): void {
+    clearTimeout(this.helloTimer)
+    for (const answer of this.logReads.values()) {
+      answer.reject(new AppError('unavailable', `the link to ${this.node} was cut while its log was read`))
+    }
+    this.logReads.clear()
+    this.events.onClosed(this, this.why)
+  }
+}
+
+function keyOf(taskId: number, attempt: number): string {
+  return `${taskId}/${attempt}`
+}

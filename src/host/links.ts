@@ -1,0 +1,310 @@
+/** All links: who may join, what their messages mean for the cluster, and who has been silent for too long. */
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import { AppError, unreachable } from '../core/errors.ts'
+import { type HostAttempt, type ReconcileAction, type RunnerAttempt, reconcile } from '../core/reconcile.ts'
+import { isNodeName } from '../core/target.ts'
+import { type Effect, isHeldTask, type Task } from '../core/task.ts'
+import type { Log } from '../platform/log.ts'
+import { linkMessageBytes, linkVersion } from '../protocol/link.ts'
+import type { Cluster } from './cluster.ts'
+import { type FromRunnerOf, LinkSession, type LogAnswer, type LogQuery } from './link-session.ts'
+import type { NodeRecord } from './store/rows.ts'
+import type { Store } from './store/store.ts'
+
+export interface LinksDeps {
+  cluster: Cluster
+  store: Store
+  log: Log
+  heartbeatMs: number
+  silenceFactor: number
+  /** Milliseconds since the epoch, and of a clock that is never set. */
+  now: () => number
+  monotonic: () => number
+}
+
+/** How often `last seen` is written down while a node is heard. */
+const saveSeenMs = 60_000
+/** How long a runner may take to answer our goodbye. */
+const goodbyeMs = 1_000
+
+export class Links {
+  private readonly deps: LinksDeps
+  private readonly server = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: linkMessageBytes,
+  })
+  private readonly sessions = new Map<string, LinkSession>()
+  private readonly open = new Set<LinkSession>()
+  /** When each node was last heard, by the monotonic clock; at the host's start all get their full time. */
+  private readonly heardAt = new Map<string, number>()
+  private readonly savedAt = new Map<string, number>()
+  /** Reports that are to be acknowledged after the next commit. */
+  private readonly due = new Map<LinkSession, number>()
+  /** Attempts that a runner holds and this host does not know, told once each. */
+  private readonly strangers = new Set<string>()
+  private readonly watch: NodeJS.Timeout
+  private watchedAt: number
+
+  constructor(deps: LinksDeps) {
+    this.deps = deps
+    this.watchedAt = deps.monotonic()
+    for (const name of deps.cluster.nodes.keys()) this.heardAt.set(name, this.watchedAt)
+    this.watch = setInterval(() => this.findSilent(), deps.heartbeatMs / 2)
+    deps.cluster.setDispatcher((type, task) => this.dispatch(type, task))
+  }
+
+  /** Takes over a connection that has asked for the link and was allowed to. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.server.handleUpgrade(request, socket, head, (webSocket) => {
+      if ('setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true)
+      const session = new LinkSession(webSocket, {
+        onHello: (from, hello) => this.join(from, hello),
+        onHeartbeat: (from, heartbeat) => this.beat(from, heartbeat),
+        onReport: (from, report) => this.report(from, report),
+        onHeard: (from) => this.heard(from),
+        onClosed: (from, why) => this.left(from, why),
+      })
+      this.open.add(session)
+    })
+  }
+
+  isLinked(node: string): boolean {
+    return this.sessions.has(node)
+  }
+
+  /** @throws AppError `unavailable` where the node is not linked */
+  readLog(node: string, query: LogQuery): Promise<LogAnswer> {
+    const session = this.sessions.get(node)
+    if (session === undefined) {
+      throw new AppError(
+        'unavailable',
+        `cannot read the log: it lies on node ${node}, which is not reachable now`,
+      )
+    }
+    return session.readLog(query)
+  }
+
+  /** Says goodbye to all runners, and cuts those that do not answer. */
+  async close(): Promise<void> {
+    clearInterval(this.watch)
+    for (const session of this.open) session.close()
+    const cut = setTimeout(() => {
+      for (const session of this.open) session.drop('the host stops')
+    }, goodbyeMs)
+    await Promise.all([...this.open].map((session) => session.gone))
+    clearTimeout(cut)
+    this.server.close()
+  }
+
+  private join(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
+    const { cluster, log, heartbeatMs } = this.deps
+    const { node: name, runnerId, bootId } = hello
+    const refusal = this.refusalOf(hello)
+    if (refusal !== null) {
+      log.warn({ node: name, runnerId }, `Refused a runner: ${refusal.message}`)
+      session.refuse(refusal.code, refusal.message, refusal.retry)
+      return
+    }
+    this.sessions.get(name)?.drop('its runner has linked again')
+    this.sessions.set(name, session)
+    session.welcome(name, runnerId, linkVersion, heartbeatMs)
+    this.heard(session)
+    const before = cluster.nodes.get(name)?.record
+    const { capacity, executor, runnerVersion } = hello
+    const record: NodeRecord = {
+      name,
+      runnerId,
+      bootId,
+      capacity,
+      executor,
+      runnerVersion,
+      status: 'online',
+      lastSeenMs: this.deps.now(),
+    }
+    cluster.nodeLinked(record, arrivalOf(before, record))
+    log.info({ node: name, executor: executor.name, cores: capacity.cores }, 'A node has linked')
+    this.compareLater(session, hello.attempts)
+  }
+
+  private refusalOf(hello: FromRunnerOf<'hello'>): { code: string; message: string; retry: boolean } | null {
+    const { node, version, runnerId } = hello
+    if (version > linkVersion || version < linkVersion - 1) {
+      const message = `the runner speaks version ${version} of the link and this host ${linkVersion}: install the same hakuriver on both`
+      return { code: 'version', message, retry: false }
+    }
+    if (!isNodeName(node))
+      return { code: 'invalid_request', message: `"${node}" cannot be the name of a node`, retry: false }
+    const linked = this.sessions.get(node)
+    if (linked !== undefined && linked.runnerId !== runnerId) {
+      const message = `another runner is linked as ${node}: give this one another name (--name)`
+      return { code: 'conflict', message, retry: false }
+    }
+    return null
+  }
+
+  private beat(session: LinkSession, heartbeat: FromRunnerOf<'heartbeat'>): void {
+    const node = this.deps.cluster.nodes.get(session.node ?? '')
+    if (node === undefined || this.sessions.get(node.record.name) !== session) return
+    node.load = heartbeat.load
+    this.compareLater(session, heartbeat.attempts)
+  }
+
+  private report(session: LinkSession, report: FromRunnerOf<'report'>): void {
+    const { cluster } = this.deps
+    const taskId = Number(report.taskId)
+    const { attempt, event } = report
+    if (event.type === 'started')
+      cluster.apply(taskId, { type: 'started', attempt, startedAtMs: event.startedAtMs })
+    else {
+      cluster.apply(taskId, { type: 'exited', attempt, exit: event.exit })
+      session.forget(taskId, attempt)
+    }
+    // acknowledgements are cumulative: one per commit says it all
+    const isFirst = !this.due.has(session)
+    this.due.set(session, report.seq)
+    if (isFirst) cluster.afterCommit(() => this.acknowledge(session))
+  }
+
+  private acknowledge(session: LinkSession): void {
+    const seq = this.due.get(session)
+    this.due.delete(session)
+    if (seq !== undefined) session.ack(seq)
+  }
+
+  /**
+   * Compares what the runner holds with what the host believes at this moment: both are as of the same point in
+   * the link's order. What the host does not have in memory is looked up in between.
+   */
+  private compareLater(session: LinkSession, held: FromRunnerOf<'heartbeat'>['attempts']): void {
+    const name = session.node
+    if (name === null) return
+    const attempts = held.map((attempt) => ({ ...attempt, taskId: Number(attempt.taskId) }))
+    const believed = this.deps.cluster.attemptsOn(name)
+    const strange = attempts.filter(
+      ({ taskId, phase }) => phase !== 'ended' && this.deps.cluster.task(taskId) === null,
+    )
+    if (strange.length === 0) return this.compare(session, name, believed, attempts, new Set())
+    Promise.all(
+      strange.map(async ({ taskId }) => ((await this.deps.store.task(taskId)) === null ? [] : [taskId])),
+    ).then(
+      (known) => this.compare(session, name, believed, attempts, new Set(known.flat())),
+      (error: unknown) =>
+        this.deps.log.error({ node: name, error: String(error) }, 'Cannot compare a node with the store'),
+    )
+  }
+
+  private compare(
+    session: LinkSession,
+    name: string,
+    believed: HostAttempt[],
+    attempts: RunnerAttempt[],
+    ended: ReadonlySet<number>,
+  ): void {
+    if (this.sessions.get(name) !== session) return
+    const { cluster } = this.deps
+    const record = cluster.nodes.get(name)?.record
+    if (record === undefined) return
+    const identity = { runnerId: record.runnerId, bootId: record.bootId }
+    const isKnown = (taskId: number) => cluster.task(taskId) !== null || ended.has(taskId)
+    for (const action of reconcile(name, believed, { identity, attempts }, isKnown)) {
+      this.carryOut(session, name, action)
+    }
+  }
+
+  private carryOut(session: LinkSession, name: string, action: ReconcileAction): void {
+    const { cluster, log } = this.deps
+    switch (action.do) {
+      case 'apply':
+        cluster.apply(action.taskId, action.event)
+        return
+      case 'start':
+        cluster.afterCommit(() => {
+          const task = cluster.task(action.taskId)
+          if (task?.status === 'assigning' && task.attempt === action.attempt) session.start(task)
+        })
+        return
+      case 'kill':
+        cluster.afterCommit(() => session.kill(action.taskId, action.attempt))
+        return
+      case 'unknown': {
+        const key = `${name}/${action.taskId}/${action.attempt}`
+        if (this.strangers.has(key)) return
+        this.strangers.add(key)
+        log.warn(
+          { node: name, taskId: action.taskId },
+          'A runner holds a task that this host does not know; left alone',
+        )
+        cluster.nodeEvent(name, 'unknown_task', `holds task ${action.taskId}, which this host does not know`)
+        return
+      }
+      default:
+        unreachable(action)
+    }
+  }
+
+  private dispatch(type: Effect['type'], task: Task): void {
+    if (!isHeldTask(task)) return
+    const session = this.sessions.get(task.placement.node)
+    if (type === 'dispatch' && task.status === 'assigning') session?.start(task)
+    if (type === 'signal') session?.kill(task.id, task.attempt)
+  }
+
+  private heard(session: LinkSession): void {
+    const name = session.node
+    if (name === null || this.sessions.get(name) !== session) return
+    const { cluster, now, monotonic } = this.deps
+    const at = monotonic()
+    this.heardAt.set(name, at)
+    const node = cluster.nodes.get(name)
+    if (node === undefined) return
+    node.record = { ...node.record, lastSeenMs: now() }
+    if (node.record.status === 'unreachable') {
+      // it was silent, but the link held
+      cluster.nodeLinked({ ...node.record, status: 'online' }, 'online')
+    }
+    if (at - (this.savedAt.get(name) ?? Number.NEGATIVE_INFINITY) < saveSeenMs) return
+    this.savedAt.set(name, at)
+    cluster.saveNode(node.record)
+  }
+
+  private left(session: LinkSession, why: string): void {
+    this.open.delete(session)
+    this.due.delete(session)
+    const name = session.node
+    if (name === null || this.sessions.get(name) !== session) return
+    this.sessions.delete(name)
+    this.deps.log.warn({ node: name, why }, 'The link to a node is down')
+    this.deps.cluster.nodeUnlinked(name)
+  }
+
+  /** A node that has said nothing for too long is unreachable. A pause of our own is not its silence. */
+  private findSilent(): void {
+    const { cluster, heartbeatMs, silenceFactor, monotonic } = this.deps
+    const at = monotonic()
+    const pauseMs = at - this.watchedAt - heartbeatMs / 2
+    this.watchedAt = at
+    if (pauseMs > heartbeatMs)
+      for (const [name, heard] of this.heardAt) this.heardAt.set(name, heard + pauseMs)
+    const limitMs = heartbeatMs * silenceFactor
+    for (const [name, { record }] of cluster.nodes) {
+      const silentMs = at - (this.heardAt.get(name) ?? at)
+      if (record.status !== 'online' || silentMs <= limitMs) continue
+      this.deps.log.warn(
+        { node: name, silentMs: Math.round(silentMs) },
+        'A node is silent: its tasks are unreachable',
+      )
+      cluster.nodeSilent(name, `no heartbeat for ${Math.round(limitMs / 1000)} s`)
+    }
+  }
+}
+
+/** What to tell of a node that has linked; null: it was only away for a moment. */
+function arrivalOf(before: NodeRecord | undefined, now: NodeRecord): string | null {
+  if (before === undefined) return 'joined'
+  if (before.runnerId !== now.runnerId) return 'replaced'
+  if (before.bootId !== now.bootId) return 'rebooted'
+  return before.status === 'unreachable' ? 'online' : null
+}

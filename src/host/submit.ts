@@ -1,0 +1,120 @@
+/** One submit: checks every spec, answers for each spec and target by itself, and takes in what can run. */
+import { checkCarriable } from '../core/carry.ts'
+import { AppError } from '../core/errors.ts'
+import { parseTarget, type Target } from '../core/target.ts'
+import type { Task, TaskSpec } from '../core/task.ts'
+import { busyReason, refuseReason } from '../core/waiting.ts'
+import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
+import { limits } from '../protocol/schemas.ts'
+import type { Cluster } from './cluster.ts'
+import type { Store } from './store/store.ts'
+
+type Outcome = SubmitResult['tasks'][number]
+
+export class Submits {
+  private readonly cluster: Cluster
+  private readonly store: Store
+  private readonly now: () => number
+  /** Submits under way, by the id that their client made: the same again waits for the same answer. */
+  private readonly open = new Map<string, Promise<SubmitResult>>()
+
+  constructor(cluster: Cluster, store: Store, now: () => number) {
+    this.cluster = cluster
+    this.store = store
+    this.now = now
+  }
+
+  /** @throws AppError `invalid_request`, `too_large`, `unsatisfiable` where nothing could be taken, `store_full` */
+  async submit(body: SubmitBody): Promise<SubmitResult> {
+    const { submissionId } = body
+    if (submissionId === undefined) return this.take(body)
+    const underWay = this.open.get(submissionId)
+    if (underWay !== undefined) return underWay
+    const answer = this.takeOnce(body, submissionId)
+    this.open.set(submissionId, answer)
+    try {
+      return await answer
+    } finally {
+      this.open.delete(submissionId)
+    }
+  }
+
+  private async takeOnce(body: SubmitBody, submissionId: string): Promise<SubmitResult> {
+    const known = await this.store.batchBySubmission(submissionId)
+    // our own words from an earlier commit
+    return known === null ? this.take(body) : (JSON.parse(known.answer) as SubmitResult)
+  }
+
+  private async take(body: SubmitBody): Promise<SubmitResult> {
+    const specs = body.specs.map(specOf)
+    for (const spec of specs) checkCarriable(spec)
+    const targets = (body.targets ?? ['any']).map((text) => ({ text, target: parseTarget(text) }))
+    if (specs.length * targets.length > limits.tasksPerBatch) {
+      throw new AppError(
+        'too_large',
+        `this submit would make ${specs.length * targets.length} tasks: send at most ${limits.tasksPerBatch} at a time`,
+      )
+    }
+    const batchId = this.cluster.newId()
+    const submittedAtMs = this.now()
+    const tasks: Task[] = []
+    const outcomes: Outcome[] = []
+    for (const [specIndex, spec] of specs.entries()) {
+      for (const { text, target } of targets) {
+        const refusal = this.refusalOf(spec, target)
+        if (refusal === null) {
+          const id = this.cluster.newId()
+          tasks.push({ id, batchId, spec, target, submittedAtMs, attempt: 0, status: 'pending' })
+          outcomes.push({ target: text, specIndex, taskId: String(id), error: null })
+        } else {
+          outcomes.push({
+            target: text,
+            specIndex,
+            taskId: null,
+            error: { code: 'unsatisfiable', message: refusal },
+          })
+        }
+      }
+    }
+    if (tasks.length === 0) throw allRefused(outcomes)
+    const result: SubmitResult = { batchId: String(batchId), tasks: outcomes }
+    const { submissionId = null, name = null } = body
+    await this.cluster.submit(
+      { id: batchId, submissionId, name, submittedAtMs, answer: JSON.stringify(result) },
+      tasks,
+    )
+    return result
+  }
+
+  private refusalOf(spec: TaskSpec, target: Target): string | null {
+    const { queue, ledger } = this.cluster
+    const never = refuseReason(spec, target, ledger)
+    if (never !== null || spec.queue) return never
+    this.cluster.schedule() // what was let in before goes first
+    return busyReason(spec, target, queue, ledger)
+  }
+}
+
+function specOf(input: SpecInput): TaskSpec {
+  return {
+    command: input.command,
+    arguments: input.arguments ?? [],
+    env: input.env ?? {},
+    cwd: input.cwd ?? null,
+    name: input.name ?? null,
+    cores: input.cores ?? 1,
+    memoryBytes: input.memoryBytes ?? null,
+    timeoutMs: input.timeoutMs ?? null,
+    privateNetwork: input.privateNetwork ?? false,
+    privatePids: input.privatePids ?? false,
+    queue: input.queue ?? true,
+  }
+}
+
+function allRefused(outcomes: Outcome[]): AppError {
+  const reasons = [...new Set(outcomes.map(({ error }) => error?.message ?? ''))]
+  const more = reasons.length > 1 ? ` (and ${reasons.length - 1} more reasons)` : ''
+  return new AppError('unsatisfiable', `no task was made: ${reasons[0] ?? 'there is no target'}${more}`, {
+    details: { tasks: outcomes },
+  })
+}
