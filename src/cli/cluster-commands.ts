@@ -2,8 +2,8 @@
 import type { Command } from 'commander'
 import { version } from '../platform/version.ts'
 import type { UpOptions } from './commands/up.ts'
+import type { Act, Declare } from './declare.ts'
 import { whole } from './option-types.ts'
-import type { Act, Declare } from './program.ts'
 
 /** Adds them to the program. */
 export function declareClusterCommands(program: Command, declare: Declare, act: Act): void {

@@ -1,4 +1,5 @@
 /** `hakuriver`: hands `host` and `runner` over to their own programs, and runs everything else as one command. */
+import { AppError } from '../core/errors.ts'
 import { processIo } from './io.ts'
 import { runProgram } from './sibling.ts'
 
@@ -10,7 +11,12 @@ async function main([word, ...rest]: string[]): Promise<void> {
   process.exit(code)
 }
 
+function tell(error: unknown): string {
+  return error instanceof AppError ? `${error.message}\n  ${error.details?.fix ?? ''}` : String(error)
+}
+
 main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`hakuriver: ${error instanceof Error ? error.stack : String(error)}\n`)
+  const isExpected = error instanceof AppError || !(error instanceof Error)
+  process.stderr.write(`hakuriver: ${isExpected ? tell(error) : error.stack}\n`)
   process.exit(1)
 })

@@ -1,8 +1,9 @@
 /** The tree of commands: what all of them share, and how one is run. Their options are declared beside this file. */
-import { Command } from 'commander'
+import { Command, type Option } from 'commander'
 import { version } from '../platform/version.ts'
 import { declareClusterCommands } from './cluster-commands.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
+import type { Act, Declare } from './declare.ts'
 import type { Io } from './io.ts'
 import { declareTaskCommands } from './task-commands.ts'
 
@@ -13,13 +14,6 @@ export interface ProgramOptions {
   /** Takes the help that was asked for. */
   onHelp: (text: string) => void
 }
-
-/** Makes a command below a parent, with the options that all have. */
-export type Declare = (parent: Command, usage: string, description: string) => Command
-/** Makes a commander action of a function: it is handed the arguments, the options and the context. */
-export type Act = <Arguments extends unknown[]>(
-  run: (context: Context, ...given: Arguments) => Promise<number>,
-) => (...given: unknown[]) => Promise<void>
 
 /** Makes the tree of commands; parsing it runs one. */
 export function createProgram({ io, onExit, onHelp }: ProgramOptions): Command {
@@ -32,32 +26,34 @@ export function createProgram({ io, onExit, onHelp }: ProgramOptions): Command {
       outputError: () => {},
       getOutHelpWidth: () => (io.stdout.isTty ? Math.min(io.stdout.size().columns, 110) : 100),
     })
+    .configureHelp({ optionDescription: describeOption })
     .enablePositionalOptions()
     .helpCommand(false)
     .description('Run commands on your machines with real limits, and see what became of them.')
     .version(`hakuriver ${version}`, '-V, --version', 'print the version')
     .addHelpText('before', rootExamples)
-  addCommonOptions(program)
 
   const declare: Declare = (parent, usage, description) =>
-    addCommonOptions(parent.command(usage).description(description).helpCommand(false))
+    parent.command(usage).description(description).helpCommand(false)
   const act: Act =
     <Arguments extends unknown[]>(run: (context: Context, ...given: Arguments) => Promise<number>) =>
     async (...given: unknown[]) => {
       // commander hands on the arguments, then the options, then the command itself.
       const command = given.pop()
       if (!(command instanceof Command)) throw new Error('the command comes last')
-      const context = createContext(command.optsWithGlobals<CommonOptions>(), io)
+      const context = createContext(allOptions(command), io)
       // The declaration of the command beside the action names the arguments and options: commander has no types for them.
       onExit(await run(context, ...(given as Arguments)))
     }
   declareTaskCommands(program, declare, act)
   declareClusterCommands(program, declare, act)
+  addCommonOptions(program)
   return program
 }
 
-function addCommonOptions(command: Command): Command {
-  return command
+/** Last, so that the help of a command begins with its own options. */
+function addCommonOptions(command: Command): void {
+  command
     .optionsGroup('Every command has:')
     .option('--host <url>', 'the host to talk to (else HAKURIVER_HOST_URL)')
     .option('--token-file <path>', 'file with the token (else HAKURIVER_TOKEN)')
@@ -65,7 +61,24 @@ function addCommonOptions(command: Command): Command {
     .option('--no-color', 'print without colours, as NO_COLOR does')
     .option('--debug', 'tell more about a failure')
     .helpOption('-h, --help', 'print this')
-    .optionsGroup('Options:')
+  for (const child of command.commands) addCommonOptions(child)
+}
+
+/** The options given here and at every level above. Nobody asks for colour, so the default of one level means nothing. */
+function allOptions(command: Command): CommonOptions {
+  const given = command.optsWithGlobals<CommonOptions>()
+  const isPlain = lineage(command).some((each) => each.opts<CommonOptions>().color === false)
+  return { ...given, color: !isPlain }
+}
+
+function lineage(command: Command): Command[] {
+  return command.parent === null ? [command] : [command, ...lineage(command.parent)]
+}
+
+/** Commander would tell of every default, also where it only means that the option is left out. */
+function describeOption({ description, defaultValue }: Option): string {
+  const isTold = typeof defaultValue === 'number' || typeof defaultValue === 'string'
+  return isTold ? `${description} (default: ${defaultValue})` : description
 }
 
 const rootExamples = `Examples:

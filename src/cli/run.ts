@@ -45,17 +45,29 @@ async function parseAndRun(words: string[], io: Io): Promise<number> {
 
 function tellUsage(error: CommanderError, words: string[]): { lines: string[]; exitCode: number } {
   if (error.code === 'commander.help')
-    return { lines: ['hakuriver: a command is missing', helpHint(words)], exitCode: exitCodes.usage }
+    return {
+      lines: ['hakuriver: a command is missing', helpHint(words, false)],
+      exitCode: exitCodes.usage,
+    }
   const [cause = '', ...more] = error.message.replace(/^error: /, '').split('\n')
   const guess = /^\(Did you mean (.+)\?\)$/.exec(more.at(-1) ?? '')
   const rest = guess === null ? more : more.slice(0, -1)
   const fix = guess === null ? [] : [`  Did you mean ${guess[1]}?`]
-  return { lines: [`hakuriver: ${cause}`, ...rest, ...fix, helpHint(words)], exitCode: exitCodes.usage }
+  return {
+    lines: [
+      `hakuriver: ${cause}`,
+      ...rest,
+      ...fix,
+      helpHint(words, error.code === 'commander.unknownCommand'),
+    ],
+    exitCode: exitCodes.usage,
+  }
 }
 
-function helpHint(words: string[]): string {
+function helpHint(words: string[], isUnknown: boolean): string {
   const command = words.slice(0, 2).filter((word) => /^[a-z]+$/.test(word))
-  const known =
-    command[0] !== undefined && ['task', 'batch', 'node'].includes(command[0]) ? command : command.slice(0, 1)
-  return `  See hakuriver ${[...known, '--help'].join(' ')}`
+  const isNoun = ['task', 'batch', 'node'].includes(command[0] ?? '')
+  // Of an unknown command there is no help: that of the level above names those that are.
+  const known = command.slice(0, (isNoun ? 2 : 1) - (isUnknown ? 1 : 0))
+  return `  See ${['hakuriver', ...known, '--help'].join(' ')}`
 }

@@ -5,8 +5,8 @@ import type { LogsOptions } from './commands/logs.ts'
 import type { PsOptions } from './commands/ps.ts'
 import type { SubmitOptions } from './commands/submit.ts'
 import type { WaitCommandOptions } from './commands/wait.ts'
+import type { Act, Declare } from './declare.ts'
 import { duration, repeated, size, statusList, text, whole } from './option-types.ts'
-import type { Act, Declare } from './program.ts'
 
 type Parts = { declare: Declare; act: Act }
 

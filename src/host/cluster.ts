@@ -153,8 +153,8 @@ export class Cluster {
   nodeSilent(name: string, reason: string): void {
     const node = this.nodes.get(name)
     if (node === undefined || node.record.status === 'unreachable') return
-    this.saveNode({ ...node.record, status: 'unreachable' })
     node.load = null
+    this.saveNode({ ...node.record, status: 'unreachable' })
     this.ledger.setNodeStatus(name, 'unreachable')
     this.nodeEvent(name, 'unreachable', reason)
     for (const { taskId } of this.attemptsOn(name)) this.apply(taskId, { type: 'node_silent' })

@@ -105,7 +105,7 @@ class TaskLog {
     for (;;) {
       const task = await this.deps.store.task(this.id)
       if (task === null) throw new AppError('not_found', `there is no task ${this.id}`)
-      const leftMs = Math.max(0, endMs - performance.now())
+      const leftMs = Math.max(0, Math.round(endMs - performance.now()))
       const answer = await this.readOf(task, offset, limit, leftMs)
       if (answer !== null) return answer
       if (leftMs === 0 || this.signal.aborted) {

@@ -26,7 +26,7 @@ export async function nodes(options: { quiet: boolean }, context: Context): Prom
 
 const columns: Column[] = [
   { title: 'NODE', shrinkTo: 12 },
-  { title: 'STATUS' },
+  { title: 'STATUS', shrinkTo: 11 },
   { title: 'CORES', align: 'right' },
   { title: 'MEMORY', align: 'right', dropOrder: 1 },
   { title: 'LOAD', align: 'right', dropOrder: 2 },

@@ -157,7 +157,7 @@ async function tellUp(
     '',
     isDetached
       ? 'It goes on in the background; `hakuriver down` stops it.'
-      : 'Ctrl-C stops it; tasks that run under systemd go on.',
+      : 'Ctrl-C stops it; tasks that run go on.',
   ])
   const elsewhere = io.env.HAKURIVER_HOST_URL
   if (elsewhere && elsewhere.replace(/\/+$/, '') !== url) {

@@ -156,10 +156,11 @@ class Parts {
 
   add(name: ProgramName, args: () => string[]): void {
     const { io, home, ownFile } = this.options
+    const file = programFile(name, ownFile)
     const log = openLog(join(this.logs, `${name}.log`))
     const child = supervise({
       command: process.execPath,
-      args: () => [programFile(name, ownFile), ...args()],
+      args: () => [file, ...args()],
       env: { ...io.env, HAKURIVER_HOME: home },
       outputFd: log.fd,
       onStart: (pid) => this.note(name, pid),
@@ -230,7 +231,7 @@ class Parts {
   private failure(name: ProgramName, what: string): AppError {
     const log = this.parts.find((part) => part.name === name)?.log
     const lines = log === undefined ? [] : lastLines(log)
-    const isPortTaken = name === 'host' && lines.some((line) => /EADDRINUSE|in use/.test(line))
+    const isPortTaken = name === 'host' && lines.some((line) => /EADDRINUSE|in use|listens on/.test(line))
     const more = log === undefined ? '' : `Its whole log: ${log.path}`
     return new AppError(
       'conflict',

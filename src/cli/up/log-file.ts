@@ -4,6 +4,8 @@ import { printable } from '../output/text.ts'
 
 const largestLogBytes = 10 * 1024 * 1024
 const tailLines = 3
+/** The parts of an uncaught error that say least: its stack, its fields, the version of Node. */
+const stackLine = /^(\s|[{}]$|node:|Node\.js v)/
 
 export interface LogFile {
   path: string
@@ -24,12 +26,13 @@ export function writtenSince({ path, from }: Pick<LogFile, 'path' | 'from'>): st
   return readFileSync(path).subarray(from).toString()
 }
 
-/** Its last lines as a person reads them: of an entry in JSON its sentence. */
+/** Its last lines as a person reads them: what the program said at its end, else of each entry its sentence. */
 export function lastLines(log: LogFile): string[] {
   const lines = writtenSince(log)
     .split('\n')
-    .filter((line) => line.trim() !== '')
-  return lines.slice(-tailLines).map((line) => printable(sentenceOf(line)))
+    .filter((line) => line !== '' && !stackLine.test(line))
+  const last = lines.filter((line) => line.startsWith('hakuriver ')).slice(-1)
+  return (last.length > 0 ? last : lines.slice(-tailLines)).map((line) => printable(sentenceOf(line)))
 }
 
 function sentenceOf(line: string): string {

@@ -1,4 +1,3 @@
-import { describe, expect, test } from 'vitest'
 import { executorSuite } from './executor.suite.ts'
 import { FakeExecutor, FakeMachine } from './fake.ts'
 

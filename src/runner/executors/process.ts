@@ -4,8 +4,7 @@
  * and memory limit are not enforced, and the node says so.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, watch, writeFileSync } from 'node:fs'
-import { constants } from 'node:os'
+import { closeSync, openSync, statSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { ExecutorInfo } from '../../core/node.ts'
@@ -16,7 +15,6 @@ import {
   type AttemptDir,
   AttemptFiles,
   exitWithout,
-  hasRecord,
   isKillMarked,
   markKill,
   numaWrapper,
@@ -27,6 +25,7 @@ import {
 import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from './executor.ts'
 import { identify, isAlive, type ProcessId, signalAll, treeOf } from './process-tree.ts'
 import { launchFailedExitCode, quote } from './script.ts'
+import { signalName } from './signal-name.ts'
 
 export interface ProcessOptions {
   info: ExecutorInfo
@@ -42,6 +41,8 @@ interface Watched {
   timeoutMs: number | null
   startedAtMs: number
   supervisor: ProcessId | null
+  /** Was the start told, by us or by the runner before? */
+  isStarted: boolean
   isTimedOut: boolean
   isEnding: boolean
   /** Stops waiting for the end. */
@@ -51,6 +52,8 @@ interface Watched {
 /** How often a tree that is being ended is looked at; and a supervisor that is not our child. */
 const endingPollMs = 50
 const safetyPollMs = 1_000
+/** The start script marks that it runs a moment after it was started; the last of these is repeated. */
+const startCheckMs = [2, 5, 20, 100, 400]
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export class ProcessExecutor implements Executor {
@@ -74,6 +77,8 @@ export class ProcessExecutor implements Executor {
 
   async start(launch: LaunchSpec): Promise<void> {
     const { taskId, attempt } = launch
+    // its files are in use, or tell of its end
+    if (textOf(claimPath(launch)) !== null) return
     try {
       const unsupported = unsupportedBy(this.info, launch)
       if (unsupported !== null) throw new AppError('unsatisfiable', unsupported)
@@ -91,7 +96,7 @@ export class ProcessExecutor implements Executor {
         this.finish(watched, exitWithout('launch_failed', error.message, this.deps.now())),
       )
       child.on('exit', () => this.onEnd(watched))
-      child.on('spawn', () => this.deps.events.onStarted(taskId, attempt, startedAtMs))
+      child.on('spawn', () => this.confirmStart(watched, 0))
       child.unref()
     } catch (error) {
       if (!(error instanceof Error)) throw error
@@ -100,24 +105,31 @@ export class ProcessExecutor implements Executor {
   }
 
   async recover(handle: Handle): Promise<Recovered> {
-    const supervisor = supervisorOf(handle)
-    const startedAtMs = Number(textOf(claimPath(handle))?.split(' ')[0] ?? Number.NaN)
-    if (!hasRecord(handle) && handle.bootId !== this.deps.bootId) {
+    const { taskId, attempt } = handle
+    const [startedAtMs = Number.NaN, timeoutMs = 0] = (textOf(claimPath(handle)) ?? '')
+      .split(' ')
+      .filter(Boolean)
+      .map(Number)
+    const isThisBoot = handle.bootId === this.deps.bootId
+    if (!isThisBoot && !isRecorded(handle)) {
       return { state: 'ended', exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()) }
     }
-    if (!hasRecord(handle) && supervisor !== null && isAlive(supervisor)) {
-      const timeoutMs = Number(textOf(claimPath(handle))?.split(' ')[1] ?? 0) || null
-      const watched = this.watch(handle, startedAtMs, timeoutMs, supervisor)
-      this.watchRecord(watched, supervisor)
-      return { state: 'running', startedAtMs }
-    }
     if (Number.isNaN(startedAtMs)) return { state: 'never_started' }
-    return { state: 'ended', exit: this.readExit(watchedOf(handle, startedAtMs, null, null)) }
+    const left = isThisBoot ? treeOf(taskId, attempt, null) : []
+    if (left.length === 0) {
+      return { state: 'ended', exit: this.readExit(watchedOf(handle, startedAtMs, timeoutMs || null, null)) }
+    }
+    // until it has said who it is, the supervisor is the first of the tree
+    const supervisor = supervisorOf(handle) ?? oldestOf(left)
+    const watched = this.watch(handle, startedAtMs, timeoutMs || null, supervisor)
+    watched.isStarted = true
+    this.watchRecord(watched)
+    return { state: 'running', startedAtMs }
   }
 
   async kill(taskId: number, attempt: number, graceMs: number): Promise<void> {
     const watched = this.watched.get(key(taskId, attempt))
-    if (watched === undefined || hasRecord(watched)) return
+    if (watched === undefined || isRecorded(watched)) return
     markKill(watched)
     this.endTree(watched, graceMs)
   }
@@ -162,6 +174,8 @@ export class ProcessExecutor implements Executor {
     if (timeoutMs !== null) {
       const left = Math.max(0, startedAtMs + timeoutMs - this.deps.now())
       this.after(watched, Math.min(left, 2 ** 31 - 1), () => {
+        // its own end counts; what is left of it is being ended
+        if (isRecorded(watched)) return
         watched.isTimedOut = true
         this.endTree(watched, this.options.graceMs ?? 10_000)
       })
@@ -170,9 +184,10 @@ export class ProcessExecutor implements Executor {
   }
 
   /** For a supervisor that is not our child: told by the file system, and looked at now and then to be safe. */
-  private watchRecord(watched: Watched, supervisor: ProcessId): void {
+  private watchRecord(watched: Watched): void {
     const look = () => {
-      if (hasRecord(watched) || !isAlive(supervisor)) this.onEnd(watched)
+      const { supervisor } = watched
+      if (isRecorded(watched) || supervisor === null || !isAlive(supervisor)) this.onEnd(watched)
     }
     const watcher = watch(join(watched.taskDir, 'record'), look)
     watcher.on('error', () => watcher.close())
@@ -181,7 +196,22 @@ export class ProcessExecutor implements Executor {
       () => watcher.close(),
       () => clearInterval(timer),
     )
-    look()
+    // not at once: whoever recovers it is told first that it runs
+    this.after(watched, 0, look)
+  }
+
+  /** Tells the start once the set-up is done; of one that fails there is nothing to tell. */
+  private confirmStart(watched: Watched, check: number): void {
+    this.after(watched, startCheckMs[Math.min(check, startCheckMs.length - 1)] ?? 0, () => {
+      if (this.files.wasRun(watched)) this.reportStarted(watched)
+      else this.confirmStart(watched, check + 1)
+    })
+  }
+
+  private reportStarted(watched: Watched): void {
+    if (watched.isStarted) return
+    watched.isStarted = true
+    this.deps.events.onStarted(watched.taskId, watched.attempt, watched.startedAtMs)
   }
 
   /** The supervisor has ended: what is left of the tree goes too, then the end is told. */
@@ -198,23 +228,30 @@ export class ProcessExecutor implements Executor {
     watched.isEnding = true
     const killAtMs = this.deps.now() + graceMs
     const { supervisor } = watched
-    signalAll(treeOf(watched.taskId, watched.attempt, supervisor), 'SIGTERM')
+    const asked = new Set<number>()
     const look = () => {
       const left = treeOf(watched.taskId, watched.attempt, supervisor)
+      // also what was being started while the others were asked
+      signalAll(
+        left.filter((pid) => !asked.has(pid)),
+        'SIGTERM',
+      )
+      for (const pid of left) asked.add(pid)
       const isSupervised = supervisor !== null && isAlive(supervisor)
-      if (left.length === 0 && (hasRecord(watched) || !isSupervised)) {
+      if (left.length === 0 && (isRecorded(watched) || !isSupervised)) {
         this.finish(watched, this.readExit(watched))
         return
       }
       if (this.deps.now() >= killAtMs) signalAll(left, 'SIGKILL')
       this.after(watched, endingPollMs, look)
     }
-    this.after(watched, 5, look)
+    look()
   }
 
   private finish(watched: Watched, exit: TaskExit): void {
     if (!this.watched.delete(key(watched.taskId, watched.attempt))) return
     for (const stop of watched.stop) stop()
+    if (exit.startedAtMs !== null) this.reportStarted(watched)
     this.deps.events.onExit(watched.taskId, watched.attempt, exit)
   }
 
@@ -226,11 +263,13 @@ export class ProcessExecutor implements Executor {
     }
     if (isKillMarked(watched)) Object.assign(exit, { cause: 'killed', reason: null })
     if (record === null) return exit
-    const { status, cpuTimeMs, endedAtMs } = record
+    const { status, cpuTimeMs } = record
+    // file times are a little behind the clock
+    const endedAtMs = Math.max(recordedAtMs(watched) ?? exit.endedAtMs, watched.startedAtMs)
     const signal = status > 128 ? signalName(status - 128) : null
     Object.assign(exit, {
       cpuTimeMs,
-      endedAtMs: endedAtMs ?? exit.endedAtMs,
+      endedAtMs,
       signal,
       exitCode: signal === null ? status : null,
     })
@@ -270,6 +309,7 @@ function watchedOf(
     timeoutMs,
     startedAtMs,
     supervisor,
+    isStarted: false,
     isTimedOut: false,
     isEnding: false,
     stop: [],
@@ -277,43 +317,52 @@ function watchedOf(
 }
 
 /**
- * Waits for the task and records its exit. Ignores what a terminal or a kill of the group sends, so that the
- * record is written. A shell tells a signal only as 128 + its number (POSIX.1-2024 XCU 2.8.2), so an exit code
- * above 128 that is a signal's is taken for one.
+ * Waits for the task and records its exit. It outlives what a terminal or a kill of the group sends, and runs
+ * builtins only once the task has ended: whatever else is in its session then is a part of the task. What the
+ * shell itself has to say of a signal is not the task's output. The task runs in the foreground, because a shell
+ * lets background commands ignore SIGINT and SIGQUIT (POSIX.1-2024 XCU 2.12). A shell tells a signal only as
+ * 128 + its number (2.8.2), so an exit code above 128 that is a signal's is taken for one.
  */
 function supervisorScript(launch: LaunchSpec, become: string[], scriptPath: string): string {
   const record = quote(recordPath(launch)).toString()
   const supervisor = quote(join(launch.taskDir, 'record', 'supervisor')).toString()
   return `{
 trap : HUP INT TERM
+exec 3>&2 2>/dev/null
 read -r stat < /proc/$$/stat
 set -- \${stat##*)}
 echo "$$ \${20}" > ${supervisor}
-(trap - HUP INT TERM; exec ${[...become, '/bin/sh', scriptPath].map((word) => quote(word)).join(' ')}) &
-while :; do wait $!; status=$?; kill -0 $! 2>/dev/null || break; done
+(trap - HUP INT TERM; exec ${[...become, '/bin/sh', scriptPath].map((word) => quote(word)).join(' ')} 2>&3 3>&-)
+status=$?
 times > ${record}.times
-{ cat ${record}.times; echo "ended=$(date +%s%3N)"; echo "status=$status"; echo end; } > ${record}.new
-mv ${record}.new ${record}
+{ read -r own; read -r children; } < ${record}.times
+printf 'children=%s\\nstatus=%s\\nend\\n' "$children" "$status" > ${record}
 }
 `
 }
 
-function parseRecord(
-  text: string | null,
-): { status: number; cpuTimeMs: number | null; endedAtMs: number | null } | null {
+function parseRecord(text: string | null): { status: number; cpuTimeMs: number | null } | null {
   if (text === null || !text.endsWith('\nend\n')) return null
   const status = /^status=(\d+)$/m.exec(text)
   if (status === null) return null
-  const [, children = ''] = text.split('\n')
+  const children = /^children=(.*)$/m.exec(text)?.[1] ?? ''
   const times = [...children.matchAll(/(\d+)m([\d.]+)s/g)].map(
     ([, m, s]) => Number(m) * 60_000 + Number(s) * 1000,
   )
-  const ended = /^ended=(\d+)$/m.exec(text)
   return {
     status: Number(status[1]),
     cpuTimeMs: times.length === 2 ? Math.round((times[0] ?? 0) + (times[1] ?? 0)) : null,
-    endedAtMs: ended === null ? null : Number(ended[1]),
   }
+}
+
+/** Is the record there and whole? */
+function isRecorded(attempt: { taskDir: string }): boolean {
+  return parseRecord(textOf(recordPath(attempt))) !== null
+}
+
+function recordedAtMs(attempt: { taskDir: string }): number | null {
+  const mtimeMs = statSync(recordPath(attempt), { throwIfNoEntry: false })?.mtimeMs
+  return mtimeMs === undefined ? null : Math.round(mtimeMs)
 }
 
 /** Makes the claim on an attempt's only start. @returns false where it is taken */
@@ -340,6 +389,15 @@ function supervisorOf(attempt: { taskDir: string }): ProcessId | null {
   return pid === undefined || startTime === undefined ? null : { pid: Number(pid), startTime }
 }
 
+/** The process that was started first. */
+function oldestOf(pids: readonly number[]): ProcessId | null {
+  const all = pids.flatMap((pid) => identify(pid) ?? [])
+  return all.reduce<ProcessId | null>(
+    (oldest, one) => (oldest === null || Number(one.startTime) < Number(oldest.startTime) ? one : oldest),
+    null,
+  )
+}
+
 function unsupportedBy(info: ExecutorInfo, launch: LaunchSpec): string | null {
   if (launch.spec.privateNetwork) return `the ${info.name} executor cannot give a private network`
   if (launch.spec.privatePids) return `the ${info.name} executor cannot give private PIDs`
@@ -353,10 +411,6 @@ function ownIdentity(): Record<string, string> {
   return Object.fromEntries(
     names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   )
-}
-
-function signalName(number: number): string | null {
-  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? null
 }
 
 function key(taskId: number, attempt: number): string {

@@ -16,7 +16,7 @@ export interface RunScript {
   cwd: string | Uint8Array
   /** Our own words before the command, such as `numactl --cpunodebind=0 --membind=0 --`. */
   wrapper?: readonly string[]
-  /** Commands of ours that run before all else; one line each. */
+  /** Commands of ours that run once the working directory is entered; one line each. */
   prelude?: readonly string[]
   /** Where a set-up failure is written in one sentence. */
   notePath: string
@@ -31,13 +31,13 @@ export interface RunScript {
  */
 export function renderRunScript(script: RunScript): Buffer {
   const lines: Buffer[] = [Buffer.from('{\n')]
-  for (const line of script.prelude ?? []) lines.push(Buffer.from(`${line}\n`))
   lines.push(
     concat('cd -- ', quote(script.cwd), ' 2>/dev/null || {\n'),
     concat('printf "%s\\n" "cannot enter the working directory" >', quote(script.notePath), '\n'),
     concat('printf "hakuriver: cannot enter the working directory %s\\n" ', quote(script.cwd), ' >&2\n'),
     Buffer.from(`exit ${launchFailedExitCode}\n}\n`),
   )
+  for (const line of script.prelude ?? []) lines.push(Buffer.from(`${line}\n`))
   for (const [name, value] of script.env) lines.push(concat(`export ${name}=`, quote(value), '\n'))
   const words = [...(script.wrapper ?? []), ...script.argv].map(quote)
   // bash would read such a name as an option of exec, and dash knows no `exec --`

@@ -5,7 +5,7 @@ import { AppError } from '../../../core/errors.ts'
 import { becomeUser, type LocalUser, userVariables } from '../../users.ts'
 import { type AttemptFiles, numaWrapper, recordPath, userOf } from '../attempt-files.ts'
 import type { LaunchSpec } from '../executor.ts'
-import type { SystemdOptions } from './systemd.ts'
+import type { SystemdOptions } from './options.ts'
 import { isPlainPath, type UnitPlan, unitNameOf } from './unit.ts'
 
 /** A PID namespace of its own for systemd before 257 (unshare(1)). */

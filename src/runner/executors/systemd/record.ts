@@ -4,6 +4,7 @@
  */
 import type { TaskExit } from '../../../core/task.ts'
 import { launchFailedExitCode } from '../script.ts'
+import { signalName } from '../signal-name.ts'
 
 /**
  * Runs as `/bin/sh <this> <record file>`. Builtins only: it runs once per task. The last line says that the
@@ -149,7 +150,8 @@ function isCleanStop(record: ExitRecord): boolean {
   return record.result === 'success' && record.status === 'TERM'
 }
 
-type Outcome = Pick<TaskExit, 'cause' | 'reason'> & { startedAtMs?: null; exitCode?: number }
+type Outcome = Pick<TaskExit, 'cause' | 'reason'> &
+  Partial<Pick<TaskExit, 'startedAtMs' | 'exitCode' | 'signal'>>
 
 /** No record: the set-up failed before the script, the recorder could not write, or the machine went down. */
 function withoutRecord(ending: Ending): Outcome {
@@ -161,16 +163,22 @@ function withoutRecord(ending: Ending): Outcome {
     const result = facts?.result ? ` (${facts.result})` : ''
     return { cause: 'launch_failed', reason: `systemd could not start it${result}`, startedAtMs: null }
   }
-  return toldBySystemd(facts) ?? { cause: 'lost', reason: 'it has ended, but its exit could not be recorded' }
+  return (
+    toldBySystemd(facts, ending.timeoutMs) ?? {
+      cause: 'lost',
+      reason: 'it has ended, but its exit could not be recorded',
+    }
+  )
 }
 
 /** The recorder could not write, as on a full disk, but the runner was told while it happened. */
-function toldBySystemd(facts: UnitFacts | null): Outcome | null {
+function toldBySystemd(facts: UnitFacts | null, timeoutMs: number | null): Outcome | null {
   if (facts === null || facts.endedAtMs === null || facts.mainStatus === null) return null
   if (facts.mainCode === exitedByItself) return { cause: 'exited', exitCode: facts.mainStatus, reason: null }
   if (facts.result === 'oom-kill') return { cause: 'oom', reason: 'the kernel ended it for lack of memory' }
-  if (facts.result === 'timeout') return { cause: 'timeout', reason: timeoutReason(null) }
-  return { cause: 'signaled', reason: `ended by signal ${facts.mainStatus}` }
+  if (facts.result === 'timeout') return { cause: 'timeout', reason: timeoutReason(timeoutMs) }
+  const signal = signalName(facts.mainStatus)
+  return { cause: 'signaled', signal, reason: `ended by ${signal ?? `signal ${facts.mainStatus}`}` }
 }
 
 /** CLD_EXITED of sigaction(2). */

@@ -22,27 +22,12 @@ import {
 import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from '../executor.ts'
 import { cgroupLayout, cgroupsBelow, isPopulated, processesIn, usageOf } from './cgroup.ts'
 import { Launcher } from './launcher.ts'
-import type { StartOutcome, UnitEvents, UnitManager } from './manager.ts'
+import type { StartOutcome, UnitManager } from './manager.ts'
+import type { SystemdOptions } from './options.ts'
 import { exitedByItself, exitOf, parseRecord, recorderScript, type UnitFacts } from './record.ts'
 import { isUnknownOutcome } from './systemd-connection.ts'
 import { attemptOfUnit, type UnitPlan, unitNameOf } from './unit.ts'
 import { noFacts } from './unit-facts.ts'
-
-export interface SystemdOptions {
-  info: ExecutorInfo
-  openManager: (events: UnitEvents) => Promise<UnitManager>
-  /** On a tmpfs; made with mode 0711. */
-  runDir: string
-  /** systemd gives `PrivatePIDs=` itself (257 and later); else `unshare` does, which needs root. */
-  hasPrivatePids: boolean
-  /** May quota and memory limit be set? */
-  setsLimits: boolean
-  /** Does systemd have more rights than the runner, or the task fewer? Then the record is written as root. */
-  recordAsRoot: boolean
-  numactlPath: string
-  /** From SIGTERM to SIGKILL where no kill says otherwise: after a time limit, or a stop from outside. */
-  graceMs?: number
-}
 
 /** An attempt whose end is awaited. */
 interface Watched extends AttemptDir {

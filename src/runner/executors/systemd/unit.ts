@@ -52,7 +52,8 @@ const tasksMax = 32_768
 /**
  * The unit as properties for StartTransientUnit (org.freedesktop.systemd1(5)). `CPUQuota` of 100 % is one CPU.
  * No swap, so that the memory limit means what it says. `OOMPolicy=kill`: what is left of a task that ran out
- * of memory goes with it. `CollectMode`: nothing stays behind, as the end is in the record.
+ * of memory goes with it. `IgnoreSIGPIPE`: a pipe ends as under a shell. `CollectMode`: nothing stays behind, as
+ * the end is in the record.
  */
 export function unitProperties(plan: UnitPlan): DbusValue[] {
   const stopFlags = ['ignore-failure', 'no-env-expand', ...(plan.recordAsRoot ? ['privileged'] : [])]
@@ -70,6 +71,7 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
     ['CPUAccounting', 'b', true],
     ['MemoryAccounting', 'b', true],
     ['NoNewPrivileges', 'b', true],
+    ['IgnoreSIGPIPE', 'b', false],
     ['StandardOutputFileToAppend', 's', plan.stdoutPath],
     ['StandardErrorFileToAppend', 's', plan.stderrPath],
   ]
@@ -101,6 +103,7 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
     'CPUAccounting=yes',
     'MemoryAccounting=yes',
     'NoNewPrivileges=yes',
+    'IgnoreSIGPIPE=no',
     `StandardOutput=append:${plan.stdoutPath}`,
     `StandardError=append:${plan.stderrPath}`,
   ]

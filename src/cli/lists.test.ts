@@ -1,0 +1,152 @@
+import { expect, it } from 'vitest'
+import { run, startHost } from './cli.suite.ts'
+import { type FakeHost, nodeOf } from './fake-host.suite.ts'
+
+/** Written by somebody who wants to draw on the terminal of others. */
+const evil = 'x\u001b[2J\u001b]0;owned\u0007\r\n\u202ey\u009b1A'
+
+async function filledHost(): Promise<FakeHost> {
+  const host = await startHost()
+  host.add({ id: '5', name: evil, reason: evil, node: 'node1' })
+  host.add({
+    id: '6',
+    command: 'python',
+    arguments: ['train.py', 'a b', evil, 'z'.repeat(300)],
+    env: { A: evil },
+    memoryBytes: 1024 ** 3,
+  })
+  host.add({ id: '7' })
+  host.end('7', { status: 'failed', exitCode: 3 })
+  host.nodes.push(
+    nodeOf({ name: 'node1' }),
+    nodeOf({ name: 'a-machine-with-a-rather-long-name.example', status: 'unreachable' }),
+  )
+  return host
+}
+
+const pages = [
+  ['ps'],
+  ['ps', '--all'],
+  ['show', '5'],
+  ['show', '6'],
+  ['nodes'],
+  ['node', 'node1'],
+  ['batch', 'list'],
+  ['batch', 'show', '900'],
+]
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const dangerous = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/
+
+it.each(pages.map((words) => [words]))('%j lets no control character through', async (words) => {
+  const { code, out } = await run(await filledHost(), words, { columns: 200 })
+  expect(code).toBe(0)
+  expect(out).not.toMatch(dangerous)
+  expect((await run(await filledHost(), words)).out).not.toMatch(dangerous)
+})
+
+it('writes control characters out', async () => {
+  const { out } = await run(await filledHost(), ['show', '5'])
+  expect(out).toContain('x\\x1b[2J\\x1b]0;owned\\x07\\r\\n\\x202ey\\x9b1A')
+})
+
+it.each([40, 60, 80, 132])('tables are not wider than a terminal of %i columns', async (columns) => {
+  const host = await filledHost()
+  for (const words of [['ps'], ['nodes'], ['batch', 'list']]) {
+    const { out } = await run(host, words, { columns })
+    const table = out.split('\n').filter((line) => !line.startsWith('Limits are'))
+    expect(Math.max(...table.map((line) => [...line].length))).toBeLessThanOrEqual(columns)
+    expect(out).toMatch(/5|node1|900/)
+  }
+})
+
+it('cuts nothing where the output is no terminal', async () => {
+  const { out } = await run(await filledHost(), ['ps'])
+  expect(out).toContain('z'.repeat(300))
+})
+
+it('prints ids alone with --quiet', async () => {
+  const host = await filledHost()
+  expect((await run(host, ['ps', '-q'])).out).toBe('7\n6\n5\n')
+  expect((await run(host, ['ps', '-q', '--status', 'failed,lost'])).out).toBe('7\n')
+  expect((await run(host, ['nodes', '-q'])).out).toBe('node1\na-machine-with-a-rather-long-name.example\n')
+})
+
+it('lists all that have not ended, however many have', async () => {
+  const host = await startHost()
+  host.add({ id: '1', name: 'old and running' })
+  for (let id = 2; id < 300; id += 1) {
+    host.add({ id: String(id) })
+    host.end(String(id), { status: 'completed', exitCode: 0 })
+  }
+  const { out } = await run(host, ['ps'])
+  expect(out).toContain('old and running')
+  expect(out.trimEnd().split('\n').length).toBeLessThan(30)
+  expect((await run(host, ['ps', '--all', '-q'])).out.trimEnd().split('\n')).toHaveLength(299)
+})
+
+it.each([
+  [['ps', '--json']],
+  [['ps', '--all', '--json']],
+  [['show', '6', '--json']],
+  [['nodes', '--json']],
+  [['node', '--json']],
+  [['node', 'node1', '--json']],
+  [['batch', 'list', '--json']],
+  [['batch', 'show', '900', '--json']],
+  [['kill', '5', '--json']],
+  [['kill', '--batch', '900', '--json']],
+  [['wait', '7', '--json']],
+  [['version', '--json']],
+  [['task', 'list', '--json']],
+  [['--json', 'task', 'show', '6']],
+])('%j prints one JSON value, and it alone', async (words) => {
+  const { out, err } = await run(await filledHost(), words)
+  expect(JSON.parse(out)).toBeTypeOf('object')
+  expect(err).toBe('')
+})
+
+it('says that limits are not enforced where they are not', async () => {
+  const host = await startHost()
+  const executor = {
+    name: 'process' as const,
+    why: 'systemd does not run here',
+    enforcesLimits: false,
+    features: { privateNetwork: false, privatePids: false, numa: false },
+  }
+  host.nodes.push(nodeOf({ name: 'node1', executor }))
+  expect((await run(host, ['nodes'])).out).toContain('Limits are not enforced on node1')
+  expect((await run(host, ['node', 'node1'])).out).toContain('not enforced')
+})
+
+it('tells what there is to do where there is nothing', async () => {
+  const host = await startHost()
+  expect(await run(host, ['ps'])).toEqual({
+    code: 0,
+    out: '',
+    err: 'There is no task yet. Start one: hakuriver submit -- echo hello\n',
+  })
+})
+
+it('kills, and tells of what has ended already', async () => {
+  const host = await filledHost()
+  expect(await run(host, ['kill', '5'])).toEqual({ code: 0, out: '5  killing\n', err: '' })
+  const ended = await run(host, ['kill', '7'])
+  expect(ended).toEqual({ code: 1, out: '', err: 'hakuriver: cannot kill task 7: it has ended\n' })
+  expect((await run(host, ['kill', '404'])).code).toBe(3)
+  expect((await run(host, ['kill', '--batch', '900'])).err).toContain(
+    'asked for the end of 2 tasks, 1 task had ended already',
+  )
+})
+
+it.each([
+  [['ps'], true],
+  [['ps', '--no-color'], false],
+  [['--no-color', 'ps'], false],
+  [['task', 'list', '--no-color'], false],
+  [['task', '--no-color', 'list'], false],
+])('%j paints: %s', async (words, isPainted) => {
+  const host = await filledHost()
+  const { out } = await run(host, words, { env: { NO_COLOR: '', FORCE_COLOR: '1' } })
+  expect(out.includes('\u001b[')).toBe(isPainted)
+})

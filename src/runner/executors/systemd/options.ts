@@ -1,0 +1,19 @@
+/** What the systemd executor is told of the machine it runs on. */
+import type { ExecutorInfo } from '../../../core/node.ts'
+import type { UnitEvents, UnitManager } from './manager.ts'
+
+export interface SystemdOptions {
+  info: ExecutorInfo
+  openManager: (events: UnitEvents) => Promise<UnitManager>
+  /** On a tmpfs; made with mode 0711. */
+  runDir: string
+  /** systemd gives `PrivatePIDs=` itself (257 and later); else `unshare` does, which needs root. */
+  hasPrivatePids: boolean
+  /** May quota and memory limit be set? */
+  setsLimits: boolean
+  /** Does systemd have more rights than the runner, or the task fewer? Then the record is written as root. */
+  recordAsRoot: boolean
+  numactlPath: string
+  /** From SIGTERM to SIGKILL where no kill says otherwise: after a time limit, or a stop from outside. */
+  graceMs?: number
+}
