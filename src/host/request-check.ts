@@ -21,22 +21,19 @@ export function checkerOf(part: Part, schema: TSchema): (value: unknown) => unkn
 interface SchemaError {
   keyword: string
   instancePath: string
-  params: object
   message: string
 }
 
 function tell(error: SchemaError | undefined): string {
   if (error === undefined) return 'it does not fit'
-  const where = error.instancePath.slice(1).replaceAll('/', '.') || 'it'
-  const { params, keyword } = error
-  if (
-    keyword === 'additionalProperties' &&
-    'additionalProperties' in params &&
-    Array.isArray(params.additionalProperties)
-  ) {
-    return `${error.instancePath === '' ? '' : `${where} has the key `}"${params.additionalProperties[0]}" ${error.instancePath === '' ? 'is no key of it' : 'that nobody knows'}`
-  }
-  return `${where} ${error.message}`
+  const steps = error.instancePath.split('/').slice(1)
+  // a closed object says `false` to a key that it does not have
+  if (error.keyword === 'boolean') return `there is no key "${steps.pop()}" in ${placeOf(steps)}`
+  return `${placeOf(steps)} ${error.message}`
+}
+
+function placeOf(steps: readonly string[]): string {
+  return steps.join('.') || 'it'
 }
 
 interface PropertySchema {

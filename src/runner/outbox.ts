@@ -29,6 +29,8 @@ export class Outbox {
   private unwritten: OutboxReport[] = []
   private writing: Promise<void> | null = null
   private isFailing = false
+  /** A write failed, so the file may end within a line: it has to be written anew. */
+  private isTorn = false
 
   private constructor(path: string, file: FileHandle, reports: OutboxReport[], log: Outbox['log']) {
     this.path = path
@@ -99,6 +101,7 @@ export class Outbox {
           this.isFailing = false
         },
         (error: unknown) => {
+          this.isTorn = true
           if (!this.isFailing)
             this.log('Cannot write the outbox; reports are kept in memory', { error: String(error) })
           this.isFailing = true
@@ -106,26 +109,29 @@ export class Outbox {
       )
       .finally(() => {
         this.writing = null
-        if (this.unwritten.length > 0 && !this.isFailing) this.flush()
+        // all may have been acknowledged in the meantime
+        const isBehind = this.unwritten.length > 0 || (this.open.length === 0 && this.lines > 0)
+        if (isBehind && !this.isFailing) this.flush()
       })
   }
 
   private async write(): Promise<void> {
-    if (this.open.length === 0 || this.lines > compactAfterLines + this.open.length) {
+    if (this.isTorn || this.open.length === 0 || this.lines > compactAfterLines + this.open.length) {
       this.unwritten = []
-      if (this.lines === 0) return
+      if (this.lines === 0 && !this.isTorn) return
       const kept = [...this.open]
       const file = await rewrite(this.path, kept)
       await this.file.close()
       this.file = file
       this.lines = kept.length
+      this.isTorn = false
       return
     }
     const reports = this.unwritten
     if (reports.length === 0) return
+    this.unwritten = [] // what comes while these are written goes with the next
     await this.file.appendFile(reports.map((report) => `${JSON.stringify(report)}\n`).join(''))
     await this.file.datasync()
-    this.unwritten = this.unwritten.filter((report) => !reports.includes(report))
     this.lines += reports.length
   }
 }

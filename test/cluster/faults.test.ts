@@ -20,7 +20,10 @@ describe('when programs die', () => {
     mkdirSync(dir, { recursive: true })
     chmodSync(dir, 0o777)
     const path = join(dir, name)
-    return { path, spec: { command: 'sh', arguments: ['-c', `echo start >> "$0"; ${script}; echo end >> "$0"`, path] } }
+    return {
+      path,
+      spec: { command: 'sh', arguments: ['-c', `echo start >> "$0"; ${script}; echo end >> "$0"`, path] },
+    }
   }
 
   it('keeps a submit that was answered when the host is killed right after', async () => {
@@ -35,7 +38,10 @@ describe('when programs die', () => {
   it('answers a submit that is sent again as it did the first time', async () => {
     const { api } = await start()
     const body = { submissionId: 'the-same-submit', specs: [{ command: 'true' }, { command: 'true' }] }
-    const [first, second] = await Promise.all([api.client.submitBatch({ body }), api.client.submitBatch({ body })])
+    const [first, second] = await Promise.all([
+      api.client.submitBatch({ body }),
+      api.client.submitBatch({ body }),
+    ])
     expect(second).toEqual(first)
     await cluster.restartHost('SIGKILL')
     expect(await cluster.api.client.submitBatch({ body })).toEqual(first)
@@ -79,9 +85,15 @@ describe('when programs die', () => {
     process.kill(cluster.runner('n1').pid, 'SIGSTOP')
     const silent = await api.reached(id, 'unreachable')
     expect(silent.reason).toMatch(/^node n1 was last heard at .*; the task may still be running$/)
-    expect(await api.client.getNode({ params: { name: 'n1' } })).toMatchObject({ status: 'unreachable', cpuPercent: null })
+    expect(await api.client.getNode({ params: { name: 'n1' } })).toMatchObject({
+      status: 'unreachable',
+      cpuPercent: null,
+    })
     const waiting = await api.submit({ command: 'true' })
-    expect(await api.task(waiting)).toMatchObject({ status: 'pending', reason: 'no node is online: n1 is unreachable' })
+    expect(await api.task(waiting)).toMatchObject({
+      status: 'pending',
+      reason: 'no node is online: n1 is unreachable',
+    })
     process.kill(cluster.runner('n1').pid, 'SIGCONT')
     expect(await api.reached(id, 'running')).toMatchObject({ attempt: 1 })
     expect(await api.ended(waiting)).toMatchObject({ status: 'completed' })
@@ -130,7 +142,10 @@ describe('when programs die', () => {
     await cluster.restartHost('SIGKILL')
     for (const id of ids) await cluster.api.ended(id)
     await cluster.api.events((event) => seen.push(event), seen.at(-1)?.id)
-    await waitFor('all ends are told', () => seen.filter(({ type }) => type === 'exited').length === ids.length)
+    await waitFor(
+      'all ends are told',
+      () => seen.filter(({ type }) => type === 'exited').length === ids.length,
+    )
     const eventIds = seen.map(({ id }) => id)
     expect(eventIds).toEqual([...eventIds].sort((a, b) => a - b))
     expect(new Set(eventIds).size).toBe(eventIds.length)

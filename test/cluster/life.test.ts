@@ -27,7 +27,10 @@ describe('a cluster of two nodes', () => {
         spec: { command: 'sh', arguments: ['-c', 'kill -KILL $$'] },
         wanted: { status: 'failed', exitCode: null, signal: 'SIGKILL' },
       },
-      { spec: { command: 'true', cwd: '/no/such/place' }, wanted: { status: 'failed', exitCode: null, startedAt: null } },
+      {
+        spec: { command: 'true', cwd: '/no/such/place' },
+        wanted: { status: 'failed', exitCode: null, startedAt: null },
+      },
     ]
     for (const { spec, wanted } of cases) expect(await cluster.api.run(spec)).toMatchObject(wanted)
   })
@@ -44,7 +47,9 @@ describe('a cluster of two nodes', () => {
     const answer = await api.client.killTask({ params: { id }, body: { reason: 'not needed any more' } })
     expect(['killing', 'killed']).toContain(answer.status)
     expect(await api.ended(id)).toMatchObject({ status: 'killed', reason: 'not needed any more' })
-    await expect(api.client.killTask({ params: { id }, body: {} })).rejects.toMatchObject({ code: 'conflict' })
+    await expect(api.client.killTask({ params: { id }, body: {} })).rejects.toMatchObject({
+      code: 'conflict',
+    })
   })
 
   it('runs one submit on several targets, and answers for each', async () => {
@@ -60,7 +65,8 @@ describe('a cluster of two nodes', () => {
     expect(tasks[2]?.error?.message).toBe('there is no node n9: the cluster has n1 and n2')
     expect(tasks[3]?.error?.message).toContain('77')
     for (const { target, taskId } of tasks) {
-      if (taskId !== null) expect(await api.ended(taskId)).toMatchObject({ status: 'completed', node: target })
+      if (taskId !== null)
+        expect(await api.ended(taskId)).toMatchObject({ status: 'completed', node: target })
     }
     expect(await api.client.getBatch({ params: { id: batchId ?? '' } })).toMatchObject({
       total: 2,
@@ -72,7 +78,10 @@ describe('a cluster of two nodes', () => {
   it('makes no task where none can run', async () => {
     const body = { specs: [{ command: 'true', cores: 5000 }], targets: ['n1'] }
     const refusal = cluster.api.client.submitBatch({ body })
-    await expect(refusal).rejects.toMatchObject({ code: 'unsatisfiable', message: expect.stringContaining('5000 cores') })
+    await expect(refusal).rejects.toMatchObject({
+      code: 'unsatisfiable',
+      message: expect.stringContaining('5000 cores'),
+    })
   })
 
   it('queues what does not fit yet, says why, and starts it in order', async () => {
@@ -86,9 +95,14 @@ describe('a cluster of two nodes', () => {
       status: 'pending',
       reason: expect.stringContaining(`held by task ${holder}`),
     })
-    const refused = api.client.submitBatch({ body: { specs: [{ command: 'true', queue: false }], targets: ['n1'] } })
+    const refused = api.client.submitBatch({
+      body: { specs: [{ command: 'true', queue: false }], targets: ['n1'] },
+    })
     await expect(refused).rejects.toMatchObject({ code: 'unsatisfiable' })
-    expect(await api.client.getNode({ params: { name: 'n1' } })).toMatchObject({ coresAllocated: node.cores, tasksRunning: 1 })
+    expect(await api.client.getNode({ params: { name: 'n1' } })).toMatchObject({
+      coresAllocated: node.cores,
+      tasksRunning: 1,
+    })
     await api.client.killTask({ params: { id: holder }, body: {} })
     expect(await api.ended(waiting)).toMatchObject({ status: 'completed' })
     expect(await api.client.getNode({ params: { name: 'n1' } })).toMatchObject({ coresAllocated: 0 })
@@ -111,17 +125,30 @@ describe('a cluster of two nodes', () => {
     const env = { COLOUR: 'blue $HOME "quoted"\nsecond line' }
     const task = await api.run({ command: 'sh', arguments: ['-c', script], cwd, env }, 'n2')
     expect(task.status).toBe('completed')
-    expect((await api.log(task.id)).split('\n').slice(0, 4)).toEqual([cwd, 'blue $HOME "quoted"', 'second line', task.id])
+    expect((await api.log(task.id)).split('\n').slice(0, 4)).toEqual([
+      cwd,
+      'blue $HOME "quoted"',
+      'second line',
+      task.id,
+    ])
   })
 
   it('lists by status, node and batch, page by page', async () => {
     const { api } = cluster
-    const ids = await api.submitAll(Array.from({ length: 5 }, () => ({ command: 'true' })), ['n2'])
+    const ids = await api.submitAll(
+      Array.from({ length: 5 }, () => ({ command: 'true' })),
+      ['n2'],
+    )
     for (const id of ids) await api.ended(id)
     const seen: string[] = []
     let cursor: string | undefined
     do {
-      const query = { node: 'n2', status: ['completed' as const], limit: 2, ...(cursor === undefined ? {} : { cursor }) }
+      const query = {
+        node: 'n2',
+        status: ['completed' as const],
+        limit: 2,
+        ...(cursor === undefined ? {} : { cursor }),
+      }
       const page = await api.client.listTasks({ query })
       seen.push(...page.items.map(({ id }) => id))
       cursor = page.next ?? undefined
@@ -144,7 +171,10 @@ describe('a cluster of two nodes', () => {
 
   it('reads parts of a log, from the end too, and follows one from before its start', async () => {
     const { api } = cluster
-    const id = await api.submit({ command: 'sh', arguments: ['-c', 'printf 0123456789; sleep 0.2; printf end'] })
+    const id = await api.submit({
+      command: 'sh',
+      arguments: ['-c', 'printf 0123456789; sleep 0.2; printf end'],
+    })
     let followed = ''
     const { done } = api.follow(id, (data) => {
       followed += data.toString()

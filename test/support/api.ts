@@ -34,7 +34,11 @@ export class Api {
     this.token = token
     this.agent = new Agent({ keepAlive: true, maxSockets: connections })
     this.client = createClient(async ({ method, path, body }) => {
-      const answer = await this.raw({ method, path, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+      const answer = await this.raw({
+        method,
+        path,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
       const value: unknown = JSON.parse(answer.text)
       if (answer.status < 400) return value
       const { code, message, details } = value as ErrorBody // the host's one error shape
@@ -51,7 +55,11 @@ export class Api {
         answer.on('data', (chunk: Buffer) => chunks.push(chunk))
         answer.on('error', reject)
         answer.on('end', () =>
-          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text: Buffer.concat(chunks).toString() }),
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: answer.headers,
+            text: Buffer.concat(chunks).toString(),
+          }),
         )
       })
     })
@@ -85,7 +93,12 @@ export class Api {
     return this.until(id, `task ${id} has ended`, (task) => isFinal(task.status), deadlineMs)
   }
 
-  private until(id: string, what: string, found: (task: TaskDetail) => boolean, deadlineMs: number): Promise<TaskDetail> {
+  private until(
+    id: string,
+    what: string,
+    found: (task: TaskDetail) => boolean,
+    deadlineMs: number,
+  ): Promise<TaskDetail> {
     let last = ''
     return waitFor(
       what,
@@ -107,13 +120,19 @@ export class Api {
 
   /** The whole log. */
   async log(id: string, stream: LogStream = 'stdout'): Promise<string> {
-    const { status, text } = await this.raw({ path: fillPath(streamRoutes.taskLog.path, { params: { id, stream } }) })
+    const { status, text } = await this.raw({
+      path: fillPath(streamRoutes.taskLog.path, { params: { id, stream } }),
+    })
     if (status !== 200) throw new Error(`log of ${id}: ${status} ${text}`)
     return text
   }
 
   /** Follows a log; hands on each piece. Resolves when the answer ends, rejects when it is cut. */
-  follow(id: string, onData: (data: Buffer) => void, stream: LogStream = 'stdout'): { done: Promise<void>; cut: () => void } {
+  follow(
+    id: string,
+    onData: (data: Buffer) => void,
+    stream: LogStream = 'stdout',
+  ): { done: Promise<void>; cut: () => void } {
     const path = fillPath(streamRoutes.taskLog.path, { params: { id, stream }, query: { follow: true } })
     const end = Promise.withResolvers<void>()
     const sending = this.open('GET', path, undefined, {}, end.reject)
@@ -161,7 +180,11 @@ export class Api {
       ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     }
-    const sending = request(`${this.url}${path}`, { method, agent: this.agent, headers: { ...own, ...headers } })
+    const sending = request(`${this.url}${path}`, {
+      method,
+      agent: this.agent,
+      headers: { ...own, ...headers },
+    })
     sending.on('error', onError)
     sending.end(body)
     return sending

@@ -90,7 +90,9 @@ export class LocalCluster {
 
   async close(): Promise<void> {
     this.api.close()
-    const programs = [...this.runners.values(), this.host].filter(({ child }) => child.exitCode === null && child.signalCode === null)
+    const programs = [...this.runners.values(), this.host].filter(
+      ({ child }) => child.exitCode === null && child.signalCode === null,
+    )
     await Promise.all(programs.map((program) => program.stop()))
     this.remove()
   }
@@ -99,7 +101,15 @@ export class LocalCluster {
     const timing = ['--heartbeat', String(this.options.heartbeatSeconds ?? 1)]
     return new Program(
       process.execPath,
-      [bundle('host'), '--state-dir', this.home, '--port', String(this.port), ...timing, ...(this.options.hostArgs ?? [])],
+      [
+        bundle('host'),
+        '--state-dir',
+        this.home,
+        '--port',
+        String(this.port),
+        ...timing,
+        ...(this.options.hostArgs ?? []),
+      ],
       { HAKURIVER_HOME: this.home },
     )
   }

@@ -1,0 +1,197 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { spec } from '../../core/builders.suite.ts'
+import type { Task } from '../../core/task.ts'
+import { openDatabase } from './open.ts'
+import { SqliteStore } from './sqlite.ts'
+import type { Changes } from './store.ts'
+
+let dir: string
+let path: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'hakuriver-store-'))
+  path = join(dir, 'cluster.db')
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+const none: Changes = { batches: [], newTasks: [], changedTasks: [], nodes: [], events: [] }
+const batch = (id: number) => ({
+  id,
+  submissionId: `submission-${id}`,
+  name: null,
+  submittedAtMs: 1,
+  answer: '{}',
+})
+const base = { batchId: 1, spec: spec({ arguments: ['a', 'b'], memoryBytes: 5 }), submittedAtMs: 1 }
+const pending = (id: number): Task => ({
+  ...base,
+  id,
+  target: { kind: 'any' },
+  attempt: 0,
+  status: 'pending',
+})
+const placed = {
+  placement: { node: 'n1', numaId: 1 },
+  dispatchedTo: { runnerId: 'r', bootId: 'b' },
+  placedAtMs: 2,
+  target: { kind: 'numa', node: 'n1', numaId: 1 },
+  attempt: 1,
+} as const
+const end = {
+  startedAtMs: 3,
+  endedAtMs: 5,
+  exitCode: 1,
+  signal: null,
+  reason: 'why',
+  cpuTimeMs: 7,
+  peakMemoryBytes: 9,
+}
+
+describe('the store', () => {
+  it('gives back every kind of task as it was', async () => {
+    const store = new SqliteStore(path)
+    const tasks: Task[] = [
+      pending(2),
+      { ...base, ...placed, id: 3, status: 'assigning' },
+      { ...base, ...placed, id: 4, status: 'running', startedAtMs: 3 },
+      { ...base, ...placed, id: 5, status: 'unreachable', startedAtMs: null, sinceMs: 4 },
+      {
+        ...base,
+        ...placed,
+        id: 6,
+        status: 'killing',
+        startedAtMs: 3,
+        killRequestedAtMs: 4,
+        killReason: 'asked',
+      },
+      { ...base, ...placed, ...end, id: 7, status: 'failed' },
+      { ...pending(8), ...end, startedAtMs: null, status: 'killed', placement: null },
+    ]
+    await store.commit({ ...none, batches: [batch(1)], newTasks: tasks })
+    for (const task of tasks) expect(await store.task(task.id)).toEqual(task)
+    expect((await store.unfinishedTasks()).map(({ id }) => id)).toEqual([2, 3, 4, 5, 6])
+    expect(await store.lastIds()).toEqual({ task: 8, event: 0 })
+    await store.close()
+    const again = new SqliteStore(path)
+    for (const task of tasks) expect(await again.task(task.id)).toEqual(task)
+    await again.close()
+  })
+
+  it('commits all or nothing', async () => {
+    const store = new SqliteStore(path)
+    await store.commit({ ...none, batches: [batch(1)], newTasks: [pending(2)] })
+    const clash = { ...none, batches: [batch(3)], newTasks: [pending(4), pending(2)] }
+    await expect(store.commit(clash)).rejects.toThrow()
+    expect(await store.task(4)).toBeNull()
+    expect(await store.batch(3)).toBeNull()
+    await store.commit({ ...none, batches: [batch(3)], newTasks: [pending(4)] })
+    await store.close()
+  })
+
+  it('lists newest first, page by page, by filter', async () => {
+    const store = new SqliteStore(path)
+    const newTasks = Array.from({ length: 25 }, (_, i): Task => {
+      if (i % 2 === 0) return pending(10 + i)
+      return { ...base, ...placed, id: 10 + i, status: 'running', startedAtMs: 3 }
+    })
+    await store.commit({ ...none, batches: [batch(1)], newTasks })
+    const first = await store.tasks({ statuses: ['running'] }, 5, null)
+    expect(first).toMatchObject({ total: 12, next: 25 })
+    expect(first.items.map(({ id }) => id)).toEqual([33, 31, 29, 27, 25])
+    const second = await store.tasks({ statuses: ['running'] }, 50, first.next)
+    expect(second).toMatchObject({ next: null })
+    expect(second.items.map(({ id }) => id)).toEqual([23, 21, 19, 17, 15, 13, 11])
+    expect((await store.tasks({ node: 'n1', statuses: ['pending'] }, 5, null)).total).toBe(0)
+    expect((await store.tasks({ batchId: 1 }, 100, null)).items).toHaveLength(25)
+    expect(await store.batchCounts([1, 2])).toEqual(
+      new Map([
+        [
+          1,
+          new Map([
+            ['pending', 13],
+            ['running', 12],
+          ]),
+        ],
+        [2, new Map()],
+      ]),
+    )
+    await store.close()
+  })
+
+  it('uses an index for every list', () => {
+    const { raw, close } = openDatabase(path)
+    const plans = [
+      "select * from tasks where status in ('running') and id < 5 order by id desc limit 3",
+      "select * from tasks where node = 'n1' and id < 5 order by id desc limit 3",
+      'select * from tasks where batch_id = 1 and id < 5 order by id desc limit 3',
+      'select * from tasks where id < 5 order by id desc limit 3',
+      'select * from batches where id < 5 order by id desc limit 3',
+      'select * from task_events where task_id = 1 order by id limit 3',
+      'select * from task_events where id > 5 order by id limit 3',
+    ]
+    for (const query of plans) {
+      const steps = raw.prepare(`explain query plan ${query}`).all() as { detail: string }[]
+      expect(steps.map(({ detail }) => detail).join('; '), query).toMatch(
+        /^SEARCH .* USING (INDEX|INTEGER PRIMARY KEY)[^;]*$/,
+      )
+    }
+    close()
+  })
+
+  it('refuses a database of a newer program, and leaves it as it is', () => {
+    openDatabase(path).close()
+    const newer = new DatabaseSync(path)
+    newer.exec('insert into schema_versions values (99)')
+    newer.close()
+    expect(() => openDatabase(path)).toThrow(/schema 99.*start the newer hakuriver/)
+  })
+
+  it('migrates step by step, and undoes a step that fails', () => {
+    const first = { number: 1, sql: 'create table a (x integer) strict' }
+    openDatabase(path, [first]).close()
+    const broken = { number: 2, sql: 'create table b (x integer) strict; create table a (y integer) strict' }
+    expect(() => openDatabase(path, [first, broken])).toThrow()
+    const { raw, close } = openDatabase(path, [
+      first,
+      { number: 2, sql: 'create table b (x integer) strict' },
+    ])
+    expect(raw.prepare('select max(number) as n from schema_versions').get()).toEqual({ n: 2 })
+    close()
+  })
+
+  it('is durable and private', () => {
+    const { raw, close } = openDatabase(path)
+    expect(raw.prepare('pragma synchronous').get()).toEqual({ synchronous: 2 })
+    expect(raw.prepare('pragma journal_mode').get()).toEqual({ journal_mode: 'wal' })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    close()
+  })
+
+  it.runIf(process.getuid?.() === 0)(
+    'says so when the disk is full, keeps what it had, and goes on later',
+    async () => {
+      const small = join(dir, 'small')
+      execFileSync('mkdir', [small])
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'none', small])
+      try {
+        const store = new SqliteStore(join(small, 'cluster.db'))
+        await store.commit({ ...none, batches: [batch(1)], newTasks: [pending(2)] })
+        execFileSync('sh', ['-c', `head -c 1000000 /dev/zero > ${small}/filler || true`], { stdio: 'ignore' })
+        const many = Array.from({ length: 2000 }, (_, i) => pending(10 + i))
+        await expect(store.commit({ ...none, newTasks: many })).rejects.toMatchObject({ code: 'store_full' })
+        expect(await store.task(2)).toEqual(pending(2))
+        expect(await store.task(10)).toBeNull()
+        rmSync(join(small, 'filler'))
+        await store.commit({ ...none, newTasks: [pending(10)] })
+        expect(await store.task(10)).toEqual(pending(10))
+        await store.close()
+      } finally {
+        execFileSync('umount', [small])
+      }
+    },
+  )
+})
