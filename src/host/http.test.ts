@@ -149,7 +149,11 @@ describe('who may call', () => {
 describe('bad input', () => {
   const cases: [what: string, body: unknown, message: string | RegExp][] = [
     ['no specs', {}, 'cannot read the body: it must have required properties specs'],
-    ['an unknown key', { specs: [{ command: 'true', memory: '8G' }] }, 'cannot read the body: there is no key "memory" in specs.0'],
+    [
+      'an unknown key',
+      { specs: [{ command: 'true', memory: '8G' }] },
+      'cannot read the body: there is no key "memory" in specs.0',
+    ],
     [
       'a wrong type',
       { specs: [{ command: 'true', cores: 'two' }] },

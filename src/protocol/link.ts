@@ -15,7 +15,8 @@ const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
   Type.Union([schema, Type.Null()])
 const TaskId = Type.String({ pattern: '^[0-9]{1,16}$' })
 const Attempt = Type.Integer({ minimum: 1 })
-const Ms = Type.Number()
+/** Milliseconds since the epoch by the runner's clock, whole. */
+const Ms = Type.Integer()
 
 export const LinkExit = Type.Object(
   {

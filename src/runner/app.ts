@@ -1,7 +1,8 @@
 /** Puts a runner together: identity, executor, attempts, outbox and link. */
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Capacity } from '../core/node.ts'
 import type { TaskSpec } from '../core/task.ts'
 import { readTextIfThere, writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
@@ -23,6 +24,8 @@ export interface RunnerOptions {
   log: Log
   /** Milliseconds since the epoch. */
   now?: () => number
+  /** What the node has; default: what is found on this machine. */
+  capacity?: Capacity
   /** Builds the executor; tests hand in their own. */
   makeExecutor?: (config: RunnerConfig, deps: ExecutorDeps) => Promise<Executor>
 }
@@ -40,7 +43,9 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const { config, log } = options
   const now = options.now ?? Date.now
   mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
-  mkdirSync(config.localTempDir, { recursive: true, mode: 0o1777 })
+  // chmod(2) beside it: the umask has no say here, as tasks of any user work in it
+  if (mkdirSync(config.localTempDir, { recursive: true }) !== undefined)
+    chmodSync(config.localTempDir, 0o1777)
   const lock = await lockDirectory(config.stateDir, 'runner')
   const bootId = readBootId()
   const identity = { runnerId: await readRunnerId(config.stateDir), bootId }
@@ -70,7 +75,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   attempts = held
   await held.recover()
 
-  const capacity = await detectCapacity(config.numactlPath)
+  const capacity = options.capacity ?? (await detectCapacity(config.numactlPath))
   const meter = new LoadMeter()
   const background = new Set<Promise<void>>()
   const track = (work: Promise<void>, what: string) => {

@@ -131,8 +131,13 @@ export class Attempts implements ExecutorEvents {
       const held = this.held.get(keyOf(taskId, attempt))
       if (event.type !== 'exited' || held === undefined) continue
       this.held.delete(keyOf(taskId, attempt))
-      if (held.handle !== null) await this.executorOf(held)?.collect(held.handle)
-      rmSync(taskDir(this.deps.config.stateDir, taskId, attempt), { recursive: true, force: true })
+      try {
+        if (held.handle !== null) await this.executorOf(held)?.collect(held.handle)
+        rmSync(taskDir(this.deps.config.stateDir, taskId, attempt), { recursive: true, force: true })
+      } catch (error) {
+        // its directory stays, so that the next runner finds it again
+        this.deps.log.warn({ taskId, attempt, error: String(error) }, 'An ended attempt cannot be let go yet')
+      }
     }
   }
 
@@ -187,6 +192,7 @@ export class Attempts implements ExecutorEvents {
     log.info({ taskId, attempt, state: found.state }, 'Recovered')
     switch (found.state) {
       case 'running':
+        if (this.hasEnded(held)) return // its end was told in the meantime
         held.phase = 'running'
         held.startedAtMs = found.startedAtMs
         if (!outbox.has(taskId, attempt, 'started')) {
@@ -204,6 +210,10 @@ export class Attempts implements ExecutorEvents {
         else await this.launch(launch, held)
       }
     }
+  }
+
+  private hasEnded(held: Held): boolean {
+    return held.phase === 'ended'
   }
 
   private report(taskId: number, attempt: number, event: OutboxReport['event']): void {

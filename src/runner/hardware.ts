@@ -107,7 +107,10 @@ function sum(times: Map<string, CpuTimes>, ...names: string[]): CpuTimes {
 
 function percent(before: CpuTimes, now: CpuTimes): number | null {
   const total = now.total - before.total
-  return total <= 0 ? null : Math.round(((now.busy - before.busy) / total) * 1000) / 10
+  if (total <= 0) return null
+  // iowait may go back (proc_stat(5))
+  const share = Math.min(1, Math.max(0, (now.busy - before.busy) / total))
+  return Math.round(share * 1000) / 10
 }
 
 /** Total and used memory of a meminfo file; of a NUMA node each line begins with its name. */

@@ -108,7 +108,9 @@ export class Link {
     socket.on('message', (data) => this.receive(socket, String(data)))
     socket.on('ping', () => this.heard())
     socket.on('pong', () => this.heard())
+    let isAnswered = false // and told: that we end such a dial ourselves is no other problem
     socket.on('unexpected-response', (_, response) => {
+      isAnswered = true
       this.problem(
         response.statusCode === 401
           ? 'The host does not accept the join token'
@@ -116,7 +118,9 @@ export class Link {
       )
       socket.terminate()
     })
-    socket.on('error', (error) => this.problem(`Cannot reach the host: ${error.message}`))
+    socket.on('error', (error) => {
+      if (!isAnswered && !this.isClosed) this.problem(`Cannot reach the host: ${error.message}`)
+    })
     socket.on('close', () => this.disconnected(socket))
   }
 

@@ -25,7 +25,7 @@ afterEach(async () => {
 })
 
 async function openOutbox(): Promise<Outbox> {
-  const outbox = await Outbox.open(path, (message) => said.push(message))
+  const outbox = await Outbox.open(path, (message: string) => said.push(message))
   opened.push(outbox)
   return outbox
 }

@@ -73,7 +73,7 @@ export class AttemptFiles {
   /** When the start script began, in milliseconds since the epoch; null where it did not run in this boot. */
   ranAtMs(attempt: { taskId: number; attempt: number }): number | null {
     const mark = statSync(join(this.dirOf(attempt), 'ran'), { throwIfNoEntry: false })
-    return mark === undefined || mark.size === 0 ? null : mark.mtimeMs
+    return mark === undefined || mark.size === 0 ? null : Math.round(mark.mtimeMs)
   }
 
   /** What the start script noted of a failed set-up. */

@@ -14,10 +14,10 @@ import { hasRecord } from './attempt-files.ts'
 import type { Executor, ExecutorDeps, ExecutorEvents, LaunchSpec } from './executor.ts'
 
 /** A command as an executor takes it. */
-export type Command = Pick<TaskSpec, 'command' | 'arguments'>
+type Command = Pick<TaskSpec, 'command' | 'arguments'>
 
 /** How the commands that the suite needs are written. */
-export interface Dialect {
+interface Dialect {
   exit(code: number): Command
   sleep(seconds: number): Command
   /** Ends itself by this signal. */
@@ -26,11 +26,12 @@ export interface Dialect {
   badLaunch(): Partial<TaskSpec>
 }
 
-export interface SuiteOptions {
-  /** null: nothing is really run, so only what needs no process is tested. Default: a shell's commands. */
+interface SuiteOptions {
+  /** Default: a shell's commands. */
   dialect?: Dialect
+  /** false: nothing is really run, so only what needs no process is tested. */
   isReal?: boolean
-  /** Where attempts are kept; made new and removed. Default: a private directory below the temp directory. */
+  /** Makes the directory of all attempts, which is removed; `user` must be able to enter it. Default: a private one. */
   makeRoot?: () => string
   /** The user that the tasks run as. Default: the runner's own. */
   user?: string
@@ -41,7 +42,7 @@ export function shell(script: string, ...words: string[]): Command {
   return { command: '/bin/sh', arguments: ['-c', script, 'sh', ...words] }
 }
 
-export const shellDialect: Dialect = {
+const shellDialect: Dialect = {
   exit: (code) => shell(`exit ${code}`),
   sleep: (seconds) => ({ command: 'sleep', arguments: [String(seconds)] }),
   signal: (name) => shell(`kill -${name.slice(3)} $$`),
@@ -89,7 +90,7 @@ export class Seen implements ExecutorEvents {
   }
 }
 
-export const deadlineMs = 20_000
+const deadlineMs = 20_000
 /** Unlike those of any other run on this machine: units and processes are found by them. */
 let nextTask = (Date.now() % 1_000_000_000) * 1_000 + Math.floor(Math.random() * 500)
 
@@ -228,8 +229,7 @@ export function executorSuite(
     test('a kill right behind the start ends it', async () => {
       const { executor, seen } = await open()
       const started = launch(dialect.sleep(600))
-      const starting = executor.start(started)
-      await starting
+      await executor.start(started)
       await executor.kill(started.taskId, 1, 1_000)
       expect(await seen.exitOf(started)).toMatchObject({ cause: 'killed' })
     })

@@ -309,7 +309,7 @@ export class SystemdExecutor implements Executor {
     const { facts } = watched
     const exit = exitOf({
       record: parseRecord(textOf(recordPath(watched))),
-      recordedAtMs: statSync(recordPath(watched), { throwIfNoEntry: false })?.mtimeMs ?? null,
+      recordedAtMs: modifiedAtMs(recordPath(watched)),
       facts,
       killRequested: isKillMarked(watched) && !watched.isKillOpen,
       stoppedOutside: watched.isStoppedOutside,
@@ -359,6 +359,11 @@ function watchedOf(attempt: AttemptDir, timeoutMs: number | null): Watched {
     facts: noFacts(),
     gone: Promise.withResolvers<void>(),
   }
+}
+
+function modifiedAtMs(path: string): number | null {
+  const mtimeMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs
+  return mtimeMs === undefined ? null : Math.round(mtimeMs)
 }
 
 function isPlainResult(facts: UnitFacts): boolean {

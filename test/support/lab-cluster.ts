@@ -1,0 +1,95 @@
+/** A cluster on real systemd machines: the host on this computer, a runner as a service in each machine. */
+import { chmodSync, copyFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { waitFor } from '../../src/platform/wait.ts'
+import { Lab, type LabOptions, type LabService } from '../lab/lab.ts'
+import { LocalCluster } from './cluster.ts'
+
+const runnerUnit = 'hakuriver-runner'
+
+export interface LabClusterOptions extends LabOptions {
+  hostArgs?: string[]
+  runnerArgs?: string[]
+  heartbeatSeconds?: number
+}
+
+export class LabCluster {
+  readonly lab: Lab
+  readonly local: LocalCluster
+  readonly names: string[]
+  private readonly runnerArgs: string[]
+  private readonly runners = new Map<string, LabService>()
+
+  private constructor(lab: Lab, local: LocalCluster, options: LabClusterOptions) {
+    this.lab = lab
+    this.local = local
+    this.names = Array.from({ length: options.nodes }, (_, i) => `node${i + 1}`)
+    this.runnerArgs = options.runnerArgs ?? []
+  }
+
+  /** Resolves when all nodes are online. */
+  static async start(options: LabClusterOptions): Promise<LabCluster> {
+    const lab = await Lab.start(options)
+    const { hostArgs = [], heartbeatSeconds = 1 } = options
+    const local = await LocalCluster.start({
+      nodes: [],
+      heartbeatSeconds,
+      hostArgs: ['--bind', lab.address, ...hostArgs],
+    })
+    const cluster = new LabCluster(lab, local, options)
+    copyFileSync(join(local.home, 'join-token'), join(lab.sharedDir, 'join-token'))
+    chmodSync(join(lab.sharedDir, 'join-token'), 0o644)
+    for (const name of cluster.names) await cluster.startRunner(name)
+    return cluster
+  }
+
+  get api() {
+    return this.local.api
+  }
+
+  /** Starts a node's runner; resolves when the node is online. */
+  async startRunner(name: string): Promise<void> {
+    const argv = [
+      '/opt/node/bin/node',
+      '/opt/hakuriver/dist/runner.cjs',
+      '--host',
+      this.api.url,
+      '--name',
+      name,
+    ]
+    const dirs = ['--state-dir', '/var/lib/hakuriver', '--local-temp-dir', '/tmp/hakuriver']
+    const rest = ['--join-token-file', '/shared/join-token', '--task-user', 'worker', ...this.runnerArgs]
+    const startedAt = Date.now()
+    this.runners.set(
+      name,
+      await this.lab.service(name, runnerUnit, [...argv, ...dirs, ...rest], ['KillMode=process']),
+    )
+    await this.online(name, startedAt)
+  }
+
+  runner(name: string): LabService {
+    const runner = this.runners.get(name)
+    if (runner === undefined) throw new Error(`there is no runner on ${name}`)
+    return runner
+  }
+
+  /** Resolves when the node was heard after a moment. */
+  async online(name: string, afterMs: number): Promise<void> {
+    await waitFor(
+      `${name} is online`,
+      async () => {
+        const { items } = await this.api.client.listNodes({})
+        const node = items.find((each) => each.name === name)
+        return node?.status === 'online' && Date.parse(node.lastSeenAt) >= afterMs
+      },
+      { deadlineMs: 20_000 },
+    ).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}: ${await this.runner(name).log()}`)
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.local.close()
+    await this.lab.close()
+  }
+}
