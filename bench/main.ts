@@ -5,6 +5,7 @@ import { measureFake } from './fake.ts'
 import { measureMemory, tellMemoryAfter } from './memory.ts'
 import { printTable } from './report.ts'
 import { measureSubmits } from './submits.ts'
+import { measureSystemd } from './systemd.ts'
 
 const sections: Record<string, () => Promise<void>> = {
   idle: async () => {
@@ -13,6 +14,7 @@ const sections: Record<string, () => Promise<void>> = {
     measureCli(cluster)
     await cluster.close()
   },
+  systemd: measureSystemd,
   submits: async () => {
     const cluster = await LocalCluster.start({ nodes: [], hostArgs: ['--log-level', 'warn'] })
     await measureSubmits(cluster.api)

@@ -331,7 +331,8 @@ function declaredLost(task: HeldTask, reason: string, nothingLeft: boolean, nowM
 }
 
 function ended(task: HeldTask, exit: TaskExit): FinalTask {
-  const startedAtMs = exit.startedAtMs ?? startOf(task)
+  // what was told first stands
+  const startedAtMs = startOf(task) ?? exit.startedAtMs
   return {
     ...placedPart(task),
     status: finalStatusOf(task, exit),

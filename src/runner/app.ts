@@ -18,6 +18,7 @@ import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
 import { Link } from './link.ts'
 import { Outbox } from './outbox.ts'
+import { attemptsDir } from './paths.ts'
 
 export interface RunnerOptions {
   config: RunnerConfig
@@ -64,6 +65,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   let link: Link | null = null
   const held = new Attempts({
     config,
+    attemptsDir: attemptsDir(config.stateDir, identity.runnerId),
     executor,
     others: new Map(),
     outbox,

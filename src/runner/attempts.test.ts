@@ -12,7 +12,7 @@ import type { Executor, ExecutorDeps, ExecutorEvents, Handle, LaunchSpec } from 
 import { FakeExecutor, FakeMachine } from './executors/fake.ts'
 import { ProcessExecutor } from './executors/process.ts'
 import { Outbox } from './outbox.ts'
-import { taskDir, tasksDir } from './paths.ts'
+import { taskDir } from './paths.ts'
 
 let root = ''
 let machine: FakeMachine
@@ -39,6 +39,11 @@ interface Runner {
   told: string[]
 }
 
+/** Where its attempts are. */
+function held(): string {
+  return join(root, 'attempts')
+}
+
 /** A runner on this machine; another one on the same is the next after a crash. */
 async function boot(
   make: MakeExecutor = (deps) => new FakeExecutor(machine, deps),
@@ -56,6 +61,7 @@ async function boot(
   executors.push(executor)
   const attempts = new Attempts({
     config: { stateDir: root, sharedDir: null, localTempDir: root, nodeName: 'n1' },
+    attemptsDir: held(),
     executor,
     others: new Map(),
     outbox,
@@ -131,10 +137,10 @@ describe('attempts of a runner', () => {
     const runner = await boot()
     await runner.attempts.start(order(7))
     await toldBy(runner, 'exited 7-1')
-    expect(existsSync(taskDir(root, 7, 1))).toBe(true)
+    expect(existsSync(taskDir(held(), 7, 1))).toBe(true)
     await acknowledge(runner)
     expect(runner.attempts.list()).toEqual([])
-    expect(readdirSync(tasksDir(root))).toEqual([])
+    expect(readdirSync(held())).toEqual([])
     expect(machine.attempts.size).toBe(0)
     expect(runner.attempts.isEnded(7, 1)).toBe(true)
   })
@@ -144,7 +150,7 @@ describe('attempts of a runner', () => {
     await runner.attempts.start(order(7, sleeping))
     await acknowledge(runner)
     expect(runner.attempts.list()).toMatchObject([{ taskId: '7', phase: 'running' }])
-    expect(existsSync(taskDir(root, 7, 1))).toBe(true)
+    expect(existsSync(taskDir(held(), 7, 1))).toBe(true)
   })
 
   test('one attempt that cannot be let go yet does not hold up the others', async () => {
@@ -160,7 +166,7 @@ describe('attempts of a runner', () => {
     await toldBy(runner, 'exited 8-1')
     await acknowledge(runner)
     expect(runner.attempts.list()).toEqual([])
-    expect(readdirSync(tasksDir(root))).toEqual(['7-1'])
+    expect(readdirSync(held())).toEqual(['7-1'])
   })
 
   test('a kill ends a running attempt', async () => {
@@ -233,7 +239,7 @@ describe('attempts of a runner', () => {
 
   test('a state directory that cannot be written fails the launch', async () => {
     const runner = await boot()
-    writeFileSync(taskDir(root, 7, 1), 'in the way')
+    writeFileSync(taskDir(held(), 7, 1), 'in the way')
     await runner.attempts.start(order(7))
     expect(runner.told).toEqual(['launch_failed 7-1'])
     expect(machine.attempts.size).toBe(0)
@@ -274,7 +280,7 @@ describe('attempts of a runner', () => {
       executor: 'fake',
       taskId: 7,
       attempt: 1,
-      taskDir: taskDir(root, 7, 1),
+      taskDir: taskDir(held(), 7, 1),
       bootId: 'boot-1',
     })
   })
@@ -306,7 +312,7 @@ describe('attempts of the next runner', () => {
     expect(next.told).toEqual(['exited 7-1'])
     await acknowledge(next)
     expect(next.attempts.list()).toEqual([])
-    expect(readdirSync(tasksDir(root))).toEqual([])
+    expect(readdirSync(held())).toEqual([])
   })
 
   test('an end that is in the outbox is not reported twice', async () => {
@@ -321,7 +327,7 @@ describe('attempts of the next runner', () => {
     expect(next.attempts.list()).toMatchObject([{ phase: 'ended' }])
     await acknowledge(next)
     expect(machine.attempts.size).toBe(0)
-    expect(readdirSync(tasksDir(root))).toEqual([])
+    expect(readdirSync(held())).toEqual([])
   })
 
   test('a start whose report did not reach the disk is reported', async () => {
@@ -358,11 +364,11 @@ describe('attempts of the next runner', () => {
     'a handle that reads %j is dropped',
     async (content) => {
       const first = await boot()
-      mkdirSync(taskDir(root, 7, 1))
-      writeFileSync(join(taskDir(root, 7, 1), 'handle.json'), content)
+      mkdirSync(taskDir(held(), 7, 1))
+      writeFileSync(join(taskDir(held(), 7, 1), 'handle.json'), content)
       await first.attempts.recover()
       expect(first.attempts.list()).toEqual([])
-      expect(readdirSync(tasksDir(root))).toEqual([])
+      expect(readdirSync(held())).toEqual([])
       await first.attempts.start(order(7))
       await toldBy(first, 'exited 7-1')
     },
@@ -427,7 +433,7 @@ describe('attempts with real processes', () => {
     await toldBy(next, `exited ${taskId}-1`)
     expect(next.outbox.pending().at(-1)?.event).toMatchObject({ exit: { exitCode: 4 } })
     await acknowledge(next)
-    expect(readdirSync(tasksDir(root))).toEqual([])
+    expect(readdirSync(held())).toEqual([])
     expect(readdirSync(join(root, 'run'))).toEqual([])
     expect(readdirSync(join(root, 'task_outputs'))).toEqual([`${taskId}.out`])
   })

@@ -13,7 +13,7 @@ import type { RunnerConfig } from './config.ts'
 import { exitWithout } from './executors/attempt-files.ts'
 import type { Executor, ExecutorEvents, Handle, LaunchSpec } from './executors/executor.ts'
 import type { Outbox, OutboxReport } from './outbox.ts'
-import { taskDir, tasksDir } from './paths.ts'
+import { taskDir } from './paths.ts'
 
 /** A start as the host sends it. */
 export interface StartOrder {
@@ -34,6 +34,8 @@ interface Held {
 
 export interface AttemptsDeps {
   config: Pick<RunnerConfig, 'stateDir' | 'sharedDir' | 'localTempDir' | 'nodeName'>
+  /** A directory for each attempt that is held. */
+  attemptsDir: string
   /** Chosen for new attempts. */
   executor: Executor
   /** For attempts that another executor started, by its name. */
@@ -56,7 +58,7 @@ export class Attempts implements ExecutorEvents {
   constructor(deps: AttemptsDeps) {
     this.deps = deps
     const { stateDir, sharedDir } = deps.config
-    mkdirSync(tasksDir(stateDir), { recursive: true, mode: 0o700 })
+    mkdirSync(deps.attemptsDir, { recursive: true, mode: 0o700 })
     for (const stream of logStreams)
       mkdirSync(logFolder(sharedDir ?? stateDir, stream), { recursive: true, mode: 0o755 })
   }
@@ -114,7 +116,7 @@ export class Attempts implements ExecutorEvents {
 
   /** Takes up what an earlier runner left: running attempts are watched on, ended ones are reported. */
   async recover(): Promise<void> {
-    for (const name of readdirSync(tasksDir(this.deps.config.stateDir))) {
+    for (const name of readdirSync(this.deps.attemptsDir)) {
       const handle = this.readHandle(name)
       if (handle !== null) await this.recoverOne(handle)
     }
@@ -133,7 +135,7 @@ export class Attempts implements ExecutorEvents {
       this.held.delete(keyOf(taskId, attempt))
       try {
         if (held.handle !== null) await this.executorOf(held)?.collect(held.handle)
-        rmSync(taskDir(this.deps.config.stateDir, taskId, attempt), { recursive: true, force: true })
+        rmSync(taskDir(this.deps.attemptsDir, taskId, attempt), { recursive: true, force: true })
       } catch (error) {
         // its directory stays, so that the next runner finds it again
         this.deps.log.warn({ taskId, attempt, error: String(error) }, 'An ended attempt cannot be let go yet')
@@ -240,7 +242,7 @@ export class Attempts implements ExecutorEvents {
       spec,
       numaId,
       extraEnv: this.variablesOf(order),
-      taskDir: taskDir(config.stateDir, taskId, attempt),
+      taskDir: taskDir(this.deps.attemptsDir, taskId, attempt),
       stdoutPath: logPath(logs, 'stdout', taskId),
       stderrPath: logPath(logs, 'stderr', taskId),
       defaultCwd: config.localTempDir,
@@ -264,7 +266,7 @@ export class Attempts implements ExecutorEvents {
   }
 
   private readHandle(name: string): Handle | null {
-    const dir = join(tasksDir(this.deps.config.stateDir), name)
+    const dir = join(this.deps.attemptsDir, name)
     const handle = readJson<Handle>(join(dir, 'handle.json'))
     if (handle?.version === 1) return handle
     // torn by a crash before the start: nothing was started, and the host sends the start again

@@ -1,11 +1,29 @@
-/** Where a runner keeps what it holds. */
+/** Where a runner keeps the attempts that it holds. */
+import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 
-/** `<stateDir>/tasks`: a directory for each attempt that is held. */
-export function tasksDir(stateDir: string): string {
-  return join(stateDir, 'tasks')
+/**
+ * A directory for the attempts of one runner. What is in it means something in one boot only, so for root it lies
+ * in memory: starting a task then does not wait for a disk, and its end is recorded when the disk is full. After a
+ * reboot the host sees by the boot id that nothing of it lives. Others than root have no such place that outlives
+ * their sessions.
+ */
+export function attemptsDir(stateDir: string, runnerId: string): string {
+  return process.getuid?.() === 0 && isWritable('/run')
+    ? join('/run/hakuriver/attempts', runnerId)
+    : join(stateDir, 'attempts')
 }
 
-export function taskDir(stateDir: string, taskId: number, attempt: number): string {
-  return join(tasksDir(stateDir), `${taskId}-${attempt}`)
+/** Of one attempt, below the runner's. */
+export function taskDir(attemptsDir: string, taskId: number, attempt: number): string {
+  return join(attemptsDir, `${taskId}-${attempt}`)
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -92,7 +92,10 @@ up() {
   { echo '127.0.0.1 localhost'; echo "$lab_net.1 outside"; for i in $(seq "$count"); do echo "$lab_net.$((10 + i)) node$i"; done; } >"$lab_dir/hosts"
   cgroup_init
   network_up
-  [ -z "${LAB_OWNER:-}" ] || setsid bash "$here/lab.sh" _watch "$LAB_OWNER" >/dev/null 2>&1 </dev/null &
+  if [ -n "${LAB_OWNER:-}" ]; then
+    echo $$ >"$lab_dir/incarnation"
+    setsid bash "$here/lab.sh" _watch "$LAB_OWNER" $$ >/dev/null 2>&1 </dev/null &
+  fi
   for i in $(seq "$count"); do power_on "node$i"; done
   for i in $(seq "$count"); do await 60 "the start of node$i (see $lab_dir/nodes/node$i/console)" has_started "node$i"; done
 }
@@ -117,11 +120,9 @@ down() {
 
 # Whoever started the lab is gone without taking it down.
 watch_owner() {
-  while kill -0 "$1" 2>/dev/null; do
-    [ -e "$lab_dir" ] || exit 0
-    sleep 1
-  done
-  down
+  while kill -0 "$1" 2>/dev/null; do sleep 1; done
+  # by now it may be another lab of the same name, with an owner of its own
+  [ "$(cat "$lab_dir/incarnation" 2>/dev/null)" != "$2" ] || down
 }
 
 list() {
@@ -144,6 +145,6 @@ case $command in
   list) list ;;
   _supervise) machine_supervise "$1" ;;
   _init) machine_init "$1" ;;
-  _watch) watch_owner "$1" ;;
+  _watch) watch_owner "$1" "$2" ;;
   *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$here/lab.sh"; exit 2 ;;
 esac

@@ -249,7 +249,7 @@ describe.each(shells.map((words) => ({ shell: words.join(' '), words })))(
         })
         expect(status).toBe(launchFailedExitCode)
         expect(readFileSync(join(root, `${number}.note`), 'utf8')).toBe(
-          'cannot enter the working directory\n',
+          `cannot enter the working directory ${cwd}\n`,
         )
         expect(stderr.toString()).toBe(`hakuriver: cannot enter the working directory ${cwd}\n`)
       }

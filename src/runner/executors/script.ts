@@ -33,7 +33,13 @@ export function renderRunScript(script: RunScript): Buffer {
   const lines: Buffer[] = [Buffer.from('{\n')]
   lines.push(
     concat('cd -- ', quote(script.cwd), ' 2>/dev/null || {\n'),
-    concat('printf "%s\\n" "cannot enter the working directory" >', quote(script.notePath), '\n'),
+    concat(
+      'printf "cannot enter the working directory %s\\n" ',
+      quote(script.cwd),
+      ' >',
+      quote(script.notePath),
+      '\n',
+    ),
     concat('printf "hakuriver: cannot enter the working directory %s\\n" ', quote(script.cwd), ' >&2\n'),
     Buffer.from(`exit ${launchFailedExitCode}\n}\n`),
   )

@@ -28,12 +28,12 @@ export class Launcher {
    * Writes the start script and answers the plan of the unit that runs it.
    * @throws AppError for what cannot be had on this node
    */
-  prepare(launch: LaunchSpec): UnitPlan {
+  prepare(launch: LaunchSpec, cgroupOf: (unit: string) => string): UnitPlan {
     this.refuseUnsupported(launch)
     const numa = numaWrapper(this.options.numactlPath, launch.numaId)
     if (!this.startsAsRoot(launch)) {
       this.files.prepare(launch, { wrapper: numa, env: [] })
-      return this.planFor(launch, launch.user)
+      return this.planFor(launch, launch.user, cgroupOf)
     }
     const user = userOf(launch) ?? ownUser()
     const unshare = this.usesUnshare(launch) ? unshareWords : []
@@ -42,7 +42,7 @@ export class Launcher {
       { ...launch, user: null },
       { wrapper: [...unshare, ...become, ...numa], env: user === null ? [] : userVariables(user) },
     )
-    return this.planFor(launch, null)
+    return this.planFor(launch, null, cgroupOf)
   }
 
   private refuseUnsupported(launch: LaunchSpec): void {
@@ -76,13 +76,15 @@ export class Launcher {
     return launch.spec.privatePids && !this.options.hasPrivatePids
   }
 
-  private planFor(launch: LaunchSpec, user: string | null): UnitPlan {
+  private planFor(launch: LaunchSpec, user: string | null, cgroupOf: (unit: string) => string): UnitPlan {
     const { spec } = launch
+    const name = unitNameOf(launch.taskId, launch.attempt)
     return {
-      name: unitNameOf(launch.taskId, launch.attempt),
+      name,
       scriptPath: this.files.scriptOf(launch),
       recorderPath: this.recorderPath,
       recordPath: recordPath(launch),
+      cgroup: cgroupOf(name),
       stdoutPath: launch.stdoutPath,
       stderrPath: launch.stderrPath,
       user,

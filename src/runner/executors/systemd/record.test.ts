@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -60,14 +60,29 @@ test.each(shells.map((words) => ({ shell: words.join(' '), words })))(
     const [program = '', ...before] = words
     const script = join(root, 'recorder.sh')
     const record = join(root, 'exit')
-    writeFileSync(script, recorderScript)
+    const figures = join(root, 'unit.service')
+    mkdirSync(figures, { recursive: true })
+    writeFileSync(join(figures, 'memory.peak'), '4096\n')
+    writeFileSync(join(figures, 'memory.events'), 'low 0\nhigh 0\nmax 3\noom 1\noom_kill 2\n')
+    writeFileSync(join(figures, 'cpu.stat'), 'usage_usec 123456\nuser_usec 1\n')
+    const layout = {
+      processes: root,
+      memory: root,
+      peakFile: 'memory.peak',
+      eventsFile: 'memory.events',
+      cpu: root,
+    }
+    writeFileSync(script, recorderScript(layout))
     const env = { SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '7' }
-    const { stderr } = spawnSync(program, [...before, script, record], { env })
+    const { stderr } = spawnSync(program, [...before, script, record, '/unit.service'], { env })
     expect(stderr.toString()).toBe('')
-    expect(parseRecord(readFileSync(record, 'utf8'))).toMatchObject({
+    expect(parseRecord(readFileSync(record, 'utf8'))).toEqual({
       result: 'exit-code',
       code: 'exited',
       status: '7',
+      peakMemoryBytes: 4096,
+      oomKills: 2,
+      cpuTimeMs: 123,
     })
   },
 )

@@ -5,33 +5,23 @@
 import type { TaskExit } from '../../../core/task.ts'
 import { launchFailedExitCode } from '../script.ts'
 import { signalName } from '../signal-name.ts'
+import type { CgroupLayout } from './cgroup.ts'
 
 /**
- * Runs as `/bin/sh <this> <record file>`. Builtins only: it runs once per task. The last line says that the
- * record is whole. Cgroup v2 has one hierarchy; v1 has memory in one of its own, and CPU time is read from the
- * v2 one beside it, because systemd 252 makes no cgroup in a separate cpuacct hierarchy. Where cpu and cpuacct
- * are joined it makes one, told by the unit's name at the end of the path.
+ * Runs as `/bin/sh <this> <record file> <cgroup>`. Builtins only, and few lines read, as a shell reads byte by byte
+ * and this runs once per task. The last line says that the record is whole. Where cpu and cpuacct are mounted as
+ * one, systemd 252 accounts CPU time there; elsewhere on v1 only the hierarchy of v2 beside it tells.
  */
-export const recorderScript = `exec 2>/dev/null
-root=/sys/fs/cgroup memory= unified= cpuacct= peak= ooms= usage= ns=
-while IFS=: read -r _ controllers path; do
-  case ,$controllers, in
-    ,,) unified=\${path%/.control} ;;
-    *,memory,*) memory=\${path%/.control} ;;
-    *,cpuacct,*) cpuacct=$controllers\${path%/.control} ;;
-  esac
-done < /proc/self/cgroup
-if [ -e $root/cgroup.controllers ]; then
-  memory=$root$unified peakfile=memory.peak eventsfile=memory.events unified=$root$unified
-else
-  memory=$root/memory$memory peakfile=memory.max_usage_in_bytes eventsfile=memory.oom_control unified=$root/unified$unified
-fi
-read -r peak < "$memory/$peakfile"
-while read -r key value; do [ "$key" = oom_kill ] && ooms=$value; done < "$memory/$eventsfile"
-while read -r key value; do [ "$key" = usage_usec ] && usage=$value; done < "$unified/cpu.stat"
-case $usage$cpuacct in /*.service|cpu*.service) read -r ns < "$root/$cpuacct/cpuacct.usage" && usage=$((ns / 1000)) ;; esac
+export function recorderScript(layout: CgroupLayout): string {
+  return `exec 2>/dev/null
+peak= ooms= usage= ns=
+read -r peak < "${layout.memory}$2/${layout.peakFile}"
+while read -r key value; do [ "$key" = oom_kill ] && ooms=$value; done < "${layout.memory}$2/${layout.eventsFile}"
+read -r key value < "${layout.cpu}$2/cpu.stat" && [ "$key" = usage_usec ] && usage=$value
+[ -n "$usage" ] || { read -r ns < "/sys/fs/cgroup/cpu,cpuacct$2/cpuacct.usage" && usage=$((ns / 1000)); }
 printf 'result=%s\\ncode=%s\\nstatus=%s\\npeak=%s\\nooms=%s\\nusage=%s\\nend\\n' "$SERVICE_RESULT" "$EXIT_CODE" "$EXIT_STATUS" "$peak" "$ooms" "$usage" > "$1"
 `
+}
 
 /** What the script wrote. Figures are null where the kernel did not tell. */
 export interface ExitRecord {

@@ -69,7 +69,7 @@ export class SystemdExecutor implements Executor {
     this.info = options.info
     this.files = new AttemptFiles(options.runDir)
     const recorderPath = join(options.runDir, 'recorder.sh')
-    writeFileSync(recorderPath, recorderScript, { mode: 0o644 })
+    writeFileSync(recorderPath, recorderScript(this.cgroups), { mode: 0o644 })
     this.launcher = new Launcher(options, this.files, recorderPath)
   }
 
@@ -97,7 +97,7 @@ export class SystemdExecutor implements Executor {
     const watched = watchedOf(launch, launch.spec.timeoutMs)
     this.watched.set(name, watched)
     try {
-      const plan = this.launcher.prepare(launch)
+      const plan = this.launcher.prepare(launch, (unit) => this.manager.cgroupOf(unit))
       this.onStartOutcome(name, watched, plan, await this.manager.start(plan))
     } catch (error) {
       this.refused(name, watched, error)

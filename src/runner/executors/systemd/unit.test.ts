@@ -57,7 +57,10 @@ function launchOf(wanted: Parameters<typeof spec>[0], overrides: Partial<LaunchS
 }
 
 function prepare(launch: LaunchSpec, changes: Partial<SystemdOptions> = {}): UnitPlan {
-  return new Launcher({ ...options, ...changes }, files, '/run/hakuriver/tasks/recorder.sh').prepare(launch)
+  return new Launcher({ ...options, ...changes }, files, '/run/hakuriver/tasks/recorder.sh').prepare(
+    launch,
+    (unit) => `/hakuriver.slice/${unit}`,
+  )
 }
 
 function textsIn(value: DbusValue): string[] {
@@ -80,6 +83,7 @@ const plan: UnitPlan = {
   scriptPath: '/run/hakuriver/tasks/12-1/run.sh',
   recorderPath: '/run/hakuriver/tasks/recorder.sh',
   recordPath: '/state/tasks/12-1/record/exit',
+  cgroup: '/hakuriver.slice/hakuriver-task-12-1.service',
   stdoutPath: '/shared/task_outputs/12.out',
   stderrPath: '/shared/task_errors/12.err',
   user: null,
@@ -165,7 +169,7 @@ describe('unit of a task', () => {
     expect(properties.get('ExecStopPostEx')).toEqual([
       [
         '/bin/sh',
-        ['/bin/sh', plan.recorderPath, plan.recordPath],
+        ['/bin/sh', plan.recorderPath, plan.recordPath, plan.cgroup],
         ['ignore-failure', 'no-env-expand', 'privileged'],
       ],
     ])
@@ -173,7 +177,9 @@ describe('unit of a task', () => {
     expect(words).toContain('--property=PrivateNetwork=yes')
     expect(words).toContain('--property=PrivatePIDs=yes')
     expect(words).toContain('--property=User=nobody')
-    expect(words).toContain(`--property=ExecStopPost=+-:/bin/sh ${plan.recorderPath} ${plan.recordPath}`)
+    expect(words).toContain(
+      `--property=ExecStopPost=+-:/bin/sh ${plan.recorderPath} ${plan.recordPath} ${plan.cgroup}`,
+    )
     expect([...propertiesOf(plan).keys()].filter((name) => /Private|User/.test(name))).toEqual([])
   })
 

@@ -30,6 +30,8 @@ export interface UnitPlan {
   scriptPath: string
   recorderPath: string
   recordPath: string
+  /** Of the unit, below the mount point of a hierarchy. */
+  cgroup: string
   stdoutPath: string
   stderrPath: string
   /** null: the manager's own user. */
@@ -63,7 +65,11 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
     ['Slice', 's', slice],
     ['CollectMode', 's', 'inactive-or-failed'],
     ['ExecStartEx', 'a(sasas)', [['/bin/sh', ['/bin/sh', plan.scriptPath], ['no-env-expand']]]],
-    ['ExecStopPostEx', 'a(sasas)', [['/bin/sh', ['/bin/sh', plan.recorderPath, plan.recordPath], stopFlags]]],
+    [
+      'ExecStopPostEx',
+      'a(sasas)',
+      [['/bin/sh', ['/bin/sh', plan.recorderPath, plan.recordPath, plan.cgroup], stopFlags]],
+    ],
     ['KillMode', 's', 'control-group'],
     ['TimeoutStopUSec', 't', microseconds(plan.graceMs)],
     ['OOMPolicy', 's', 'kill'],
@@ -95,7 +101,7 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
     'Type=exec',
     `Slice=${slice}`,
     'CollectMode=inactive-or-failed',
-    `ExecStopPost=${plan.recordAsRoot ? '+' : ''}-:/bin/sh ${plan.recorderPath} ${plan.recordPath}`,
+    `ExecStopPost=${plan.recordAsRoot ? '+' : ''}-:/bin/sh ${plan.recorderPath} ${plan.recordPath} ${plan.cgroup}`,
     'KillMode=control-group',
     `TimeoutStopSec=${plan.graceMs}ms`,
     'OOMPolicy=kill',
