@@ -230,13 +230,15 @@ export class ProcessExecutor implements Executor {
     const { supervisor } = watched
     const asked = new Set<number>()
     const look = () => {
+      // before that, its shells may swallow a signal: they are asked again
+      const isSetUp = this.files.wasRun(watched)
       const left = treeOf(watched.taskId, watched.attempt, supervisor)
       // also what was being started while the others were asked
       signalAll(
         left.filter((pid) => !asked.has(pid)),
         'SIGTERM',
       )
-      for (const pid of left) asked.add(pid)
+      if (isSetUp) for (const pid of left) asked.add(pid)
       const isSupervised = supervisor !== null && isAlive(supervisor)
       if (left.length === 0 && (isRecorded(watched) || !isSupervised)) {
         this.finish(watched, this.readExit(watched))
