@@ -9,43 +9,45 @@ import { whole } from './option-types.ts'
 export function declareClusterCommands(program: Command, declare: Declare, act: Act): void {
   program.commandsGroup('Machines:')
   declareNodes(program, 'nodes', declare, act)
-  const node = declare(
-    program,
-    'node [name]',
-    'one machine, its NUMA nodes and its tasks; also node list, node show',
-  )
   const one = act(async (context, name: string | undefined) => {
     const { nodes } = await import('./commands/nodes.ts')
     if (name === undefined) return nodes({ quiet: false }, context)
     const commands = await import('./commands/node.ts')
     return commands.node(name, context)
   })
-  node.action(one)
+  const about = 'one machine, its NUMA nodes and its tasks'
+  const node = declare(program, 'node [name]', `${about}; also node list, node show`, (command) =>
+    command.action(one),
+  )
   declareNodes(node, 'list', declare, act)
-  declare(node, 'show <name>', 'one machine, its NUMA nodes and its tasks').action(one)
+  declare(node, 'show <name>', about, (command) => command.action(one))
 
   program.commandsGroup('The cluster:')
-  declare(program, 'up', 'start a cluster on this machine: a host and a runner, until Ctrl-C')
-    .addOption(
-      whole(
-        '--port <number>',
-        'port of the host, 0: any free one (default: host_port of the configuration, else 8000)',
-        0,
-        null,
+  declare(program, 'up', 'start a cluster on this machine: a host and a runner, until Ctrl-C', (command) =>
+    command
+      .addOption(
+        whole(
+          '--port <number>',
+          'port of the host, 0: any free one (default: host_port of the configuration, else 8000)',
+          0,
+          null,
+        ),
+      )
+      .option('-d, --detach', 'go to the background once it works', false)
+      .action(
+        act(async (context, options: UpOptions) => {
+          const { up } = await import('./commands/up.ts')
+          return up(options, context)
+        }),
       ),
-    )
-    .option('-d, --detach', 'go to the background once it works', false)
-    .action(
-      act(async (context, options: UpOptions) => {
-        const { up } = await import('./commands/up.ts')
-        return up(options, context)
+  )
+  declare(program, 'down', 'stop what `up` started; tasks go on', (command) =>
+    command.action(
+      act(async (context) => {
+        const { down } = await import('./commands/down.ts')
+        return down(context)
       }),
-    )
-  declare(program, 'down', 'stop what `up` started; tasks go on').action(
-    act(async (context) => {
-      const { down } = await import('./commands/down.ts')
-      return down(context)
-    }),
+    ),
   )
   // These two are taken by main.ts before the options are read: here they are for the help.
   program
@@ -56,22 +58,28 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
     .command('runner')
     .description('run a runner alone, on a machine that joins; `hakuriver runner --help`')
     .helpCommand(false)
-  declare(program, 'version', 'print the version').action(
-    act(async (context) => {
-      if (context.json) await context.printJson({ version: version, node: process.versions.node })
-      else await context.print(`hakuriver ${version} (Node ${process.versions.node})`)
-      return 0
-    }),
+  declare(program, 'version', 'print the version', (command) =>
+    command.action(
+      act(async (context) => {
+        if (context.json) await context.printJson({ version: version, node: process.versions.node })
+        else await context.print(`hakuriver ${version} (Node ${process.versions.node})`)
+        return 0
+      }),
+    ),
   )
 }
 
 function declareNodes(parent: Command, name: string, declare: Declare, act: Act): void {
-  declare(parent, name, 'list the machines: what they have, what is taken, whether they can be heard')
-    .option('-q, --quiet', 'print names only', false)
-    .action(
-      act(async (context, options: { quiet: boolean }) => {
-        const { nodes } = await import('./commands/nodes.ts')
-        return nodes(options, context)
-      }),
-    )
+  declare(
+    parent,
+    name,
+    'list the machines: what they have, what is taken, whether they can be heard',
+    (command) =>
+      command.option('-q, --quiet', 'print names only', false).action(
+        act(async (context, options: { quiet: boolean }) => {
+          const { nodes } = await import('./commands/nodes.ts')
+          return nodes(options, context)
+        }),
+      ),
+  )
 }

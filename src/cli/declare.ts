@@ -2,8 +2,13 @@
 import type { Command } from 'commander'
 import type { Context } from './context.ts'
 
-/** Makes a command below a parent, with the options that all have. */
-export type Declare = (parent: Command, usage: string, description: string) => Command
+/** Makes a command below a parent; `build` gives it its options and action, where it is asked for. */
+export type Declare = (
+  parent: Command,
+  usage: string,
+  description: string,
+  build: (command: Command) => unknown,
+) => Command
 /** Makes a commander action of a function: it is handed the arguments, the options and the context. */
 export type Act = <Arguments extends unknown[]>(
   run: (context: Context, ...given: Arguments) => Promise<number>,

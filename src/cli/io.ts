@@ -36,9 +36,15 @@ const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** The real one. */
 export function processIo(process: NodeJS.Process): Io {
+  const stdout = once(() => sinkOf(process.stdout))
+  const stderr = once(() => sinkOf(process.stderr))
   return {
-    stdout: sinkOf(process.stdout),
-    stderr: sinkOf(process.stderr),
+    get stdout() {
+      return stdout()
+    },
+    get stderr() {
+      return stderr()
+    },
     env: process.env,
     userHome: process.env.HOME ?? '/',
     now: Date.now,
@@ -54,6 +60,15 @@ export function processIo(process: NodeJS.Process): Io {
       process.stdin.setRawMode(true).on('data', listener)
       return () => process.stdin.setRawMode(false).off('data', listener).pause()
     },
+  }
+}
+
+/** Made when first used: opening an output takes a millisecond of the start. */
+function once<T>(make: () => T): () => T {
+  let made: T | null = null
+  return () => {
+    made ??= make()
+    return made
   }
 }
 

@@ -9,6 +9,8 @@ import { declareTaskCommands } from './task-commands.ts'
 
 export interface ProgramOptions {
   io: Io
+  /** The first word. Where it names a command, only that one gets its options: a good part of the start-up. */
+  firstWord: string | undefined
   /** Takes the exit code of the command that ran. */
   onExit: (code: number) => void
   /** Takes the help that was asked for. */
@@ -16,7 +18,7 @@ export interface ProgramOptions {
 }
 
 /** Makes the tree of commands; parsing it runs one. */
-export function createProgram({ io, onExit, onHelp }: ProgramOptions): Command {
+export function createProgram({ io, firstWord, onExit, onHelp }: ProgramOptions): Command {
   const program = new Command('hakuriver')
   program
     .exitOverride()
@@ -33,8 +35,12 @@ export function createProgram({ io, onExit, onHelp }: ProgramOptions): Command {
     .version(`hakuriver ${version}`, '-V, --version', 'print the version')
     .addHelpText('before', rootExamples)
 
-  const declare: Declare = (parent, usage, description) =>
-    parent.command(usage).description(description).helpCommand(false)
+  const builds: { command: Command; build: (command: Command) => unknown }[] = []
+  const declare: Declare = (parent, usage, description, build) => {
+    const command = parent.command(usage).description(description).helpCommand(false)
+    builds.push({ command, build })
+    return command
+  }
   const act: Act =
     <Arguments extends unknown[]>(run: (context: Context, ...given: Arguments) => Promise<number>) =>
     async (...given: unknown[]) => {
@@ -47,12 +53,16 @@ export function createProgram({ io, onExit, onHelp }: ProgramOptions): Command {
     }
   declareTaskCommands(program, declare, act)
   declareClusterCommands(program, declare, act)
-  addCommonOptions(program)
+  const asked = program.commands.find((command) => command.name() === firstWord)
+  for (const { command, build } of builds) {
+    if (asked === undefined || lineage(command).includes(asked)) build(command)
+  }
+  addCommonOptions(program, asked === undefined ? program.commands : [asked])
   return program
 }
 
 /** Last, so that the help of a command begins with its own options. */
-function addCommonOptions(command: Command): void {
+function addCommonOptions(command: Command, children: readonly Command[] = command.commands): void {
   command
     .optionsGroup('Every command has:')
     .option('--host <url>', 'the host to talk to (else HAKURIVER_HOST_URL)')
@@ -61,7 +71,7 @@ function addCommonOptions(command: Command): void {
     .option('--no-color', 'print without colours, as NO_COLOR does')
     .option('--debug', 'tell more about a failure')
     .helpOption('-h, --help', 'print this')
-  for (const child of command.commands) addCommonOptions(child)
+  for (const child of children) addCommonOptions(child)
 }
 
 /** The options given here and at every level above. Nobody asks for colour, so the default of one level means nothing. */

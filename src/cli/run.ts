@@ -26,6 +26,7 @@ async function parseAndRun(words: string[], io: Io): Promise<number> {
   let help = ''
   const program = createProgram({
     io,
+    firstWord: words[0],
     onExit: (code) => {
       exitCode = code
     },

@@ -42,38 +42,44 @@ const exitStatus = () =>
     .default('own')
 
 function declareSubmit(parent: Command, { declare, act }: Parts): void {
-  declare(parent, 'submit [command...]', 'run a command on one or more targets; prints the ids of the tasks')
-    .usage('[options] -- command [argument...]')
-    .passThroughOptions()
-    .addHelpText('before', submitExamples)
-    .addOption(
-      repeated(
-        '-t, --target <target>',
-        'any, a node (node1), or one of its NUMA nodes (node1:0); may be repeated',
-      ),
-    )
-    .addOption(whole('-c, --cores <number>', 'CPUs that it may use', 1, 1))
-    .addOption(size('-m, --memory <size>', 'memory that it may use, like 512M or 8G (powers of 1024)'))
-    .addOption(duration('--timeout <time>', 'end it after so long, like 90s or 1h30m'))
-    .addOption(
-      repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'),
-    )
-    .addOption(repeated('--env-file <path>', 'a file of NAME=value lines, taken literally'))
-    .addOption(text('--cwd <path>', 'directory on the node to run in'))
-    .addOption(text('-n, --name <name>', 'a name for people'))
-    .option('--private-network', 'no network but its own loopback', false)
-    .option('--private-pid', 'see no processes but its own', false)
-    .option('--no-queue', 'be refused rather than wait for a busy target')
-    .option('-w, --wait', 'wait until it has ended, and exit with its code', false)
-    .option('-f, --follow', 'show its output as it comes, and exit with its code', false)
-    .addOption(exitStatus())
-    .option('-q, --quiet', 'print the ids and nothing else', false)
-    .action(
-      act(async (context, words: string[], options: SubmitOptions) => {
-        const { submit } = await import('./commands/submit.ts')
-        return submit(words, options, context)
-      }),
-    )
+  declare(
+    parent,
+    'submit [command...]',
+    'run a command on one or more targets; prints the ids of the tasks',
+    (command) =>
+      command
+        .usage('[options] -- command [argument...]')
+        .passThroughOptions()
+        .addHelpText('before', submitExamples)
+        .addOption(
+          repeated(
+            '-t, --target <target>',
+            'any, a node (node1), or one of its NUMA nodes (node1:0); may be repeated',
+          ),
+        )
+        .addOption(whole('-c, --cores <number>', 'CPUs that it may use', 1, 1))
+        .addOption(size('-m, --memory <size>', 'memory that it may use, like 512M or 8G (powers of 1024)'))
+        .addOption(duration('--timeout <time>', 'end it after so long, like 90s or 1h30m'))
+        .addOption(
+          repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'),
+        )
+        .addOption(repeated('--env-file <path>', 'a file of NAME=value lines, taken literally'))
+        .addOption(text('--cwd <path>', 'directory on the node to run in'))
+        .addOption(text('-n, --name <name>', 'a name for people'))
+        .option('--private-network', 'no network but its own loopback', false)
+        .option('--private-pid', 'see no processes but its own', false)
+        .option('--no-queue', 'be refused rather than wait for a busy target')
+        .option('-w, --wait', 'wait until it has ended, and exit with its code', false)
+        .option('-f, --follow', 'show its output as it comes, and exit with its code', false)
+        .addOption(exitStatus())
+        .option('-q, --quiet', 'print the ids and nothing else', false)
+        .action(
+          act(async (context, words: string[], options: SubmitOptions) => {
+            const { submit } = await import('./commands/submit.ts')
+            return submit(words, options, context)
+          }),
+        ),
+  )
 }
 
 const submitExamples = `Examples:
@@ -86,51 +92,65 @@ All after -- is the command and its arguments, exactly as they are; no shell rea
 `
 
 function declarePs(parent: Command, name: string, { declare, act }: Parts): void {
-  declare(parent, name, 'list tasks: all that have not ended, and the latest ends')
-    .option('-a, --all', 'all tasks there are', false)
-    .addOption(statusList('-s, --status <status>', 'only these, like failed,lost'))
-    .addOption(text('--node <name>', 'only on this node'))
-    .addOption(text('-b, --batch <id>', 'only of this batch, or of the `last`'))
-    .addOption(whole('-n, --lines <number>', 'the newest so many', 1, null))
-    .option('-w, --watch', 'keep the list live until q', false)
-    .option('-q, --quiet', 'print ids only', false)
-    .action(
-      act(async (context, options: PsOptions) => {
-        const { ps } = await import('./commands/ps.ts')
-        return ps(options, context)
-      }),
-    )
+  declare(parent, name, 'list tasks: all that have not ended, and the latest ends', (command) =>
+    command
+      .option('-a, --all', 'all tasks there are', false)
+      .addOption(statusList('-s, --status <status>', 'only these, like failed,lost'))
+      .addOption(text('--node <name>', 'only on this node'))
+      .addOption(text('-b, --batch <id>', 'only of this batch, or of the `last`'))
+      .addOption(whole('-n, --lines <number>', 'the newest so many', 1, null))
+      .option('-w, --watch', 'keep the list live until q', false)
+      .option('-q, --quiet', 'print ids only', false)
+      .action(
+        act(async (context, options: PsOptions) => {
+          const { ps } = await import('./commands/ps.ts')
+          return ps(options, context)
+        }),
+      ),
+  )
 }
 
 function declareShow(parent: Command, { declare, act }: Parts): void {
-  declare(parent, 'show <id>', 'everything about one task: why it waits, how it ended, what it used').action(
-    act(async (context, id: string) => {
-      const { show } = await import('./commands/show.ts')
-      return show(id, context)
-    }),
+  declare(
+    parent,
+    'show <id>',
+    'everything about one task: why it waits, how it ended, what it used',
+    (command) =>
+      command.action(
+        act(async (context, id: string) => {
+          const { show } = await import('./commands/show.ts')
+          return show(id, context)
+        }),
+      ),
   )
 }
 
 function declareLogs(parent: Command, { declare, act }: Parts): void {
-  declare(parent, 'logs <id>', 'print what a task has written: its stdout to stdout, its stderr to stderr')
-    .addHelpText('before', logsExamples)
-    .option('-f, --follow', 'go on as it writes, until it has ended; may begin before it does', false)
-    .option('--stdout', 'standard output only', false)
-    .option('--stderr', 'standard error only', false)
-    .option('--both', 'both (the default)', false)
-    .addOption(whole('-n, --lines <number>', 'the last so many lines', 0, null))
-    .addOption(whole('--offset <bytes>', 'from this byte on', 0, null))
-    .action(
-      act(async (context, id: string, options: LogsOptions & { both: boolean }) => {
-        const { logs } = await import('./commands/logs.ts')
-        const { both } = options
-        return logs(
-          id,
-          { ...options, stdout: both || options.stdout, stderr: both || options.stderr },
-          context,
-        )
-      }),
-    )
+  declare(
+    parent,
+    'logs <id>',
+    'print what a task has written: its stdout to stdout, its stderr to stderr',
+    (command) =>
+      command
+        .addHelpText('before', logsExamples)
+        .option('-f, --follow', 'go on as it writes, until it has ended; may begin before it does', false)
+        .option('--stdout', 'standard output only', false)
+        .option('--stderr', 'standard error only', false)
+        .option('--both', 'both (the default)', false)
+        .addOption(whole('-n, --lines <number>', 'the last so many lines', 0, null))
+        .addOption(whole('--offset <bytes>', 'from this byte on', 0, null))
+        .action(
+          act(async (context, id: string, options: LogsOptions & { both: boolean }) => {
+            const { logs } = await import('./commands/logs.ts')
+            const { both } = options
+            return logs(
+              id,
+              { ...options, stdout: both || options.stdout, stderr: both || options.stderr },
+              context,
+            )
+          }),
+        ),
+  )
 }
 
 const logsExamples = `Examples:
@@ -140,31 +160,39 @@ const logsExamples = `Examples:
 `
 
 function declareWait(parent: Command, { declare, act }: Parts): void {
-  declare(parent, 'wait [id...]', "wait until tasks have ended; of one task the exit code is the task's own")
-    .addOption(repeated('-b, --batch <id>', 'all tasks of a batch'))
-    .addOption(duration('--timeout <time>', 'give up after so long (exit code 6)'))
-    .addOption(exitStatus())
-    .option('-q, --quiet', 'print nothing', false)
-    .action(
-      act(async (context, ids: string[], options: WaitCommandOptions) => {
-        const { wait } = await import('./commands/wait.ts')
-        return wait(ids, options, context)
-      }),
-    )
+  declare(
+    parent,
+    'wait [id...]',
+    "wait until tasks have ended; of one task the exit code is the task's own",
+    (command) =>
+      command
+        .addOption(repeated('-b, --batch <id>', 'all tasks of a batch'))
+        .addOption(duration('--timeout <time>', 'give up after so long (exit code 6)'))
+        .addOption(exitStatus())
+        .option('-q, --quiet', 'print nothing', false)
+        .action(
+          act(async (context, ids: string[], options: WaitCommandOptions) => {
+            const { wait } = await import('./commands/wait.ts')
+            return wait(ids, options, context)
+          }),
+        ),
+  )
 }
 
 function declareKill(parent: Command, { declare, act }: Parts): void {
-  declare(parent, 'kill [id...]', 'end tasks')
-    .addOption(repeated('-b, --batch <id>', 'all tasks of a batch that have not ended'))
-    .addOption(text('--reason <text>', 'why, for those who read it later'))
-    .option('-w, --wait', 'wait until nothing of them is left', false)
-    .option('-q, --quiet', 'print nothing but errors', false)
-    .action(
-      act(async (context, ids: string[], options: KillOptions) => {
-        const { kill } = await import('./commands/kill.ts')
-        return kill(ids, options, context)
-      }),
-    )
+  declare(parent, 'kill [id...]', 'end tasks', (command) =>
+    command
+      .addOption(repeated('-b, --batch <id>', 'all tasks of a batch that have not ended'))
+      .addOption(text('--reason <text>', 'why, for those who read it later'))
+      .option('-w, --wait', 'wait until nothing of them is left', false)
+      .option('-q, --quiet', 'print nothing but errors', false)
+      .action(
+        act(async (context, ids: string[], options: KillOptions) => {
+          const { kill } = await import('./commands/kill.ts')
+          return kill(ids, options, context)
+        }),
+      ),
+  )
 }
 
 function declareBatch(program: Command, { declare, act }: Parts): void {
@@ -172,38 +200,44 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
     .command('batch')
     .description('the tasks of one submit: batch list, show, wait, kill')
     .helpCommand(false)
-  declare(batch, 'list', 'the latest batches, counted by status')
-    .addOption(whole('-n, --lines <number>', 'the newest so many', 1, 20))
-    .action(
+  declare(batch, 'list', 'the latest batches, counted by status', (command) =>
+    command.addOption(whole('-n, --lines <number>', 'the newest so many', 1, 20)).action(
       act(async (context, options: { lines: number }) => {
         const { batchList } = await import('./commands/batch.ts')
         return batchList(options, context)
       }),
-    )
-  declare(batch, 'show <id>', 'one batch and its tasks').action(
-    act(async (context, id: string) => {
-      const { batchShow } = await import('./commands/batch.ts')
-      return batchShow(id, context)
-    }),
+    ),
   )
-  declare(batch, 'wait <id>', 'wait until all its tasks have ended')
-    .addOption(duration('--timeout <time>', 'give up after so long (exit code 6)'))
-    .addOption(exitStatus())
-    .option('-q, --quiet', 'print nothing', false)
-    .action(
-      act(async (context, id: string, options: WaitCommandOptions) => {
-        const { wait } = await import('./commands/wait.ts')
-        return wait([], { ...options, batch: [id] }, context)
+  declare(batch, 'show <id>', 'one batch and its tasks', (command) =>
+    command.action(
+      act(async (context, id: string) => {
+        const { batchShow } = await import('./commands/batch.ts')
+        return batchShow(id, context)
       }),
-    )
-  declare(batch, 'kill <id>', 'end all its tasks')
-    .addOption(text('--reason <text>', 'why, for those who read it later'))
-    .option('-w, --wait', 'wait until nothing of them is left', false)
-    .option('-q, --quiet', 'print nothing but errors', false)
-    .action(
-      act(async (context, id: string, options: KillOptions) => {
-        const { kill } = await import('./commands/kill.ts')
-        return kill([], { ...options, batch: [id] }, context)
-      }),
-    )
+    ),
+  )
+  declare(batch, 'wait <id>', 'wait until all its tasks have ended', (command) =>
+    command
+      .addOption(duration('--timeout <time>', 'give up after so long (exit code 6)'))
+      .addOption(exitStatus())
+      .option('-q, --quiet', 'print nothing', false)
+      .action(
+        act(async (context, id: string, options: WaitCommandOptions) => {
+          const { wait } = await import('./commands/wait.ts')
+          return wait([], { ...options, batch: [id] }, context)
+        }),
+      ),
+  )
+  declare(batch, 'kill <id>', 'end all its tasks', (command) =>
+    command
+      .addOption(text('--reason <text>', 'why, for those who read it later'))
+      .option('-w, --wait', 'wait until nothing of them is left', false)
+      .option('-q, --quiet', 'print nothing but errors', false)
+      .action(
+        act(async (context, id: string, options: KillOptions) => {
+          const { kill } = await import('./commands/kill.ts')
+          return kill([], { ...options, batch: [id] }, context)
+        }),
+      ),
+  )
 }

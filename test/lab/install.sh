@@ -1,36 +1,91 @@
 #!/bin/sh
-# Makes this computer ready for the lab: the packages it needs, and the base that its machines are made of.
-# Does only what is missing. Where it cannot (no root, no Debian), it says so and leaves: the tests that need the
-# lab are then reported as not run.
+# Makes this computer ready for the lab: the programs that it needs, and the base that its machines start from.
+# Does only what is missing. Where it cannot, it says so in one sentence and ends well: the tests that need the lab
+# are then reported as not run.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/base.sh"
 
 skip() { printf 'The lab of systemd machines cannot be set up: %s\n' "$*" >&2; exit 0; }
 
-[ "$(uname -s)" = Linux ] || skip "it needs Linux."
-[ "$(id -u)" = 0 ] || skip "it needs root (run the tests as root to have them all)."
+apt_update() {
+  [ -z "${updated:-}" ] || return 0
+  updated=yes
+  apt-get -q update >>"$log" 2>&1
+}
+
+# The mirror from which this computer's own apt takes its release; nothing where apt has no lists of it.
+apt_mirror() {
+  uri=$(apt-get indextargets --format '$(CODENAME)|$(COMPONENT)|$(CREATED_BY)|$(ORIGIN)|$(REPO_URI)' 2>/dev/null |
+    sed -nE "s/^$lab_suite\|main\|Packages\|(Debian|Ubuntu)\|//p" | head -n 1)
+  case $uri in
+    # apt itself takes it from a list of mirrors in a file
+    mirror+file:*) file=${uri#mirror+file:}; grep -oE '^[a-z]+://[^[:space:]]+' "${file%/}" | head -n 1 ;;
+    *) echo "$uri" ;;
+  esac
+}
+
+# debootstrap knows nothing of apt's settings.
+use_apt_proxy() {
+  proxy=$(apt-config dump --format '%v' Acquire::http::Proxy 2>/dev/null) || return 0
+  [ -z "$proxy" ] || [ -n "${http_proxy:-}" ] || export http_proxy="$proxy"
+}
+
+build_base() {
+  mirror=$(apt_mirror)
+  if [ -z "$mirror" ]; then
+    apt_update || skip "apt-get update failed (see $log)."
+    mirror=$(apt_mirror)
+  fi
+  [ -n "$mirror" ] || skip "apt here has no mirror of Debian or Ubuntu \"$lab_suite\"."
+  use_apt_proxy
+  echo 'Building the base of the lab (once, a minute or two) …' >&2
+  # from an earlier run that was interrupted
+  rm -rf --one-file-system "$base.part"
+  # mounts made on the way are gone with this process, however it ends
+  if ! unshare --mount --propagation private sh -euc '. "$1/base.sh"; base_make "$2" "$3"' base "$here" "$base.part" "$mirror" >>"$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    rm -rf --one-file-system "$base.part"
+    skip "its base could not be built (see $log)."
+  fi
+  # all of it is on the disk before it has its name
+  sync
+  mv "$base.part" "$base"
+}
+
+[ "$(uname -s)" = Linux ] || skip 'it needs Linux.'
+[ "$(id -u)" = 0 ] || skip 'it needs root (run the tests as root to have them all).'
+
+base=$(base_dir "$here")
+mkdir -p "$(dirname "$base")"
+log=$base.log
 
 missing=
 while read -r command package; do
   command -v "$command" >/dev/null 2>&1 || missing="$missing $package"
-done <<EOF
+done <<'LIST'
+bash bash
 debootstrap debootstrap
 ip iproute2
 bridge iproute2
+unshare util-linux
 nsenter util-linux
+setpriv util-linux
 numactl numactl
 busybox busybox
-EOF
+LIST
 if [ -n "$missing" ]; then
-  command -v apt-get >/dev/null 2>&1 || skip "these programs are missing:$missing."
-  log=$(mktemp)
+  command -v apt-get >/dev/null 2>&1 || skip "there is no apt-get to install what is missing:$missing."
   # shellcheck disable=SC2086 # a list of package names of our own
-  if ! { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing; } >"$log" 2>&1; then
+  if ! { apt_update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing; } >>"$log" 2>&1; then
     tail -n 5 "$log" >&2
-    skip "apt-get could not install$missing."
+    skip "apt-get could not install$missing (see $log)."
   fi
-  rm -f "$log"
 fi
 
-[ -e "$lab_base/.complete" ] || build_base || skip "its base could not be built."
+[ ! -d "$base" ] || exit 0
+command -v apt-get >/dev/null 2>&1 || skip 'there is no apt-get, and so no mirror for its base.'
+# two that start at once: the second waits, and then finds the base
+exec 9>"$base.lock"
+flock 9
+[ -d "$base" ] || build_base

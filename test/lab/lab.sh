@@ -8,41 +8,41 @@
 #   lab.sh off NODE | boot NODE  pull the plug | power on again with the same disk
 #   lab.sh list                  the machines, their addresses and whether they are on
 #
-# LAB_ID and LAB_NET (the first three numbers of a /24) let several labs be up at once. LAB_NODE is the Node
-# installation that is seen as /opt/node in each machine, LAB_OWNER a process id whose end takes the lab down.
-# Each machine has namespaces and control groups of its own and systemd as PID 1; /shared is common to all.
+# LAB_ID and LAB_NET (the first three numbers of a /24) let several labs be up at once. LAB_DIR holds the disks,
+# LAB_NODE is the Node installation seen as /opt/node, LAB_OWNER_PID a process whose end takes the lab down.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+fail() { echo "lab: $*" >&2; exit 1; }
 
 lab_id=${LAB_ID:-hr}
+# the longest name of a network interface is 15 letters
+[[ $lab_id =~ ^[a-z][a-z0-9]{0,9}$ ]] || fail "\"$lab_id\" is no LAB_ID: up to ten small letters and digits"
 lab_net=${LAB_NET:-10.77.0}
-lab_dir=/var/tmp/hakuriver-lab-$lab_id
-lab_switch=$lab_id-switch
+lab_name=hakuriver-lab-$lab_id
+lab_cable=lab-$lab_id
+lab_dir=${LAB_DIR:-/var/tmp/$lab_name}
 lab_root=$(cd "$here/../.." && pwd)
-lab_node=${LAB_NODE:-$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")}
-export LAB_NODE=$lab_node LAB_ID=$lab_id LAB_NET=$lab_net
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+lab_node=${LAB_NODE:-}
+lab_script=$here/lab.sh
 . "$here/base.sh"
 . "$here/cgroups.sh"
 . "$here/machine.sh"
 
-fail() { echo "lab: $*" >&2; exit 1; }
 nodes() { [ ! -d "$lab_dir/nodes" ] || ls "$lab_dir/nodes" | sort -V; }
-init_of() { cat "$lab_dir/nodes/$1/init.pid" 2>/dev/null; }
-known() { [ -d "$lab_dir/nodes/$1" ] || fail "there is no machine $1"; }
+known() { [ -n "${1:-}" ] && [ -d "$lab_dir/nodes/$1" ] || fail "there is no machine \"${1:-}\""; }
+address_of() { echo "$lab_net.$((10 + ${1#node}))"; }
 
-# usage: await SECONDS WHAT COMMAND …: runs the command again until it succeeds
-await() {
-  local end=$(($(date +%s) + $1)) what=$2
-  shift 2
-  until "$@"; do
-    [ "$(date +%s)" -lt "$end" ] || fail "$what: not in time"
-    sleep 0.02
-  done
+# The id of the machine's PID 1 as seen from here; fails where it is off.
+init_of() {
+  local pid
+  read -r pid 2>/dev/null <"$lab_dir/nodes/$1/init.pid" && cgroup_holds "$1" "$pid" && echo "$pid"
 }
 
 power_on() {
   local dir=$lab_dir/nodes/$1
+  [ -z "$(cgroup_processes "power-$1")" ] || return 0
   mkdir -p "$dir"/{root,disk/etc,work,scratch}
   chmod 755 "$dir/disk" "$dir/disk/etc"
   chmod 1777 "$dir/scratch"
@@ -50,101 +50,145 @@ power_on() {
   echo "$1" >"$dir/disk/etc/hostname"
   cp "$lab_dir/hosts" "$dir/disk/etc/hosts"
   rm -f "$dir/init.pid"
-  setsid bash "$here/lab.sh" _supervise "$1" >"$dir/supervisor.log" 2>&1 </dev/null &
+  LAB_ID=$lab_id LAB_NET=$lab_net LAB_DIR=$lab_dir \
+    setsid bash "$lab_script" _supervise "$1" >"$dir/supervisor.log" 2>&1 </dev/null &
 }
 
-has_started() {
-  local state
-  [ -n "$(init_of "$1")" ] || return 1
-  state=$(run_in "$1" systemctl is-system-running 2>/dev/null) || true
-  [ "$state" = running ] || [ "$state" = degraded ]
+# Until its systemd has finished starting.
+await_start() {
+  local end=$((SECONDS + 60)) state
+  while [ $SECONDS -lt $end ]; do
+    state=$(become_in "$1" systemctl is-system-running --wait 2>/dev/null) || true
+    case $state in running | degraded) return ;; esac
+    sleep 0.02
+  done
+  fail "$1 did not start; what it said is in $lab_dir/nodes/$1/console"
 }
 
-has_no_power() { [ ! -e "$lab_dir/nodes/$1/supervisor.pid" ] || ! kill -0 "$(cat "$lab_dir/nodes/$1/supervisor.pid")" 2>/dev/null; }
-
-# The command stays in the caller's control groups: in the machine's own it would look foreign to its systemd.
-run_in() {
-  local name=$1 pid
+# Becomes a command in a machine. It stays in the caller's control groups: in the machine's own it would look foreign
+# to its systemd. It is killed where nsenter, which this becomes, is killed.
+become_in() {
+  local pid clock=
+  pid=$(init_of "$1") || fail "$1 is off"
   shift
-  pid=$(init_of "$name") || fail "$name is off"
-  nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup --root \
-    env --chdir=/ -i HOME=/root LANG=C.UTF-8 PATH=/opt/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+  [ ! -e /proc/self/ns/time ] || clock=--time
+  # shellcheck disable=SC2086 # none or one option
+  exec nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup $clock --root \
+    env --chdir=/ -i HOME=/root LANG=C.UTF-8 PATH=/opt/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    setpriv --pdeathsig KILL "$@"
 }
 
+# The switch is a bridge in a network namespace of its own: no firewall of this computer stands between machines.
 network_up() {
-  ip netns add "$lab_switch"
-  ip -n "$lab_switch" link add bridge type bridge forward_delay 0 stp_state 0
-  ip -n "$lab_switch" link set bridge up
-  ip link add "$lab_id-host" type veth peer name port-host netns "$lab_switch"
-  ip -n "$lab_switch" link set port-host master bridge up
-  ip addr add "$lab_net.1/24" dev "$lab_id-host"
-  ip link set "$lab_id-host" up
+  ip netns add "$lab_name"
+  ip -n "$lab_name" link add bridge type bridge forward_delay 0 stp_state 0
+  ip -n "$lab_name" link set bridge up
+  ip link add "$lab_cable" type veth peer name outside netns "$lab_name"
+  ip -n "$lab_name" link set outside up master bridge
+  ip addr add "$lab_net.1/24" dev "$lab_cable"
+  ip link set "$lab_cable" up
 }
 
 up() {
-  local count=$1 i
-  [ "$(id -u)" = 0 ] || fail "it needs root"
-  [ -e "$lab_base/.complete" ] || fail "its base is missing: run test/lab/install.sh"
+  local count=$1 i node
+  [ "$(id -u)" = 0 ] || fail 'it needs root'
+  [[ $count =~ ^[1-9][0-9]?$ ]] || fail "\"$count\" is no number of machines"
+  lab_base=$(base_dir "$here")
+  [ -d "$lab_base" ] || fail 'its base is missing: run sh test/lab/install.sh'
+  if [ -z "$lab_node" ]; then
+    node=$(command -v node) || fail 'there is no node here to give to the machines'
+    lab_node=$(dirname "$(dirname "$(readlink -f "$node")")")
+  fi
   down
+  mkdir -p "$lab_dir"
+  # down removes only what says that it is a lab
+  cat /proc/sys/kernel/random/uuid >"$lab_dir/lab"
   mkdir -p "$lab_dir/nodes" "$lab_dir/shared"
   chmod 755 "$lab_dir"
+  # without the sticky bit, which would keep even root from writing to others' files
   chmod 777 "$lab_dir/shared"
+  echo "$lab_node" >"$lab_dir/node"
+  echo "$lab_base" >"$lab_dir/base"
   { echo '127.0.0.1 localhost'; echo "$lab_net.1 outside"; for i in $(seq "$count"); do echo "$lab_net.$((10 + i)) node$i"; done; } >"$lab_dir/hosts"
+  if [ -n "${LAB_OWNER_PID:-}" ]; then
+    LAB_ID=$lab_id LAB_NET=$lab_net LAB_DIR=$lab_dir \
+      setsid bash "$lab_script" _watch "$LAB_OWNER_PID" "$(cat "$lab_dir/lab")" >/dev/null 2>&1 </dev/null &
+  fi
   cgroup_init
   network_up
-  if [ -n "${LAB_OWNER:-}" ]; then
-    echo $$ >"$lab_dir/incarnation"
-    setsid bash "$here/lab.sh" _watch "$LAB_OWNER" $$ >/dev/null 2>&1 </dev/null &
-  fi
   for i in $(seq "$count"); do power_on "node$i"; done
-  for i in $(seq "$count"); do await 60 "the start of node$i (see $lab_dir/nodes/node$i/console)" has_started "node$i"; done
+  for i in $(seq "$count"); do await_start "node$i"; done
 }
 
 off() {
-  local pid
-  pid=$(init_of "$1") || return 0
   # first the cable: a machine without power says no goodbyes
-  ip -n "$lab_switch" link del "port-$1" 2>/dev/null || true
-  kill -9 "$pid" 2>/dev/null || true
-  await 30 "the end of $1" has_no_power "$1"
+  ip -n "$lab_name" link del "$1" 2>/dev/null || true
+  cgroup_remove "power-$1"
+  cgroup_remove "$1"
+  rm -f "$lab_dir/nodes/$1/init.pid"
 }
 
 down() {
-  local name
-  for name in $(nodes); do off "$name"; done
-  ip link del "$lab_id-host" 2>/dev/null || true
-  ip netns del "$lab_switch" 2>/dev/null || true
+  [ ! -e "$lab_dir" ] || [ -e "$lab_dir/lab" ] || rmdir "$lab_dir" 2>/dev/null || fail "$lab_dir is no lab, and not empty"
   cgroup_remove
-  [ ! -e "$lab_dir" ] || rm -rf --one-file-system "$lab_dir"
+  ip link del "$lab_cable" 2>/dev/null || true
+  ip netns del "$lab_name" 2>/dev/null || true
+  [ -e "$lab_dir" ] || return 0
+  # what says that it is a lab goes last, so that this can be done again when it was interrupted
+  find "$lab_dir" -mindepth 1 -maxdepth 1 ! -name lab -exec rm -rf --one-file-system {} +
+  rm -rf "$lab_dir"
 }
 
-# Whoever started the lab is gone without taking it down.
+# When a process began tells it from a later one with the same id.
+began() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# usage: watch_owner PID LAB: takes the lab down when whoever started it is gone without doing so
 watch_owner() {
-  while kill -0 "$1" 2>/dev/null; do sleep 1; done
-  # by now it may be another lab of the same name, with an owner of its own
-  [ "$(cat "$lab_dir/incarnation" 2>/dev/null)" != "$2" ] || down
+  local start now
+  start=$(began "$1") || start=
+  # a later lab of the same name has an owner of its own
+  while [ "$(cat "$lab_dir/lab" 2>/dev/null)" = "$2" ]; do
+    now=$(began "$1") || now=
+    if [ -z "$now" ] || [ "$now" != "$start" ]; then down; return; fi
+    sleep 0.3
+  done
 }
 
 list() {
   local name
   for name in $(nodes); do
-    echo "$name $lab_net.$((10 + ${name#node})) $([ -n "$(init_of "$name")" ] && echo on || echo off)"
+    echo "$name $(address_of "$name") $(init_of "$name" >/dev/null && echo on || echo off)"
   done
 }
 
 command=${1:-help}
 shift || true
 case $command in
-  up) up "${1:?how many?}" ;;
+  up) up "${1:-}" ;;
   down) down ;;
-  exec) known "$1"; name=$1; shift; [ "${1:-}" != -- ] || shift; run_in "$name" "$@" ;;
-  cut) known "$1"; bridge -n "$lab_switch" link set dev "port-$1" state 0 ;;
-  heal) known "$1"; bridge -n "$lab_switch" link set dev "port-$1" state 3 ;;
-  off) known "$1"; off "$1" ;;
-  boot) known "$1"; power_on "$1"; await 60 "the start of $1" has_started "$1" ;;
+  exec)
+    known "${1:-}"
+    name=$1
+    shift
+    [ "${1:-}" != -- ] || shift
+    become_in "$name" "$@"
+    ;;
+  cut)
+    known "${1:-}"
+    : >"$lab_dir/nodes/$1/cut"
+    # off the switch, with the carrier still there; a machine that is off finds it so at power-on
+    ip -n "$lab_name" link set "$1" nomaster 2>/dev/null || true
+    ;;
+  heal)
+    known "${1:-}"
+    rm -f "$lab_dir/nodes/$1/cut"
+    ip -n "$lab_name" link set "$1" master bridge 2>/dev/null || true
+    ;;
+  off) known "${1:-}"; off "$1" ;;
+  boot) known "${1:-}"; power_on "$1"; await_start "$1" ;;
   list) list ;;
   _supervise) machine_supervise "$1" ;;
-  _init) machine_init "$1" ;;
+  _init) lab_base=$(cat "$lab_dir/base") lab_node=$(cat "$lab_dir/node"); machine_init "$1" ;;
   _watch) watch_owner "$1" "$2" ;;
-  *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$here/lab.sh"; exit 2 ;;
+  *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$lab_script"; exit 2 ;;
 esac

@@ -1,51 +1,57 @@
-# One machine of the lab: what keeps it powered, and what happens between power-on and its systemd.
-# Sourced by lab.sh; needs $lab_dir, $lab_id, $lab_net, $lab_switch, $lab_base, $lab_root, $lab_node.
+# One machine of the lab: what keeps it powered, and what happens between power-on and its systemd. Sourced by lab.sh.
 
 # Runs for as long as the machine has power: a reboot of the machine goes round once more.
 machine_supervise() {
-  name=$1
-  dir=$lab_dir/nodes/$name
-  echo $$ >"$dir/supervisor.pid"
-  cgroup_enter supervisors $$
+  local name=$1 dir=$lab_dir/nodes/$1 parent init status
+  cgroup_enter "power-$name" $$
   while :; do
     cat /proc/sys/kernel/random/uuid >"$dir/boot-id"
-    rm -f "$dir/plugged"
-    mkfifo "$dir/plugged"
-    # the machine's groups are its root: unshare has to be in them when it makes the namespace
-    sh -c 'echo $$ >"$1"; read -r _ <"$2"; shift 2; exec "$@"' power "$dir/unshare.pid" "$dir/plugged" \
-      unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child --propagation private \
-      bash "$0" _init "$name" >>"$dir/console" 2>&1 &
+    # the group that it is in now will be the root of what the machine sees
+    ( cgroup_enter "$name" "$BASHPID"
+      # shellcheck disable=SC2046 # several options
+      exec unshare --mount --uts --ipc --net --pid --cgroup $(machine_clock) --fork --kill-child --propagation private \
+        bash "$lab_script" _init "$name" ) >>"$dir/console" 2>&1 &
     parent=$!
-    until [ -s "$dir/unshare.pid" ]; do sleep 0.01; done
-    cgroup_enter "$name" "$(cat "$dir/unshare.pid")"
-    echo go >"$dir/plugged"
-    init=$(machine_await_init "$parent") || { echo "no PID 1 came up" >>"$dir/console"; break; }
+    init=$(machine_await_init "$parent") || { echo 'no PID 1 came up' >>"$dir/console"; break; }
     # the parent that only waits must not be counted as one of the machine's processes
-    cgroup_enter supervisors "$parent"
-    ip -n "$lab_switch" link add "port-$name" type veth peer name eth0 netns "$init"
-    ip -n "$lab_switch" link set "port-$name" master bridge up
+    cgroup_enter "power-$name" "$parent"
+    # the same hardware address at each power-on, or its neighbours would look for the old one for a while
+    ip -n "$lab_name" link add "$name" type veth \
+      peer name eth0 address "$(printf '02:00:00:00:00:%02x' $((10 + ${name#node})))" netns "$init"
+    ip -n "$lab_name" link set "$name" up
+    [ -e "$dir/cut" ] || ip -n "$lab_name" link set "$name" master bridge
     echo "$init" >"$dir/init.pid"
     status=0
     wait "$parent" || status=$?
-    rm -f "$dir/init.pid" "$dir/unshare.pid"
-    ip -n "$lab_switch" link del "port-$name" 2>/dev/null || true
+    rm -f "$dir/init.pid"
+    ip -n "$lab_name" link del "$name" 2>/dev/null || true
     cgroup_remove "$name"
     # reboot(2) in a PID namespace: its PID 1 is ended by SIGHUP for a restart, by SIGINT for power-off
     [ $status = 129 ] || break
   done
-  rm -f "$dir/supervisor.pid" "$dir/plugged"
 }
 
-# The process id of the machine's PID 1 as seen from here, once it is in its own namespaces.
+# The time since boot begins at power-on, where the kernel can do it.
+machine_clock() {
+  local up
+  [ -e /proc/self/ns/time ] || return 0
+  read -r up _ </proc/uptime
+  echo "--time --boottime=-${up%.*} --monotonic=-${up%.*}"
+}
+
+# usage: machine_await_init PARENT: the id of the machine's PID 1 as seen from here, once it has its namespaces
 machine_await_init() {
+  local own child space tries=0
   own=$(readlink /proc/self/ns/pid)
-  tries=0
   while [ $tries -lt 500 ]; do
-    child=$(cut -d' ' -f1 "/proc/$1/task/$1/children" 2>/dev/null) || return 1
+    child=
+    # its only line has no end, which counts as a failure
+    read -r child _ 2>/dev/null <"/proc/$1/task/$1/children" || true
     if [ -n "$child" ] && space=$(readlink "/proc/$child/ns/pid") && [ "$space" != "$own" ]; then
       echo "$child"
       return
     fi
+    [ -d "/proc/$1" ] || return 1
     sleep 0.01
     tries=$((tries + 1))
   done
@@ -54,11 +60,9 @@ machine_await_init() {
 
 # PID 1 of the machine, until it becomes systemd: builds the root, takes the network cable, and goes into it.
 machine_init() {
-  name=$1
-  dir=$lab_dir/nodes/$name
-  root=$dir/root
+  local name=$1 dir=$lab_dir/nodes/$1 root=$lab_dir/nodes/$1/root tries=0
   hostname "$name"
-  mount -t overlay overlay -o "lowerdir=$lab_base,upperdir=$dir/disk,workdir=$dir/work" "$root"
+  machine_mount_disk "$dir" "$root"
   machine_mount_kernel "$root" "$dir/boot-id"
   machine_mount_dev "$root"
   mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$root/run"
@@ -66,22 +70,37 @@ machine_init() {
   mount --bind "$dir/scratch" "$root/scratch"
   machine_bind_read_only "$lab_node" "$root/opt/node"
   machine_bind_read_only "$lab_root" "$root/opt/hakuriver"
-  tries=0
-  until ip link show eth0 >/dev/null 2>&1 || [ $tries -ge 500 ]; do
+  # also waits until the supervisor has moved what is not the machine's out of its groups
+  until ip link show eth0 >/dev/null 2>&1; do
+    [ $tries -lt 500 ] || fail "$name got no cable"
     sleep 0.01
     tries=$((tries + 1))
   done
   ip link set lo up
-  ip addr add "$lab_net.$((10 + ${name#node}))/24" dev eth0
+  ip addr add "$(address_of "$name")/24" dev eth0
   ip link set eth0 up
   mkdir -p "$root/.outside"
   cd "$root"
   pivot_root . .outside
   umount -l /.outside
+  rmdir /.outside
   # it shares the kernel: no modules, no clock, no kernel log, no raw devices
   exec env -i container=lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     setpriv --bounding-set=-sys_module,-sys_rawio,-sys_time,-syslog,-mac_admin,-mac_override,-audit_control,-audit_read,-wake_alarm,-block_suspend \
     /lib/systemd/systemd
+}
+
+# Its disk is what it changed, on top of the base; a full copy where the file system cannot be the upper layer.
+machine_mount_disk() {
+  if [ ! -e "$1/copied" ]; then
+    ! mount -t overlay overlay -o "lowerdir=$lab_base,upperdir=$1/disk,workdir=$1/work" "$2" || return 0
+    cp -a --reflink=auto "$lab_base/." "$1/disk.new"
+    cp -a "$1/disk/." "$1/disk.new"
+    rm -rf "$1/disk"
+    mv "$1/disk.new" "$1/disk"
+    : >"$1/copied"
+  fi
+  mount --bind "$1/disk" "$2"
 }
 
 machine_bind_read_only() {
@@ -91,6 +110,7 @@ machine_bind_read_only() {
 
 # proc, sys and the control groups: its own view of a kernel that it cannot change for the others.
 machine_mount_kernel() {
+  local file mount type options at
   mount -t proc -o nosuid,nodev,noexec proc "$1/proc"
   mount --bind "$1/proc/sys" "$1/proc/sys"
   # network settings are its own
@@ -106,6 +126,7 @@ machine_mount_kernel() {
     mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$1/sys/fs/cgroup"
   else
     mount -t tmpfs -o mode=755,nosuid,nodev,noexec tmpfs "$1/sys/fs/cgroup"
+    # writable, or systemd takes limits that the kernel never hears of
     cgroup_hierarchies | while read -r mount type options; do
       at=$1/sys/fs/cgroup/$(basename "$mount")
       mkdir -p "$at"
@@ -118,6 +139,7 @@ machine_mount_kernel() {
 }
 
 machine_mount_dev() {
+  local file minor
   mount -t tmpfs -o mode=755,nosuid tmpfs "$1/dev"
   while read -r file minor; do mknod -m 666 "$1/dev/$file" c 1 "$minor"; done <<'DEVICES'
 null 3

@@ -4,25 +4,37 @@ import { fileURLToPath } from 'node:url'
 import { describe, it } from 'vitest'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
+const install = 'run sh test/lab/install.sh'
 
-/** Why the lab cannot be had here, and the cure; null where it can. */
+let known: string | null | undefined
+
+/** Why the lab cannot be had here, and the cure, in one sentence; null where it can be had. */
 export function labProblem(): string | null {
-  if (process.platform !== 'linux') return 'it needs Linux'
-  if (process.getuid?.() !== 0) return 'it needs root: run npm test as root'
-  const failing = (command: string) => {
-    try {
-      execFileSync('bash', ['-c', command], { cwd: here, stdio: 'ignore' })
-      return false
-    } catch {
-      return true
-    }
+  if (known === undefined) known = findProblem()
+  return known
+}
+
+function findProblem(): string | null {
+  if (process.platform !== 'linux') return 'it needs Linux: run the tests there'
+  if (process.getuid?.() !== 0) return 'it needs root: run the tests as root'
+  for (const command of ['bash', 'ip', 'unshare', 'nsenter', 'setpriv']) {
+    if (!succeeds(`command -v ${command}`)) return `this computer has no ${command}: ${install}`
   }
-  if (failing('unshare --mount --uts --ipc --net --pid --cgroup --fork true')) {
-    return 'this computer gives no new namespaces: run it outside an unprivileged container'
-  }
-  if (failing('. ./base.sh && test -e "$lab_base/.complete"'))
-    return 'its base is missing: run sh test/lab/install.sh'
+  if (!succeeds('unshare --mount --uts --ipc --net --pid --cgroup --fork true'))
+    return 'this computer gives no new namespaces: run the tests outside an unprivileged container'
+  if (!succeeds('. ./base.sh; test -d "$(base_dir .)"')) return `its base is missing: ${install}`
   return null
+}
+
+function succeeds(command: string): boolean {
+  try {
+    // where an administrator's programs are is not in everyone's PATH
+    const PATH = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`
+    execFileSync('sh', ['-c', command], { cwd: here, stdio: 'ignore', env: { ...process.env, PATH } })
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** `describe` for tests on real systemd machines. */
@@ -37,6 +49,6 @@ export function describeInLab(name: string, body: () => void): void {
       })
     })
   } else {
-    describe.skip(`${name} (not run: ${problem})`, body)
+    describe.skip(`${name} (not run, the lab cannot be had: ${problem})`, body)
   }
 }

@@ -182,6 +182,26 @@ describe('calls', () => {
     ])
   })
 
+  test('are gone on with before the signals that came after the answer in one read', async () => {
+    const opened = await open()
+    peer.onCall = (call) => {
+      peer.socket?.cork()
+      peer.reply(call, 's', ['done'])
+      peer.signal('Gone', 's', ['unit'])
+      peer.signal('Late', 's', ['unit'])
+      peer.socket?.uncork()
+    }
+    const seenBy = async () => {
+      await opened.call(ping)
+      return signals.map(({ member }) => member)
+    }
+    // as many steps as lie between a caller and the connection
+    const wrapped = async () => await (async () => await seenBy())()
+    expect(await wrapped()).toEqual([])
+    await waitFor('the signals', () => signals.length === 2)
+    expect(signals.map(({ member }) => member)).toEqual(['Gone', 'Late'])
+  })
+
   test('that are refused carry the name of the error', async () => {
     const bus = await open()
     peer.onCall = (call) => peer.fail(call, 'org.freedesktop.systemd1.NoSuchUnit', 'Unit x not loaded.')

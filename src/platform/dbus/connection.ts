@@ -48,6 +48,9 @@ export class DbusConnection {
   private serial = 0
   private authenticated = false
   private authLine = Buffer.alloc(0)
+  /** Read, but not handed on yet. */
+  private readonly inbox: Message[] = []
+  private isPaused = false
   private closeReason: string | null = null
   private readonly ready: Promise<void>
   private isOpened = false
@@ -120,9 +123,8 @@ export class DbusConnection {
     const rest = this.authenticated ? chunk : this.authenticate(chunk)
     if (rest === null || rest.length === 0) return
     try {
-      for (const message of this.parser.push(rest)) {
-        if (this.isOpen) this.dispatch(message)
-      }
+      this.inbox.push(...this.parser.push(rest))
+      this.handOn()
     } catch (error) {
       if (!(error instanceof MarshalError)) throw error
       this.end(error.message)
@@ -147,6 +149,24 @@ export class DbusConnection {
     return this.authLine.subarray(end + 2)
   }
 
+  /**
+   * Hands messages on in their order: whoever awaits a reply goes on before the signals that came after it are
+   * told, also where both came in one read.
+   */
+  private handOn(): void {
+    while (!this.isPaused && this.isOpen) {
+      const message = this.inbox.shift()
+      if (message === undefined) return
+      this.dispatch(message)
+      if (message.type === messageTypes.signal || this.inbox.length === 0) continue
+      this.isPaused = true
+      setImmediate(() => {
+        this.isPaused = false
+        this.handOn()
+      })
+    }
+  }
+
   private dispatch(message: Message): void {
     if (message.type === messageTypes.signal) {
       this.options.onSignal(message)
@@ -162,6 +182,7 @@ export class DbusConnection {
 
   private end(reason: string): void {
     if (this.closeReason !== null) return
+    for (const message of this.inbox.splice(0)) this.dispatch(message)
     this.closeReason = reason
     this.socket.destroy()
     const error = new DbusError(closedError, reason)
