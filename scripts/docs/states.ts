@@ -1,4 +1,5 @@
 /** docs/states.md: every status and what each event makes of it, asked of `transition` itself. */
+import { spec } from '../../src/core/builders.suite.ts'
 import {
   type ExitCause,
   finalStatuses,
@@ -30,19 +31,7 @@ const meanings: Record<Status, string> = {
 const specimen: TaskBase = {
   id: 1,
   batchId: 1,
-  spec: {
-    command: 'true',
-    arguments: [],
-    env: {},
-    cwd: null,
-    name: null,
-    cores: 1,
-    memoryBytes: null,
-    timeoutMs: null,
-    privateNetwork: false,
-    privatePids: false,
-    queue: true,
-  },
+  spec: spec(),
   target: { kind: 'any' },
   submittedAtMs: 0,
   attempt: 1,
