@@ -1,0 +1,190 @@
+/** A host in this process for tests, and a runner's side of the link that a test speaks itself. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { WebSocket } from 'ws'
+import { silentLog } from '../platform/log.ts'
+import { waitFor } from '../platform/wait.ts'
+import { createClient, type HostClient } from '../protocol/client.ts'
+import type { FromHost, FromRunner } from '../protocol/link.ts'
+import { linkPath } from '../protocol/routes.ts'
+import { createHost, type Host } from './app.ts'
+import { loadHostConfig } from './config.ts'
+import { SqliteStore } from './store/sqlite.ts'
+import type { Changes, Store } from './store/store.ts'
+
+/** A store whose disk can be filled. */
+export class TestStore extends SqliteStore {
+  failure: Error | null = null
+  commits = 0
+
+  override async commit(changes: Changes): Promise<void> {
+    if (this.failure !== null) throw this.failure
+    await super.commit(changes)
+    this.commits += 1
+  }
+}
+
+export class TestHost {
+  readonly dir = mkdtempSync(join(tmpdir(), 'hakuriver-host-'))
+  readonly runners: TestRunner[] = []
+  host!: Host
+  client!: HostClient
+  store!: TestStore
+  private readonly argv: string[]
+
+  private constructor(argv: string[]) {
+    this.argv = argv
+  }
+
+  static async start(...argv: string[]): Promise<TestHost> {
+    const started = new TestHost(argv)
+    await started.boot()
+    return started
+  }
+
+  /** Starts it (again) on the same directory. */
+  async boot(): Promise<void> {
+    const argv = ['--state-dir', this.dir, '--port', '0', '--heartbeat', '0.2', ...this.argv]
+    const openStore = (path: string): Store => {
+      this.store = new TestStore(path)
+      return this.store
+    }
+    this.host = await createHost({ config: loadHostConfig({ argv, env: {} }), log: silentLog, openStore })
+    const token = this.token('admin')
+    this.client = createClient(async ({ method, path, body }) => {
+      const answer = await fetch(`${this.host.url}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      const value: unknown = await answer.json()
+      if (answer.ok) return value
+      throw Object.assign(new Error(JSON.stringify(value)), value)
+    })
+  }
+
+  token(kind: 'admin' | 'join'): string {
+    return readFileSync(join(this.dir, `${kind}-token`), 'utf8').trim()
+  }
+
+  /** A runner that has opened its connection and said nothing yet. */
+  async dial(): Promise<TestRunner> {
+    const socket = new WebSocket(this.host.url.replace('http', 'ws') + linkPath, {
+      headers: { authorization: `Bearer ${this.token('join')}` },
+    })
+    const runner = new TestRunner(socket)
+    this.runners.push(runner)
+    await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))
+    return runner
+  }
+
+  /** A linked runner. */
+  async link(options: HelloOptions = {}): Promise<TestRunner> {
+    const runner = await this.dial()
+    runner.hello(options)
+    await runner.heard('welcome')
+    return runner
+  }
+
+  async close(): Promise<void> {
+    for (const runner of this.runners) runner.cut()
+    await this.host.close()
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
+export interface HelloOptions {
+  node?: string
+  runnerId?: string
+  bootId?: string
+  version?: number
+  cores?: number
+  attempts?: Extract<FromRunner, { type: 'hello' }>['attempts']
+}
+
+export class TestRunner {
+  readonly socket: WebSocket
+  readonly messages: FromHost[] = []
+  private seq = 0
+
+  constructor(socket: WebSocket) {
+    this.socket = socket
+    socket.on('message', (data) => this.messages.push(JSON.parse(String(data)) as FromHost))
+    socket.on('error', () => {})
+  }
+
+  send(message: FromRunner): void {
+    this.socket.send(JSON.stringify(message))
+  }
+
+  hello({
+    node = 'n1',
+    runnerId = 'runner-1',
+    bootId = 'boot-1',
+    version = 1,
+    cores = 4,
+    attempts = [],
+  }: HelloOptions = {}): void {
+    this.send({
+      type: 'hello',
+      version,
+      runnerVersion: 'test',
+      node,
+      runnerId,
+      bootId,
+      capacity: { cores, memoryBytes: 2 ** 33, numaNodes: [] },
+      executor: {
+        name: 'fake',
+        why: 'a test',
+        enforcesLimits: false,
+        features: { privateNetwork: true, privatePids: true, numa: true },
+      },
+      attempts,
+    })
+  }
+
+  beat(attempts: Extract<FromRunner, { type: 'heartbeat' }>['attempts'] = []): void {
+    this.send({ type: 'heartbeat', load: { cpuPercent: 5, memoryUsedBytes: 1, numaNodes: [] }, attempts })
+  }
+
+  started(taskId: string, startedAtMs = 1_000): void {
+    this.seq += 1
+    this.send({ type: 'report', seq: this.seq, taskId, attempt: 1, event: { type: 'started', startedAtMs } })
+  }
+
+  exited(taskId: string, exitCode = 0): number {
+    this.seq += 1
+    const exit = {
+      cause: 'exited' as const,
+      exitCode,
+      signal: null,
+      startedAtMs: 1_000,
+      endedAtMs: 2_000,
+      cpuTimeMs: 3,
+      peakMemoryBytes: 4,
+      reason: null,
+    }
+    this.send({ type: 'report', seq: this.seq, taskId, attempt: 1, event: { type: 'exited', exit } })
+    return this.seq
+  }
+
+  /** The messages of a type so far. */
+  all<T extends FromHost['type']>(type: T): Extract<FromHost, { type: T }>[] {
+    return this.messages.filter((message): message is Extract<FromHost, { type: T }> => message.type === type)
+  }
+
+  /** The next message of a type, or the one that is there. */
+  async heard<T extends FromHost['type']>(type: T, count = 1): Promise<Extract<FromHost, { type: T }>> {
+    const found = await waitFor(`${count} × ${type}`, () => this.all(type)[count - 1])
+    return found
+  }
+
+  cut(): void {
+    this.socket.terminate()
+  }
+
+  async closed(): Promise<void> {
+    await waitFor('the link is closed', () => this.socket.readyState === WebSocket.CLOSED)
+  }
+}

@@ -1,0 +1,203 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AppError } from '../core/errors.ts'
+import { waitFor } from '../platform/wait.ts'
+import { linkMessageBytes } from '../protocol/link.ts'
+import { TestHost } from './host.suite.ts'
+
+let host: TestHost
+beforeEach(async () => {
+  host = await TestHost.start()
+})
+afterEach(() => host.close())
+
+const submit = async (...targets: string[]) => {
+  const body = { specs: [{ command: 'true' }], ...(targets.length > 0 ? { targets } : {}) }
+  const { tasks } = await host.client.submitBatch({ body })
+  return tasks[0]?.taskId ?? ''
+}
+const task = (id: string) => host.client.getTask({ params: { id } })
+const reached = (id: string, status: string) =>
+  waitFor(`${id} is ${status}`, async () => {
+    const found = await task(id)
+    return found.status === status ? found : null
+  })
+const node = (name = 'n1') => host.client.getNode({ params: { name } })
+
+describe('who is let in', () => {
+  it.each([
+    ['another version', { version: 7 }, 'version'],
+    ['a name that no node can have', { node: 'any' }, 'invalid_request'],
+  ])('not %s', async (_, hello, code) => {
+    const runner = await host.dial()
+    runner.hello(hello)
+    expect(await runner.heard('refused')).toMatchObject({ code, retry: false })
+    await runner.closed()
+  })
+
+  it('not a second runner under the name of one that is linked; the same one again takes over', async () => {
+    const first = await host.link()
+    const second = await host.dial()
+    second.hello({ runnerId: 'runner-2' })
+    expect(await second.heard('refused')).toMatchObject({ code: 'conflict' })
+    const again = await host.link()
+    await first.closed()
+    expect(again.all('welcome')).toHaveLength(1)
+    expect(await node()).toMatchObject({ status: 'online' })
+  })
+
+  it('nobody who speaks before the hello, twice, or something else', async () => {
+    const rude = await host.dial()
+    rude.beat()
+    await rude.closed()
+    const twice = await host.link()
+    twice.hello()
+    await twice.closed()
+    const foreign = await host.link({ node: 'n2', runnerId: 'runner-2' })
+    foreign.socket.send('{"type":"report","seq":"one"}')
+    await foreign.closed()
+    const huge = await host.link({ node: 'n3', runnerId: 'runner-3' })
+    huge.socket.send('x'.repeat(linkMessageBytes + 1))
+    await huge.closed()
+    expect((await host.client.listNodes({})).items).toHaveLength(3)
+  })
+})
+
+describe('orders', () => {
+  it('are sent once per link, and again on a new one', async () => {
+    const first = await host.link()
+    const id = await submit()
+    expect(await first.heard('start')).toMatchObject({ taskId: id, attempt: 1 })
+    first.beat() // it does not have it yet: the order is on its way
+    first.beat()
+    await waitFor('the load is known', async () => (await node()).cpuPercent === 5)
+    expect(first.all('start')).toHaveLength(1)
+    first.cut()
+    const second = await host.link()
+    expect(await second.heard('start')).toMatchObject({ taskId: id, attempt: 1 })
+    second.exited(id)
+    expect(await reached(id, 'completed')).toMatchObject({ attempt: 1, exitCode: 0 })
+  })
+
+  it('are sent to a node that links after the host was started again', async () => {
+    const first = await host.link()
+    const id = await submit()
+    await first.heard('start')
+    await host.host.close()
+    await host.boot()
+    const second = await host.link()
+    expect(await second.heard('start')).toMatchObject({ taskId: id, attempt: 1 })
+  })
+
+  it('to kill are sent again on a new link until it is true', async () => {
+    const first = await host.link()
+    const id = await submit()
+    await first.heard('start')
+    first.started(id)
+    await reached(id, 'running')
+    first.cut()
+    await host.client.killTask({ params: { id }, body: {} })
+    const attempts = [{ taskId: id, attempt: 1, phase: 'running' as const, startedAtMs: 1_000 }]
+    const second = await host.link({ attempts })
+    expect(await second.heard('kill')).toMatchObject({ taskId: id, attempt: 1 })
+    expect((await task(id)).status).toBe('killing')
+  })
+
+  it('never go to a node that has no link', async () => {
+    const first = await host.link()
+    first.cut()
+    await waitFor('its link is gone', async () =>
+      (await task(await submit())).reason?.includes('no node is online'),
+    )
+    expect((await host.client.listTasks({ query: { status: ['pending'] } })).total).toBeGreaterThan(0)
+  })
+})
+
+describe('reports', () => {
+  it('are acknowledged together, after the commit', async () => {
+    const runner = await host.link({ cores: 8 })
+    const ids = await Promise.all([submit(), submit(), submit()])
+    await runner.heard('start', 3)
+    host.store.failure = new AppError('store_full', 'the disk is full')
+    const last = ids.map((id) => runner.exited(id)).at(-1)
+    runner.beat()
+    await waitFor('the reports were read', async () => (await node()).cpuPercent === 5)
+    expect(runner.all('ack')).toEqual([])
+    expect((await task(ids[0] ?? '')).status).toBe('assigning') // what is told is what is on disk
+    host.store.failure = null
+    await waitFor('the acknowledgement', () => runner.all('ack').at(-1)?.seq === last)
+    for (const id of ids) expect((await task(id)).status).toBe('completed')
+  })
+
+  it('that come again, late or of nobody are acknowledged and change nothing', async () => {
+    const runner = await host.link()
+    const id = await submit()
+    await runner.heard('start')
+    runner.exited(id, 3)
+    await reached(id, 'failed')
+    runner.exited(id, 0)
+    runner.started(id)
+    const seq = runner.exited('999')
+    await waitFor('the acknowledgement', () => runner.all('ack').at(-1)?.seq === seq)
+    expect(await task(id)).toMatchObject({ status: 'failed', exitCode: 3 })
+    expect((await host.client.listTaskEvents({ params: { id } })).items.map(({ type }) => type)).toEqual([
+      'submitted',
+      'placed',
+      'exited',
+    ])
+  })
+})
+
+describe('what a node holds', () => {
+  it('is believed: a running attempt is running, one that is missing was rebooted away', async () => {
+    const first = await host.link()
+    const [kept, gone] = [await submit(), await submit()]
+    await first.heard('start', 2)
+    first.cut()
+    const attempts = [{ taskId: kept, attempt: 1, phase: 'running' as const, startedAtMs: 1_234 }]
+    await host.link({ bootId: 'boot-1', attempts })
+    expect(await reached(kept, 'running')).toMatchObject({ startedAt: '1970-01-01T00:00:01.234Z' })
+    await host.link({ bootId: 'boot-2' })
+    expect(await reached(gone, 'lost')).toMatchObject({ reason: 'n1 rebooted' })
+    expect(await reached(kept, 'lost')).toMatchObject({ reason: 'n1 rebooted' })
+  })
+
+  it('and nobody knows is told once and left alone; what has ended is killed', async () => {
+    const runner = await host.link()
+    const id = await submit()
+    await runner.heard('start')
+    runner.exited(id)
+    await reached(id, 'completed')
+    const stray = (taskId: string) => ({ taskId, attempt: 1, phase: 'running' as const, startedAtMs: 1 })
+    for (let i = 0; i < 3; i += 1) runner.beat([stray('777'), stray(id)])
+    expect(await runner.heard('kill')).toMatchObject({ taskId: id })
+    const events = await host.store.eventsAfter(0, 1000)
+    expect(events.filter(({ type }) => type === 'unknown_task')).toHaveLength(1)
+    expect(runner.all('kill').every(({ taskId }) => taskId === id)).toBe(true)
+  })
+})
+
+describe('silence', () => {
+  it('makes a node unreachable, and a word makes it online again, over the same link', async () => {
+    const runner = await host.link()
+    const id = await submit()
+    await runner.heard('start')
+    runner.started(id)
+    await reached(id, 'running')
+    const silent = await reached(id, 'unreachable')
+    expect(silent.unreachableSince).not.toBeNull()
+    expect(await node()).toMatchObject({ status: 'unreachable', cpuPercent: null })
+    runner.beat([{ taskId: id, attempt: 1, phase: 'running', startedAtMs: 1_000 }])
+    expect(await reached(id, 'running')).toMatchObject({ startedAt: silent.startedAt })
+    expect(await node()).toMatchObject({ status: 'online' })
+  })
+
+  it('before a restart of the host is not forgotten', async () => {
+    const runner = await host.link()
+    runner.cut()
+    await waitFor('it is unreachable', async () => (await node()).status === 'unreachable')
+    const { lastSeenAt } = await node()
+    await host.host.close()
+    await host.boot()
+    expect(await node()).toMatchObject({ status: 'unreachable', lastSeenAt })
+  })
+})

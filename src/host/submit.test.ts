@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AppError } from '../core/errors.ts'
+import { waitFor } from '../platform/wait.ts'
+import { TestHost } from './host.suite.ts'
+
+let host: TestHost
+beforeEach(async () => {
+  host = await TestHost.start()
+})
+afterEach(() => host.close())
+
+const specs = [{ command: 'true' }]
+
+describe('a submit', () => {
+  it('with the same id is one submit, also at the same time and after a restart', async () => {
+    const body = { submissionId: 'twice-the-same', specs: [...specs, ...specs] }
+    const answers = await Promise.all([1, 2, 3].map(() => host.client.submitBatch({ body })))
+    expect(answers[1]).toEqual(answers[0])
+    expect(answers[2]).toEqual(answers[0])
+    await host.host.close()
+    await host.boot()
+    expect(await host.client.submitBatch({ body })).toEqual(answers[0])
+    expect((await host.client.listTasks({ query: {} })).total).toBe(2)
+  })
+
+  it('is refused while the disk is full, leaves nothing behind, and works later under the same id', async () => {
+    const runner = await host.link({ cores: 2 })
+    const body = { submissionId: 'full-at-first', specs }
+    host.store.failure = new AppError('store_full', 'cannot save: the disk of the host is full')
+    await expect(host.client.submitBatch({ body })).rejects.toMatchObject({ code: 'store_full' })
+    expect((await host.client.listTasks({ query: {} })).total).toBe(0)
+    expect(await host.client.getNode({ params: { name: 'n1' } })).toMatchObject({ coresAllocated: 0 })
+    host.store.failure = null
+    const { tasks } = await host.client.submitBatch({ body })
+    expect(await runner.heard('start')).toMatchObject({ taskId: tasks[0]?.taskId })
+    expect(runner.all('start')).toHaveLength(1)
+  })
+
+  it('goes on with what was promised before while the disk is full', async () => {
+    const runner = await host.link({ cores: 2 })
+    const { tasks } = await host.client.submitBatch({ body: { specs } })
+    const id = tasks[0]?.taskId ?? ''
+    await runner.heard('start')
+    host.store.failure = new AppError('store_full', 'cannot save: the disk of the host is full')
+    runner.exited(id)
+    await expect(host.client.submitBatch({ body: { specs } })).rejects.toMatchObject({ code: 'store_full' })
+    host.store.failure = null
+    await waitFor(
+      'its end is saved',
+      async () => (await host.client.getTask({ params: { id } })).status === 'completed',
+    )
+  })
+
+  it('is told nobody before it is on disk', async () => {
+    const runner = await host.link()
+    const before = host.store.commits
+    await host.client.submitBatch({ body: { specs } })
+    expect(host.store.commits).toBe(before + 1) // submitted and placed go together
+    await runner.heard('start')
+    expect(host.store.commits).toBe(before + 1)
+  })
+
+  it('gives ids that grow, for a batch and its tasks', async () => {
+    const first = await host.client.submitBatch({ body: { specs, targets: ['any', 'any'] } })
+    const second = await host.client.submitBatch({ body: { specs } })
+    const ids = [
+      first.batchId,
+      ...first.tasks.map(({ taskId }) => taskId),
+      second.batchId,
+      second.tasks[0]?.taskId,
+    ]
+    const numbers = ids.map(Number)
+    expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
+    expect(new Set(numbers).size).toBe(5)
+  })
+
+  it('that is to run at once is refused where its node is busy, after all that came before', async () => {
+    await host.link({ cores: 1 })
+    await host.client.submitBatch({ body: { specs, targets: ['n1'] } })
+    const now = { specs: [{ command: 'true', queue: false }], targets: ['n1'] }
+    await expect(host.client.submitBatch({ body: now })).rejects.toMatchObject({ code: 'unsatisfiable' })
+    const both = await host.client
+      .submitBatch({ body: { ...now, targets: ['any', 'n1'] } })
+      .catch((error: unknown) => error)
+    expect(both).toMatchObject({
+      code: 'unsatisfiable',
+      details: { tasks: [{ target: 'any' }, { target: 'n1' }] },
+    })
+  })
+})
