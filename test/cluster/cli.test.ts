@@ -105,8 +105,8 @@ describe('hakuriver on the command line', () => {
   it('prints JSON that a program can read, everywhere', async () => {
     const id = await submit('--name', 'for json', '--', 'true')
     await run('wait', id)
-    const json = async (...words: string[]) =>
-      JSON.parse((await run(...words, '--json')).stdout) as Record<string, unknown>
+    const json = async (command: string, ...words: string[]) =>
+      JSON.parse((await run(command, '--json', ...words)).stdout) as Record<string, unknown>
     expect(await json('show', id)).toMatchObject({ task: { id, name: 'for json', status: 'completed' } })
     expect(await json('nodes')).toMatchObject({ items: [{ name: 'n1' }, { name: 'n2' }] })
     expect(await json('node', 'n1')).toMatchObject({ name: 'n1', status: 'online' })
