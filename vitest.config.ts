@@ -9,6 +9,8 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
+          // those run in a machine, with a configuration of their own
+          exclude: ['test/inside/**'],
           testTimeout: 60_000,
           hookTimeout: 300_000,
           fileParallelism: false,

@@ -164,17 +164,8 @@ async function work(nodes: string[], enforcesLimits: boolean): Promise<void> {
   const slow = await hakuriver(['submit', '--wait', '--timeout', '500ms', '--', 'sleep', '600'])
   check('the slow one timed out (124, as timeout(1) has it)', slow.code === 124)
   if (enforcesLimits) {
-    const hog = await hakuriver([
-      'submit',
-      '--wait',
-      '--memory',
-      '32M',
-      '--',
-      'tail',
-      '-c',
-      '500000000',
-      '/dev/zero',
-    ])
+    const hungry = 'head -c 300000000 /dev/zero | tail -c 200000000 | wc -c'
+    const hog = await hakuriver(['submit', '--wait', '--memory', '32M', '--', 'sh', '-c', hungry])
     check('the hungry one was ended for lack of memory (137)', hog.code === 137)
     check('and is told so', (await task('last')).status === 'killed_oom')
   } else {

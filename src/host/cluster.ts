@@ -60,7 +60,8 @@ export class Cluster {
       log: deps.log,
       beforeCommit: () => this.schedule(),
       onCommitted: (events, tasks) => {
-        for (const { id } of tasks) this.dropIfEnded(id)
+        // as they are on disk: one that has ended since is kept until that is there too
+        for (const { id, status } of tasks) if (isFinal(status)) this.tasks.delete(id)
         deps.hub.publish(events)
       },
     })
@@ -97,14 +98,17 @@ export class Cluster {
     return task === undefined || isFinal(task.status) ? null : task
   }
 
-  /** Takes new tasks in; resolves when they are on disk. @throws AppError `store_full` */
-  async submit(batch: BatchRecord, tasks: readonly Task[]): Promise<void> {
-    for (const task of tasks) {
-      this.takeIn(task)
-      this.record(task, 'submitted')
-    }
-    await this.journal.submit(batch, tasks, () => {
-      for (const { id } of tasks) this.forget(id)
+  /** Takes a new task in; the `submit` of its batch follows in the same turn. */
+  add(task: Task): void {
+    this.takeIn(task)
+    this.journal.added(task)
+    this.record(task, 'submitted')
+  }
+
+  /** Resolves when the batch and its tasks are on disk. @throws AppError `store_full`, `unavailable` */
+  submit(batch: BatchRecord, taskIds: readonly number[]): Promise<void> {
+    return this.journal.submit(batch, taskIds, () => {
+      for (const id of taskIds) this.forget(id)
     })
   }
 
@@ -171,9 +175,9 @@ export class Cluster {
     this.journal.event({ kind: 'node', id: this.lastEventId, atMs: this.deps.now(), node, type, reason })
   }
 
-  /** Calls back when everything so far is on disk. */
-  afterCommit(action: () => void): void {
-    this.journal.after(action)
+  /** Calls back when everything so far is on disk; of those with the same key in one commit, only the last. */
+  afterCommit(action: () => void, key?: unknown): void {
+    this.journal.after(action, key)
   }
 
   /** Resolves when everything so far is on disk. @throws AppError `timeout` where the disk takes nothing */
@@ -236,11 +240,6 @@ export class Cluster {
   private letGo(id: number, node: string): void {
     this.ledger.release(id)
     this.heldOn.get(node)?.delete(id)
-  }
-
-  private dropIfEnded(id: number): void {
-    const task = this.tasks.get(id)
-    if (task !== undefined && isFinal(task.status)) this.tasks.delete(id)
   }
 
   private heldIdsOf(node: string): Set<number> {

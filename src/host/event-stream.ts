@@ -79,6 +79,8 @@ async function stream(
   signal.addEventListener('abort', () => clearInterval(alive))
   try {
     if (from !== null) await replay(store, from, signal, raw, send)
+    // nothing behind it: all that comes is new, also where a restored backup has set the ids back
+    if (sentId === from) sentId = 0
   } catch {
     cut()
   }

@@ -55,6 +55,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     requestTimeout: 60_000,
     keepAliveTimeout: 75_000,
     routerOptions: { maxParamLength: 300 },
+    // other upgrades are offers (h2c) that a server may pass over (RFC 9110, section 7.8)
+    http: { shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket' },
+    frameworkErrors: (error, request, reply) => sendError(asAppError(error), request, reply, deps.log),
   })
   app.setErrorHandler((error, request, reply) => sendError(asAppError(error), request, reply, deps.log))
   app.setNotFoundHandler((request, reply) => {
@@ -74,7 +77,11 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     socket.on('error', () => socket.destroy())
     const refusal = linkRefusal(request, deps, isOurName)
     if (refusal === null) deps.onLink(request, socket, head)
-    else socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    else {
+      // no request any more for the server: it would neither time it out nor close it when the host stops
+      socket.once('finish', () => socket.destroy())
+      socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    }
   })
   await app.ready()
   return app
@@ -149,7 +156,7 @@ function linkRefusal(
   deps: HttpDeps,
   isOurName: (host: string | undefined) => boolean,
 ): string | null {
-  if (new URL(request.url ?? '/', 'http://host').pathname !== linkPath) return '404 Not Found'
+  if (URL.parse(request.url ?? '/', 'http://host')?.pathname !== linkPath) return '404 Not Found'
   if (!isOurName(request.headers.host)) return '421 Misdirected Request'
   // a browser sends an origin; a runner does not
   if (request.headers.origin !== undefined) return '403 Forbidden'

@@ -36,7 +36,7 @@ class Group {
   changedTasks = new Map<number, Task>()
   nodes = new Map<string, NodeRecord>()
   events: EventRecord[] = []
-  after: (() => void)[] = []
+  after = new Map<unknown, () => void>()
 }
 
 export class Journal {
@@ -52,11 +52,22 @@ export class Journal {
     this.deps = deps
   }
 
-  /** Resolves when the batch and its tasks are on disk. @throws AppError `store_full`; nothing of it is left then */
-  submit(batch: BatchRecord, tasks: readonly Task[], revert: () => void): Promise<void> {
-    for (const task of tasks) this.group.newTasks.set(task.id, task)
+  /** Keeps a new task; its `submit` follows in the same turn. */
+  added(task: Task): void {
+    this.group.newTasks.set(task.id, task)
+  }
+
+  /**
+   * Resolves when the batch and its tasks are on disk.
+   * @throws AppError `store_full`, `unavailable` where the host stops; nothing of it is left then
+   */
+  submit(batch: BatchRecord, taskIds: readonly number[], revert: () => void): Promise<void> {
+    if (this.isClosed) {
+      revert()
+      return Promise.reject(new AppError('unavailable', 'the host stops: try again later'))
+    }
     return new Promise((resolve, reject) => {
-      this.group.submits.push({ batch, taskIds: tasks.map(({ id }) => id), revert, resolve, reject })
+      this.group.submits.push({ batch, taskIds, revert, resolve, reject })
       this.schedule()
     })
   }
@@ -79,9 +90,9 @@ export class Journal {
     this.schedule()
   }
 
-  /** Calls back when everything so far is on disk. */
-  after(action: () => void): void {
-    this.group.after.push(action)
+  /** Calls back when everything so far is on disk; of those with the same key in one commit, only the last. */
+  after(action: () => void, key: unknown = action): void {
+    this.group.after.set(key, action)
     this.schedule()
   }
 
@@ -96,6 +107,7 @@ export class Journal {
     this.isScheduled = true
     setImmediate(() => {
       this.isScheduled = false
+      if (this.isClosed) return // `close` has committed it
       this.running = this.running.then(() => this.flush())
     })
   }
@@ -121,16 +133,16 @@ export class Journal {
           nodes: [...group.nodes.values()],
           events: group.events,
         })
+        if (this.isFailing) this.deps.log.info({}, 'Saving works again')
+        this.isFailing = false
       }
     } catch (error) {
       this.failed(group, error)
       return
     }
-    if (this.isFailing) this.deps.log.info({}, 'Saving works again')
-    this.isFailing = false
     this.deps.onCommitted(group.events, [...group.newTasks.values(), ...group.changedTasks.values()])
     for (const submit of group.submits) submit.resolve()
-    for (const action of group.after) action()
+    for (const action of group.after.values()) action()
   }
 
   /** Refuses the submits of the group; what has happened in the world stays to be saved. */
@@ -156,8 +168,9 @@ export class Journal {
     group.events = [...group.events, ...next.events].filter(
       (event) => event.kind === 'node' || !reverted.has(event.taskId),
     )
-    group.after.push(...next.after)
+    for (const [key, action] of next.after) group.after.set(key, action)
     for (const submit of refused) submit.reject(refusal)
+    if (this.isClosed) return
     this.retry ??= setTimeout(() => {
       this.retry = null
       this.schedule()

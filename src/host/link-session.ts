@@ -152,6 +152,8 @@ export class LinkSession {
   }
 
   private receive(text: string): void {
+    // what still came with the message for which it was dropped
+    if (this.socket.readyState !== WebSocket.OPEN) return
     let message: FromRunner
     try {
       message = readMessage(text)

@@ -41,10 +41,8 @@ export class Links {
   /** When each node was last heard, by the monotonic clock; at the host's start all get their full time. */
   private readonly heardAt = new Map<string, number>()
   private readonly savedAt = new Map<string, number>()
-  /** Reports that are to be acknowledged after the next commit. */
-  private readonly due = new Map<LinkSession, number>()
-  /** Attempts that a runner holds and this host does not know, told once each. */
-  private readonly strangers = new Set<string>()
+  /** Attempts that a node's runner holds and this host does not know, told once each. */
+  private readonly strangers = new Map<string, ReadonlySet<string>>()
   private readonly watch: NodeJS.Timeout
   private watchedAt: number
 
@@ -90,13 +88,13 @@ export class Links {
   /** Says goodbye to all runners, and cuts those that do not answer. */
   async close(): Promise<void> {
     clearInterval(this.watch)
+    this.server.close() // takes nobody in any more: a runner comes back faster than the last one goes
     for (const session of this.open) session.close()
     const cut = setTimeout(() => {
       for (const session of this.open) session.drop('the host stops')
     }, goodbyeMs)
     await Promise.all([...this.open].map((session) => session.gone))
     clearTimeout(cut)
-    this.server.close()
   }
 
   private join(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
@@ -111,7 +109,6 @@ export class Links {
     this.sessions.get(name)?.drop('its runner has linked again')
     this.sessions.set(name, session)
     session.welcome(name, runnerId, linkVersion, heartbeatMs)
-    this.heard(session)
     const before = cluster.nodes.get(name)?.record
     const { capacity, executor, runnerVersion } = hello
     const record: NodeRecord = {
@@ -125,6 +122,7 @@ export class Links {
       lastSeenMs: this.deps.now(),
     }
     cluster.nodeLinked(record, arrivalOf(before, record))
+    this.heard(session)
     log.info({ node: name, executor: executor.name, cores: capacity.cores }, 'A node has linked')
     this.compareLater(session, hello.attempts)
   }
@@ -138,7 +136,9 @@ export class Links {
     if (!isNodeName(node))
       return { code: 'invalid_request', message: `"${node}" cannot be the name of a node`, retry: false }
     const linked = this.sessions.get(node)
-    if (linked !== undefined && linked.runnerId !== runnerId) {
+    // a silent one is gone without a word, and its connection may never tell
+    const isSilent = this.deps.cluster.nodes.get(node)?.record.status === 'unreachable'
+    if (linked !== undefined && linked.runnerId !== runnerId && !isSilent) {
       const message = `another runner is linked as ${node}: give this one another name (--name)`
       return { code: 'conflict', message, retry: false }
     }
@@ -155,23 +155,17 @@ export class Links {
   private report(session: LinkSession, report: FromRunnerOf<'report'>): void {
     const { cluster } = this.deps
     const taskId = Number(report.taskId)
-    const { attempt, event } = report
-    if (event.type === 'started')
-      cluster.apply(taskId, { type: 'started', attempt, startedAtMs: event.startedAtMs })
-    else {
-      cluster.apply(taskId, { type: 'exited', attempt, exit: event.exit })
-      session.forget(taskId, attempt)
+    const { attempt, event, seq } = report
+    const task = cluster.task(taskId)
+    // after a restored backup the same attempt may be at another node as well: that one's word counts
+    if (task !== null && isHeldTask(task) && task.placement.node === session.node) {
+      if (event.type === 'started')
+        cluster.apply(taskId, { type: 'started', attempt, startedAtMs: event.startedAtMs })
+      else cluster.apply(taskId, { type: 'exited', attempt, exit: event.exit })
     }
+    if (event.type === 'exited') session.forget(taskId, attempt)
     // acknowledgements are cumulative: one per commit says it all
-    const isFirst = !this.due.has(session)
-    this.due.set(session, report.seq)
-    if (isFirst) cluster.afterCommit(() => this.acknowledge(session))
-  }
-
-  private acknowledge(session: LinkSession): void {
-    const seq = this.due.get(session)
-    this.due.delete(session)
-    if (seq !== undefined) session.ack(seq)
+    cluster.afterCommit(() => session.ack(seq), session)
   }
 
   /**
@@ -209,13 +203,18 @@ export class Links {
     if (record === undefined) return
     const identity = { runnerId: record.runnerId, bootId: record.bootId }
     const isKnown = (taskId: number) => cluster.task(taskId) !== null || ended.has(taskId)
+    const unknown = new Set<string>()
     for (const action of reconcile(name, believed, { identity, attempts }, isKnown)) {
+      if (action.do === 'unknown') unknown.add(`${action.taskId}/${action.attempt}`)
       this.carryOut(session, name, action)
     }
+    this.strangers.set(name, unknown)
   }
 
   private carryOut(session: LinkSession, name: string, action: ReconcileAction): void {
     const { cluster, log } = this.deps
+    // while the disk takes nothing every heartbeat says the same again
+    const key = 'attempt' in action ? `${action.do} ${name} ${action.taskId}/${action.attempt}` : undefined
     switch (action.do) {
       case 'apply':
         cluster.apply(action.taskId, action.event)
@@ -224,15 +223,13 @@ export class Links {
         cluster.afterCommit(() => {
           const task = cluster.task(action.taskId)
           if (task?.status === 'assigning' && task.attempt === action.attempt) session.start(task)
-        })
+        }, key)
         return
       case 'kill':
-        cluster.afterCommit(() => session.kill(action.taskId, action.attempt))
+        cluster.afterCommit(() => session.kill(action.taskId, action.attempt), key)
         return
       case 'unknown': {
-        const key = `${name}/${action.taskId}/${action.attempt}`
-        if (this.strangers.has(key)) return
-        this.strangers.add(key)
+        if (this.strangers.get(name)?.has(`${action.taskId}/${action.attempt}`)) return
         log.warn(
           { node: name, taskId: action.taskId },
           'A runner holds a task that this host does not know; left alone',
@@ -263,7 +260,9 @@ export class Links {
     node.record = { ...node.record, lastSeenMs: now() }
     if (node.record.status === 'unreachable') {
       // it was silent, but the link held
+      this.savedAt.set(name, at)
       cluster.nodeLinked({ ...node.record, status: 'online' }, 'online')
+      return
     }
     if (at - (this.savedAt.get(name) ?? Number.NEGATIVE_INFINITY) < saveSeenMs) return
     this.savedAt.set(name, at)
@@ -272,7 +271,6 @@ export class Links {
 
   private left(session: LinkSession, why: string): void {
     this.open.delete(session)
-    this.due.delete(session)
     const name = session.node
     if (name === null || this.sessions.get(name) !== session) return
     this.sessions.delete(name)
@@ -287,7 +285,7 @@ export class Links {
     const pauseMs = at - this.watchedAt - heartbeatMs / 2
     this.watchedAt = at
     if (pauseMs > heartbeatMs)
-      for (const [name, heard] of this.heardAt) this.heardAt.set(name, heard + pauseMs)
+      for (const [name, heard] of this.heardAt) this.heardAt.set(name, Math.min(at, heard + pauseMs))
     const limitMs = heartbeatMs * silenceFactor
     for (const [name, { record }] of cluster.nodes) {
       const silentMs = at - (this.heardAt.get(name) ?? at)

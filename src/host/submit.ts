@@ -2,7 +2,7 @@
 import { checkCarriable } from '../core/carry.ts'
 import { AppError } from '../core/errors.ts'
 import { parseTarget, type Target } from '../core/target.ts'
-import type { Task, TaskSpec } from '../core/task.ts'
+import type { TaskSpec } from '../core/task.ts'
 import { busyReason, refuseReason } from '../core/waiting.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
 import { limits } from '../protocol/schemas.ts'
@@ -57,14 +57,16 @@ export class Submits {
     }
     const batchId = this.cluster.newId()
     const submittedAtMs = this.now()
-    const tasks: Task[] = []
+    const taskIds: number[] = []
     const outcomes: Outcome[] = []
     for (const [specIndex, spec] of specs.entries()) {
       for (const { text, target } of targets) {
         const refusal = this.refusalOf(spec, target)
         if (refusal === null) {
           const id = this.cluster.newId()
-          tasks.push({ id, batchId, spec, target, submittedAtMs, attempt: 0, status: 'pending' })
+          // at once: a later one that may not queue must find the place taken
+          this.cluster.add({ id, batchId, spec, target, submittedAtMs, attempt: 0, status: 'pending' })
+          taskIds.push(id)
           outcomes.push({ target: text, specIndex, taskId: String(id), error: null })
         } else {
           outcomes.push({
@@ -76,12 +78,12 @@ export class Submits {
         }
       }
     }
-    if (tasks.length === 0) throw allRefused(outcomes)
+    if (taskIds.length === 0) throw allRefused(outcomes)
     const result: SubmitResult = { batchId: String(batchId), tasks: outcomes }
     const { submissionId = null, name = null } = body
     await this.cluster.submit(
       { id: batchId, submissionId, name, submittedAtMs, answer: JSON.stringify(result) },
-      tasks,
+      taskIds,
     )
     return result
   }

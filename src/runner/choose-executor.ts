@@ -1,7 +1,7 @@
 /** Chooses how tasks are run on this machine: what was asked for, or the strongest way that works. */
 
 import { execFile } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -74,7 +74,8 @@ async function systemdExecutor(
       openManager: isRoot
         ? (events) => DbusUnitManager.open({ socketPath: systemSocket, events, log: deps.log })
         : (events) => SudoUnitManager.open({ events, log: deps.log }),
-      runDir: isRoot ? '/run/hakuriver/tasks' : userRunDir(),
+      // with sudo the tasks' user has to reach it, and a logout must not remove it
+      runDir: isRoot ? '/run/hakuriver/tasks' : tempRunDir(),
       hasPrivatePids,
       setsLimits: true,
       recordAsRoot: isRoot,
@@ -160,8 +161,19 @@ function userRunDir(): string {
     accessSync(base, constants.W_OK)
     return join(base, 'hakuriver')
   } catch {
-    const fallback = join(tmpdir(), `hakuriver-${process.getuid?.() ?? 0}`)
-    mkdirSync(fallback, { recursive: true, mode: 0o711 })
-    return fallback
+    return tempRunDir()
   }
+}
+
+/** @throws AppError where somebody else was there first: what lies in it is run with the tasks' rights, and more */
+function tempRunDir(): string {
+  const uid = process.getuid?.() ?? 0
+  const dir = join(tmpdir(), `hakuriver-${uid}`)
+  mkdirSync(dir, { recursive: true, mode: 0o711 })
+  const found = lstatSync(dir)
+  if (!found.isDirectory() || found.uid !== uid) {
+    throw new AppError('not_permitted', `${dir} belongs to somebody else: remove it, or set TMPDIR`)
+  }
+  chmodSync(dir, 0o711)
+  return dir
 }

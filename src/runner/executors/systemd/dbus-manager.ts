@@ -178,8 +178,9 @@ export class DbusUnitManager implements UnitManager {
   }
 
   private onJobNew(name: string): void {
-    // while it starts, the job is our start; later the only job that can come is a stop
-    if (!this.facts.has(name) || this.starting.has(name) || this.stopping.has(name)) return
+    // while it starts, the job is a start; later the only job that can come is a stop
+    if (this.facts.get(name)?.activeState !== 'active' || this.starting.has(name)) return
+    if (this.stopping.has(name)) return
     this.events.onStopJob(name)
   }
 

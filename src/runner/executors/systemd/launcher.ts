@@ -1,6 +1,7 @@
 /** What an attempt needs before its start: its files, and the plan of its unit. */
-import { existsSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import { becomeUser, type LocalUser, userVariables } from '../../users.ts'
 import { type AttemptFiles, numaWrapper, recordPath, userOf } from '../attempt-files.ts'
@@ -30,19 +31,39 @@ export class Launcher {
    */
   prepare(launch: LaunchSpec, cgroupOf: (unit: string) => string): UnitPlan {
     this.refuseUnsupported(launch)
-    const numa = numaWrapper(this.options.numactlPath, launch.numaId)
-    if (!this.startsAsRoot(launch)) {
-      this.files.prepare(launch, { wrapper: numa, env: [] })
-      return this.planFor(launch, launch.user, cgroupOf)
+    const wrapper = numaWrapper(this.options.numactlPath, launch.numaId)
+    const plan = this.planFor(launch, cgroupOf)
+    if (this.usesUnshare(launch)) {
+      const user = userOf(launch)
+      this.files.prepare(launch, { wrapper, env: user === null ? [] : userVariables(user) })
+      return { ...plan, scriptPath: this.writeEntry(launch, user), user: null }
     }
-    const user = userOf(launch) ?? ownUser()
-    const unshare = this.usesUnshare(launch) ? unshareWords : []
-    const become = user === null ? [] : becomeUser(user)
-    this.files.prepare(
-      { ...launch, user: null },
-      { wrapper: [...unshare, ...become, ...numa], env: user === null ? [] : userVariables(user) },
-    )
-    return this.planFor(launch, null, cgroupOf)
+    const user = this.hasMoreRights() ? userOf(launch) : null
+    if (user === null || user.uid === process.getuid?.()) {
+      this.files.prepare(launch, { wrapper, env: [] })
+      return this.hasMoreRights() ? { ...plan, user: ownName() } : plan
+    }
+    this.files.prepare({ ...launch, user: null }, { wrapper, env: [] })
+    return { ...plan, handOver: this.handOver(launch, user), recordAsRoot: true }
+  }
+
+  /**
+   * Where `unshare` needs root: what it does before the start script is the user's own. Nothing that the user gave
+   * may be in its environment or words.
+   */
+  private writeEntry(launch: LaunchSpec, user: LocalUser | null): string {
+    const path = join(this.files.dirOf(launch), 'enter.sh')
+    const words = [...unshareWords, ...(user === null ? [] : becomeUser(user)), '/bin/sh']
+    writeFileSync(path, `exec ${words.join(' ')} ${this.files.scriptOf(launch)}\n`, { mode: 0o600 })
+    return path
+  }
+
+  /** The runner keeps the right to read what the user notes. */
+  private handOver(launch: LaunchSpec, user: LocalUser): string[] {
+    const dir = this.files.dirOf(launch)
+    const paths = ['run.sh', 'ran', 'note'].map((name) => join(dir, name))
+    chmodSync(join(dir, 'note'), 0o640)
+    return ['/bin/chown', '--no-dereference', `${user.uid}:${process.getgid?.()}`, ...paths]
   }
 
   private refuseUnsupported(launch: LaunchSpec): void {
@@ -63,12 +84,9 @@ export class Launcher {
     }
   }
 
-  /**
-   * Must the unit begin as root and become the user by itself? For `unshare`, and where the runner is not root
-   * but its systemd is: then only root can read what the runner wrote and be any user.
-   */
-  private startsAsRoot(launch: LaunchSpec): boolean {
-    return this.usesUnshare(launch) || (this.options.info.name === 'systemd' && process.getuid?.() !== 0)
+  /** Is the runner an ordinary user, but its systemd root? */
+  private hasMoreRights(): boolean {
+    return this.options.info.name === 'systemd' && process.getuid?.() !== 0
   }
 
   /** Does `unshare` have to make the PID namespace? */
@@ -76,7 +94,7 @@ export class Launcher {
     return launch.spec.privatePids && !this.options.hasPrivatePids
   }
 
-  private planFor(launch: LaunchSpec, user: string | null, cgroupOf: (unit: string) => string): UnitPlan {
+  private planFor(launch: LaunchSpec, cgroupOf: (unit: string) => string): UnitPlan {
     const { spec } = launch
     const name = unitNameOf(launch.taskId, launch.attempt)
     return {
@@ -87,7 +105,8 @@ export class Launcher {
       cgroup: cgroupOf(name),
       stdoutPath: launch.stdoutPath,
       stderrPath: launch.stderrPath,
-      user,
+      user: launch.user,
+      handOver: [],
       cores: this.options.setsLimits ? spec.cores : null,
       memoryBytes: this.options.setsLimits ? spec.memoryBytes : null,
       timeoutMs: spec.timeoutMs,
@@ -99,8 +118,7 @@ export class Launcher {
   }
 }
 
-/** The runner's own user; null where it is root. */
-function ownUser(): LocalUser | null {
-  const { username, uid, gid, homedir, shell } = userInfo()
-  return uid === 0 ? null : { name: username, uid, gid, home: homedir, shell: shell ?? '/bin/sh' }
+/** The runner's own user. */
+function ownName(): string {
+  return userInfo().username
 }

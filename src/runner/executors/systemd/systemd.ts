@@ -40,8 +40,15 @@ interface Watched extends AttemptDir {
   hasMainExited: boolean
   /** A kill was asked for, and systemd has not said yet that it was in time. */
   isKillOpen: boolean
-  /** What to start again where nobody knows whether systemd got the request. */
-  unsure: UnitPlan | null
+  /** Settles when systemd has answered: the end may be told by then, but not what it means. */
+  stopAsked: Promise<void> | null
+  /** What was asked for; null once it runs. */
+  plan: UnitPlan | null
+  /** Systemd was out of sight since the start was asked for: it may have lost it. */
+  isCut: boolean
+  /** The start is being asked for: that there is no unit means nothing yet. */
+  isAsking: boolean
+  isCatchingUp: boolean
   /** Told or recovered: what is awaited is only that systemd lets go of the unit. */
   isTold: boolean
   facts: UnitFacts
@@ -98,7 +105,7 @@ export class SystemdExecutor implements Executor {
     this.watched.set(name, watched)
     try {
       const plan = this.launcher.prepare(launch, (unit) => this.manager.cgroupOf(unit))
-      this.onStartOutcome(name, watched, plan, await this.manager.start(plan))
+      await this.ask(name, watched, plan)
     } catch (error) {
       this.refused(name, watched, error)
     }
@@ -136,9 +143,7 @@ export class SystemdExecutor implements Executor {
     markKill(watched)
     watched.isKillOpen = true
     try {
-      const wasThere = await this.manager.stop(name)
-      if (wasThere) watched.isKillOpen = false
-      else if (watched.unsure === null) unmarkKill(watched)
+      await this.askForStop(name, watched)
     } catch (error) {
       // the mark stands: the request is made again when systemd is back
       this.deps.log('Cannot ask systemd for the stop yet', { unit: name, error: messageOf(error) })
@@ -162,10 +167,36 @@ export class SystemdExecutor implements Executor {
     await Promise.all(this.background)
   }
 
+  private async askForStop(name: string, watched: Watched): Promise<void> {
+    const asked = this.manager.stop(name).then((wasThere) => {
+      if (wasThere) watched.isKillOpen = false
+      else if (watched.plan === null || !watched.isCut) unmarkKill(watched)
+    })
+    const settled = asked.catch(() => {}) // told to who asked
+    watched.stopAsked = settled
+    try {
+      await asked
+    } finally {
+      if (watched.stopAsked === settled) watched.stopAsked = null
+    }
+  }
+
+  private async ask(name: string, watched: Watched, plan: UnitPlan): Promise<void> {
+    watched.isAsking = true
+    try {
+      this.onStartOutcome(name, watched, plan, await this.manager.start(plan))
+    } finally {
+      watched.isAsking = false
+    }
+  }
+
   private onStartOutcome(name: string, watched: Watched, plan: UnitPlan, outcome: StartOutcome): void {
-    watched.unsure = outcome === 'unknown' ? plan : null
-    if (outcome !== 'exists') return
-    this.deps.log('The unit is loaded already, so it is not started twice', { unit: name })
+    watched.isAsking = false
+    if (outcome !== 'exists' && !watched.isStarted) watched.plan = plan
+    if (outcome === 'started' && !watched.isCut) return
+    if (outcome === 'exists') {
+      this.deps.log('The unit is loaded already, so it is not started twice', { unit: name })
+    } else if (outcome === 'unknown') watched.isCut = true
     this.inBackground('look', this.catchUp(name, watched))
   }
 
@@ -241,11 +272,22 @@ export class SystemdExecutor implements Executor {
   private onGone(name: string, facts: UnitFacts, waitedMs = 0): void {
     const watched = this.watched.get(name)
     if (watched === undefined) return
+    if (watched.stopAsked !== null) {
+      this.inBackground(
+        'stop',
+        watched.stopAsked.then(() => this.onGone(name, facts, waitedMs)),
+      )
+      return
+    }
     if (isPopulated(this.cgroups, this.manager.cgroupOf(name))) {
       // systemd gave up on a process that cannot be killed: the task has not ended before it is gone
       if (waitedMs === 0) this.deps.log('A process of the task cannot be ended yet', { unit: name })
       const delayMs = Math.min(Math.max(100, waitedMs), 5_000)
       this.later(delayMs, () => this.onGone(name, facts, waitedMs + delayMs))
+      return
+    }
+    if (this.wasLost(watched)) {
+      this.inBackground('start', this.startAgain(name, watched))
       return
     }
     watched.facts = facts
@@ -268,34 +310,58 @@ export class SystemdExecutor implements Executor {
   private reportStarted(watched: Watched, startedAtMs: number): void {
     if (watched.isStarted) return
     watched.isStarted = true
+    watched.plan = null
     watched.startedAtMs = startedAtMs
     this.deps.events.onStarted(watched.taskId, watched.attempt, startedAtMs)
   }
 
   /** After a lost connection: asks for each unit what became of it meanwhile. */
   private async resync(): Promise<void> {
+    for (const watched of this.watched.values()) watched.isCut = true
     for (const [name, watched] of [...this.watched]) await this.catchUp(name, watched)
   }
 
   private async catchUp(name: string, watched: Watched): Promise<void> {
+    if (watched.isCatchingUp || watched.isAsking) return
+    watched.isCatchingUp = true
+    try {
+      await this.lookAt(name, watched)
+    } finally {
+      watched.isCatchingUp = false
+    }
+  }
+
+  private async lookAt(name: string, watched: Watched): Promise<void> {
     const facts = await this.manager.look(name)
     if (this.watched.get(name) !== watched) return
     if (facts !== null) {
       watched.facts = facts
-      watched.unsure = null
-      if (isKillMarked(watched) && !watched.isTold && (await this.manager.stop(name)))
-        watched.isKillOpen = false
+      if (isKillMarked(watched) && !watched.isTold) await this.askForStop(name, watched)
       this.onStartDone(name)
       return
     }
-    const plan = watched.unsure
-    if (plan === null || hasRecord(watched) || this.files.wasRun(watched)) {
-      this.onGone(name, watched.facts)
-    } else if (isKillMarked(watched)) {
+    this.onGone(name, watched.facts)
+  }
+
+  /** Did systemd forget the start, as it may when it executes itself anew? Nothing of it ran, nothing of it is left. */
+  private wasLost(watched: Watched): boolean {
+    if (!watched.isCut || watched.plan === null || watched.isTold) return false
+    return !hasRecord(watched) && !this.files.wasRun(watched)
+  }
+
+  private async startAgain(name: string, watched: Watched): Promise<void> {
+    const { plan } = watched
+    if (plan === null) return
+    if (isKillMarked(watched)) {
       this.finish(name, watched, exitWithout('killed', 'killed before it was started', this.deps.now()))
       this.letGo(name, watched)
-    } else {
-      this.onStartOutcome(name, watched, plan, await this.manager.start(plan))
+      return
+    }
+    watched.isCut = false
+    try {
+      await this.ask(name, watched, plan)
+    } catch (error) {
+      this.refused(name, watched, error)
     }
   }
 
@@ -354,7 +420,11 @@ function watchedOf(attempt: AttemptDir, timeoutMs: number | null): Watched {
     isStoppedOutside: false,
     hasMainExited: false,
     isKillOpen: false,
-    unsure: null,
+    stopAsked: null,
+    plan: null,
+    isCut: false,
+    isAsking: false,
+    isCatchingUp: false,
     isTold: false,
     facts: noFacts(),
     gone: Promise.withResolvers<void>(),

@@ -87,6 +87,7 @@ const plan: UnitPlan = {
   stdoutPath: '/shared/task_outputs/12.out',
   stderrPath: '/shared/task_errors/12.err',
   user: null,
+  handOver: [],
   cores: null,
   memoryBytes: null,
   timeoutMs: null,
@@ -183,6 +184,18 @@ describe('unit of a task', () => {
     expect([...propertiesOf(plan).keys()].filter((name) => /Private|User/.test(name))).toEqual([])
   })
 
+  test('its files are handed over before it begins', () => {
+    const handOver = ['/bin/chown', '1000:1001', '/run/a']
+    const properties = propertiesOf({ ...plan, user: 'nobody', handOver })
+    expect(properties.get('ExecStartPreEx')).toEqual([
+      ['/bin/chown', handOver, ['privileged', 'no-env-expand']],
+    ])
+    const words = systemdRunArguments({ ...plan, user: 'nobody', handOver })
+    expect(words).toContain('--property=ExecStartPre=+/bin/chown 1000:1001 /run/a')
+    expect(propertiesOf(plan).has('ExecStartPreEx')).toBe(false)
+    expect(systemdRunArguments(plan).join(' ')).not.toContain('ExecStartPre')
+  })
+
   test('it runs the script and nothing else', () => {
     expect(propertiesOf(plan).get('ExecStartEx')).toEqual([
       ['/bin/sh', ['/bin/sh', plan.scriptPath], ['no-env-expand']],
@@ -195,7 +208,9 @@ describe('unit of a task', () => {
     const launch = launchOf({ privatePids: true })
     const made = prepare(launch, { hasPrivatePids: false })
     expect(made.privatePids).toBe(false)
-    expect(readFileSync(files.scriptOf(launch), 'utf8')).toContain("exec 'unshare' '--pid'")
+    // before anything of the user's is read
+    expect(readFileSync(made.scriptPath, 'utf8')).toMatch(/^exec unshare --pid .* \/bin\/sh \S+\/run\.sh\n$/)
+    expect(readFileSync(files.scriptOf(launch), 'utf8')).not.toContain('unshare')
   })
 
   test('what a node does not have is refused', () => {

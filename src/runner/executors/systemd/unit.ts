@@ -36,6 +36,8 @@ export interface UnitPlan {
   stderrPath: string
   /** null: the manager's own user. */
   user: string | null
+  /** What gives the user its files before it begins, where the runner may not: words of a command; else none. */
+  handOver: string[]
   /** null: no CPU quota, memory limit or run time limit. */
   cores: number | null
   memoryBytes: number | null
@@ -82,6 +84,10 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
     ['StandardErrorFileToAppend', 's', plan.stderrPath],
   ]
   if (plan.user !== null) properties.push(['User', 's', plan.user])
+  if (plan.handOver.length > 0) {
+    const flags = ['privileged', 'no-env-expand']
+    properties.push(['ExecStartPreEx', 'a(sasas)', [[plan.handOver[0] ?? '', plan.handOver, flags]]])
+  }
   if (plan.cores !== null) properties.push(['CPUQuotaPerSecUSec', 't', BigInt(plan.cores) * 1_000_000n])
   if (plan.memoryBytes !== null) {
     properties.push(['MemoryMax', 't', BigInt(plan.memoryBytes)], ['MemorySwapMax', 't', 0n])
@@ -114,6 +120,7 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
     `StandardError=append:${plan.stderrPath}`,
   ]
   if (plan.user !== null) properties.push(`User=${plan.user}`)
+  if (plan.handOver.length > 0) properties.push(`ExecStartPre=+${plan.handOver.join(' ')}`)
   if (plan.cores !== null) properties.push(`CPUQuota=${plan.cores * 100}%`)
   if (plan.memoryBytes !== null) properties.push(`MemoryMax=${plan.memoryBytes}`, 'MemorySwapMax=0')
   if (plan.timeoutMs !== null) properties.push(`RuntimeMaxSec=${plan.timeoutMs}ms`)
