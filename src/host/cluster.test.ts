@@ -80,7 +80,8 @@ class World {
           attempt: 0,
           status: 'pending',
         }
-        await cluster.submit(batch, [task])
+        cluster.add(task)
+        await cluster.submit(batch, [id])
         break
       }
       case 'link':

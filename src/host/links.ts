@@ -157,8 +157,8 @@ export class Links {
     const taskId = Number(report.taskId)
     const { attempt, event, seq } = report
     const task = cluster.task(taskId)
-    // after a restored backup the same attempt may be at another node as well: that one's word counts
-    if (task !== null && isHeldTask(task) && task.placement.node === session.node) {
+    // after a restored backup another runner may hold the same attempt as well: it is not asked
+    if (task !== null && isHeldTask(task) && task.dispatchedTo.runnerId === session.runnerId) {
       if (event.type === 'started')
         cluster.apply(taskId, { type: 'started', attempt, startedAtMs: event.startedAtMs })
       else cluster.apply(taskId, { type: 'exited', attempt, exit: event.exit })

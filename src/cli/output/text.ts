@@ -81,13 +81,14 @@ export function whereabouts(task: Pick<TaskView, 'target' | 'node' | 'numaId'>):
   return printable(placed === task.target ? placed : `${task.target} → ${placed}`)
 }
 
-/** How it ended, or why it is where it is: "exit 2", "SIGTERM", a reason. */
+/** How it ended, or why it is where it is: "exit 2", "SIGTERM", a reason. What somebody else ended has no more to say. */
 export function outcome(task: Pick<TaskView, 'status' | 'exitCode' | 'signal' | 'reason'>): string {
   const parts = []
-  if (task.exitCode !== null && (task.exitCode !== 0 || task.status !== 'completed'))
-    parts.push(`exit ${task.exitCode}`)
-  if (task.signal !== null) parts.push(task.signal)
-  if (task.reason !== null) parts.push(printable(task.reason))
+  if (task.status === 'failed' && task.exitCode !== null) parts.push(`exit ${task.exitCode}`)
+  if (task.status === 'failed' && task.signal !== null) parts.push(task.signal)
+  // "ended by SIGSEGV" says no more than the signal
+  const isSaid = task.signal !== null && task.reason === `ended by ${task.signal}`
+  if (task.reason !== null && !(isSaid && parts.length > 0)) parts.push(printable(task.reason))
   return parts.join(': ')
 }
 
