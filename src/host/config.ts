@@ -47,15 +47,24 @@ export function loadHostConfig(sources: Sources): HostConfig {
   if (!(logLevels as readonly string[]).includes(level)) {
     throw new AppError('invalid_request', `there is no log level "${level}": write ${logLevels.join(', ')}`)
   }
+  const port = Number(found.port.value)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new AppError('invalid_request', `there is no port ${port}: write 0 to 65535`)
+  const heartbeatMs = Math.round(Number(found.heartbeatSeconds.value) * 1000)
+  if (heartbeatMs < 10 || heartbeatMs > 3_600_000)
+    throw new AppError('invalid_request', 'the heartbeat must come every 0.01 to 3600 seconds')
+  const silenceFactor = Number(found.silenceFactor.value)
+  if (silenceFactor <= 1)
+    throw new AppError('invalid_request', 'the heartbeat timeout factor must be more than 1')
   return {
     bindAddress: String(found.bindAddress.value),
-    port: Number(found.port.value),
+    port,
     reachableAddress: text(found.reachableAddress.value),
     stateDir,
     databaseFile: text(found.databaseFile.value) ?? join(stateDir, 'cluster.db'),
     sharedDir: text(found.sharedDir.value),
-    heartbeatMs: Math.round(Number(found.heartbeatSeconds.value) * 1000),
-    silenceFactor: Number(found.silenceFactor.value),
+    heartbeatMs,
+    silenceFactor,
     insecureLoopback: found.insecureLoopback.value === true,
     logLevel: level as LogLevel, // one of logLevels: checked above
     logFile: text(found.logFile.value),

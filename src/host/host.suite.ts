@@ -13,12 +13,15 @@ import { loadHostConfig } from './config.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Changes, Store } from './store/store.ts'
 
-/** A store whose disk can be filled. */
+/** A store whose disk can be filled, and can be slow. */
 export class TestStore extends SqliteStore {
   failure: Error | null = null
+  /** Commits wait for it. */
+  gate: Promise<void> | null = null
   commits = 0
 
   override async commit(changes: Changes): Promise<void> {
+    await this.gate
     if (this.failure !== null) throw this.failure
     await super.commit(changes)
     this.commits += 1
@@ -31,7 +34,7 @@ export class TestHost {
   host!: Host
   client!: HostClient
   store!: TestStore
-  private readonly argv: string[]
+  private argv: string[]
 
   private constructor(argv: string[]) {
     this.argv = argv
@@ -62,6 +65,13 @@ export class TestHost {
       if (answer.ok) return value
       throw Object.assign(new Error(JSON.stringify(value)), value)
     })
+  }
+
+  /** Stops it and starts it again, with further options. */
+  async restart(...argv: string[]): Promise<void> {
+    await this.host.close()
+    this.argv = [...this.argv, ...argv]
+    await this.boot()
   }
 
   token(kind: 'admin' | 'join'): string {

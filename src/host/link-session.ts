@@ -157,6 +157,7 @@ export class LinkSession {
     let message: FromRunner
     try {
       message = readMessage(text)
+      if (!isSound(message)) throw new Error(`a ${message.type} names a time or a number that cannot be`)
     } catch (error) {
       this.drop(error instanceof Error ? error.message : String(error))
       return
@@ -207,6 +208,21 @@ export class LinkSession {
     this.logReads.clear()
     this.events.onClosed(this, this.why)
   }
+}
+
+/** The last moment that a `Date` can name (ECMA-262, "Time Values and Time Range"). */
+const lastMs = 8.64e15
+
+/** Can a `Date` and the database take its numbers? The schema says that they are whole, not how large. */
+function isSound(message: FromRunner): boolean {
+  const isTime = (ms: number | null) => ms === null || Math.abs(ms) <= lastMs
+  const isCount = (count: number | null) => count === null || Number.isSafeInteger(count)
+  if (message.type === 'hello' || message.type === 'heartbeat')
+    return message.attempts.every(({ startedAtMs }) => isTime(startedAtMs))
+  if (message.type !== 'report') return true
+  if (message.event.type === 'started') return isTime(message.event.startedAtMs)
+  const { startedAtMs, endedAtMs, exitCode, cpuTimeMs, peakMemoryBytes } = message.event.exit
+  return [startedAtMs, endedAtMs].every(isTime) && [exitCode, cpuTimeMs, peakMemoryBytes].every(isCount)
 }
 
 function keyOf(taskId: number, attempt: number): string {

@@ -33,37 +33,36 @@ export class Launcher {
     this.refuseUnsupported(launch)
     const wrapper = numaWrapper(this.options.numactlPath, launch.numaId)
     const plan = this.planFor(launch, cgroupOf)
-    if (this.usesUnshare(launch)) {
-      const user = userOf(launch)
-      this.files.prepare(launch, { wrapper, env: user === null ? [] : userVariables(user) })
-      return { ...plan, scriptPath: this.writeEntry(launch, user), user: null }
-    }
-    const user = this.hasMoreRights() ? userOf(launch) : null
-    if (user === null || user.uid === process.getuid?.()) {
+    const user = userOf(launch)
+    if (!this.usesUnshare(launch) && !this.hasToSwitch(user)) {
       this.files.prepare(launch, { wrapper, env: [] })
-      return this.hasMoreRights() ? { ...plan, user: ownName() } : plan
+      return this.hasMoreRights() ? { ...plan, user: userInfo().username } : plan
     }
-    this.files.prepare({ ...launch, user: null }, { wrapper, env: [] })
-    return { ...plan, handOver: this.handOver(launch, user), recordAsRoot: true }
+    const env = user === null ? [] : userVariables(user)
+    this.files.prepare(this.hasMoreRights() ? { ...launch, user: null } : launch, { wrapper, env })
+    return { ...plan, scriptPath: this.writeEntry(launch, user) }
   }
 
   /**
-   * Where `unshare` needs root: what it does before the start script is the user's own. Nothing that the user gave
-   * may be in its environment or words.
+   * Where the unit begins as root: the few words until the start script is read by its user. Nothing that the user
+   * gave may be in them or in their environment. `User=` would need a record that is written with more rights.
    */
   private writeEntry(launch: LaunchSpec, user: LocalUser | null): string {
-    const path = join(this.files.dirOf(launch), 'enter.sh')
-    const words = [...unshareWords, ...(user === null ? [] : becomeUser(user)), '/bin/sh']
-    writeFileSync(path, `exec ${words.join(' ')} ${this.files.scriptOf(launch)}\n`, { mode: 0o600 })
-    return path
-  }
-
-  /** The runner keeps the right to read what the user notes. */
-  private handOver(launch: LaunchSpec, user: LocalUser): string[] {
     const dir = this.files.dirOf(launch)
-    const paths = ['run.sh', 'ran', 'note'].map((name) => join(dir, name))
-    chmodSync(join(dir, 'note'), 0o640)
-    return ['/bin/chown', '--no-dereference', `${user.uid}:${process.getgid?.()}`, ...paths]
+    const path = join(dir, 'enter.sh')
+    const words = [
+      ...(this.usesUnshare(launch) ? unshareWords : []),
+      ...(user === null ? [] : becomeUser(user)),
+      ...['/bin/sh', this.files.scriptOf(launch)],
+    ]
+    const lines = [`exec ${words.join(' ')}`]
+    if (this.hasMoreRights() && user !== null) {
+      // the runner may not give files away, but has to read what the user notes
+      chmodSync(join(dir, 'note'), 0o640)
+      lines.unshift(`cd ${dir} && chown ${user.uid}:${process.getgid?.()} run.sh ran note && cd / || exit`)
+    }
+    writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o600 })
+    return path
   }
 
   private refuseUnsupported(launch: LaunchSpec): void {
@@ -82,6 +81,11 @@ export class Launcher {
     if (!existsSync(`/sys/devices/system/node/node${launch.numaId}`)) {
       refuse(`this node has no NUMA node ${launch.numaId}`)
     }
+  }
+
+  /** Is it another user than the runner, and can the unit become it? */
+  private hasToSwitch(user: LocalUser | null): boolean {
+    return this.options.info.name === 'systemd' && user !== null && user.uid !== process.getuid?.()
   }
 
   /** Is the runner an ordinary user, but its systemd root? */
@@ -105,20 +109,13 @@ export class Launcher {
       cgroup: cgroupOf(name),
       stdoutPath: launch.stdoutPath,
       stderrPath: launch.stderrPath,
-      user: launch.user,
-      handOver: [],
+      user: null,
       cores: this.options.setsLimits ? spec.cores : null,
       memoryBytes: this.options.setsLimits ? spec.memoryBytes : null,
       timeoutMs: spec.timeoutMs,
       graceMs: this.options.graceMs ?? defaultGraceMs,
       privateNetwork: spec.privateNetwork,
       privatePids: spec.privatePids && this.options.hasPrivatePids,
-      recordAsRoot: this.options.recordAsRoot,
     }
   }
-}
-
-/** The runner's own user. */
-function ownName(): string {
-  return userInfo().username
 }

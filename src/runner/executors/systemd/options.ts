@@ -11,8 +11,6 @@ export interface SystemdOptions {
   hasPrivatePids: boolean
   /** May quota and memory limit be set? */
   setsLimits: boolean
-  /** Does systemd have more rights than the runner, or the task fewer? Then the record is written as root. */
-  recordAsRoot: boolean
   numactlPath: string
   /** From SIGTERM to SIGKILL where no kill says otherwise: after a time limit, or a stop from outside. */
   graceMs?: number

@@ -109,6 +109,10 @@ export function exitOf(ending: Ending): TaskExit {
   const code = record.code === 'exited' ? Number(record.status) : null
   const signal = record.code === 'killed' || record.code === 'dumped' ? `SIG${record.status}` : null
   const seen = { ...base, exitCode: code, signal }
+  const setUp = ending.wasRun || ending.wasRebooted ? null : recordedSetUpFailure(record, code, signal)
+  if (setUp !== null && !ending.killRequested) {
+    return { ...seen, startedAtMs: null, exitCode: null, cause: 'launch_failed', reason: setUp }
+  }
   if (ending.killRequested) return { ...seen, cause: 'killed' }
   if (record.result === 'oom-kill' || record.oomKills > 0) {
     return { ...seen, cause: 'oom', reason: 'the kernel ended it for lack of memory' }
@@ -128,6 +132,12 @@ export function exitOf(ending: Ending): TaskExit {
     return { ...seen, cause: 'signaled', reason: `ended by ${signal}` }
   }
   return { ...seen, cause: 'exited' }
+}
+
+/** The script did not run, and the recorder was told of no end of it or of one that only systemd gives. */
+function recordedSetUpFailure(record: ExitRecord, code: number | null, signal: string | null): string | null {
+  if (signal !== null || record.result === 'success') return null
+  return code === null ? `systemd could not start it (${record.result})` : setUpFailure(code)
 }
 
 function timeoutReason(timeoutMs: number | null): string {

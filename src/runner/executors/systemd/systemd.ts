@@ -40,6 +40,8 @@ interface Watched extends AttemptDir {
   hasMainExited: boolean
   /** A kill was asked for, and systemd has not said yet that it was in time. */
   isKillOpen: boolean
+  /** A kill was in time: a later one that finds nothing does not undo it. */
+  isKillSure: boolean
   /** Settles when systemd has answered: the end may be told by then, but not what it means. */
   stopAsked: Promise<void> | null
   /** What was asked for; null once it runs. */
@@ -141,7 +143,7 @@ export class SystemdExecutor implements Executor {
     // its own outcome counts; what is left of it is being ended by systemd
     if (watched.hasMainExited) return
     markKill(watched)
-    watched.isKillOpen = true
+    watched.isKillOpen = !watched.isKillSure
     try {
       await this.askForStop(name, watched)
     } catch (error) {
@@ -169,8 +171,10 @@ export class SystemdExecutor implements Executor {
 
   private async askForStop(name: string, watched: Watched): Promise<void> {
     const asked = this.manager.stop(name).then((wasThere) => {
-      if (wasThere) watched.isKillOpen = false
-      else if (watched.plan === null || !watched.isCut) unmarkKill(watched)
+      if (wasThere) {
+        watched.isKillSure = true
+        watched.isKillOpen = false
+      } else if (!watched.isKillSure && (watched.plan === null || !watched.isCut)) unmarkKill(watched)
     })
     const settled = asked.catch(() => {}) // told to who asked
     watched.stopAsked = settled
@@ -420,6 +424,7 @@ function watchedOf(attempt: AttemptDir, timeoutMs: number | null): Watched {
     isStoppedOutside: false,
     hasMainExited: false,
     isKillOpen: false,
+    isKillSure: false,
     stopAsked: null,
     plan: null,
     isCut: false,

@@ -33,7 +33,6 @@ const options: SystemdOptions = {
   runDir: join(root, 'run'),
   hasPrivatePids: true,
   setsLimits: true,
-  recordAsRoot: false,
   numactlPath: '',
 }
 const files = new AttemptFiles(options.runDir)
@@ -87,14 +86,12 @@ const plan: UnitPlan = {
   stdoutPath: '/shared/task_outputs/12.out',
   stderrPath: '/shared/task_errors/12.err',
   user: null,
-  handOver: [],
   cores: null,
   memoryBytes: null,
   timeoutMs: null,
   graceMs: 10_000,
   privateNetwork: false,
   privatePids: false,
-  recordAsRoot: false,
 }
 
 describe('unit of a task', () => {
@@ -161,45 +158,26 @@ describe('unit of a task', () => {
       privateNetwork: true,
       privatePids: true,
       user: 'nobody',
-      recordAsRoot: true,
     }
     const properties = propertiesOf(asked)
     expect(properties.get('PrivateNetwork')).toBe(true)
     expect(properties.get('PrivatePIDs')).toBe(true)
     expect(properties.get('User')).toBe('nobody')
-    expect(properties.get('ExecStopPostEx')).toEqual([
-      [
-        '/bin/sh',
-        ['/bin/sh', plan.recorderPath, plan.recordPath, plan.cgroup],
-        ['ignore-failure', 'no-env-expand', 'privileged'],
-      ],
+    expect(properties.get('ExecStopPost')).toEqual([
+      ['/bin/sh', ['/bin/sh', plan.recorderPath, plan.recordPath, plan.cgroup], true],
     ])
     const words = systemdRunArguments(asked)
     expect(words).toContain('--property=PrivateNetwork=yes')
     expect(words).toContain('--property=PrivatePIDs=yes')
     expect(words).toContain('--property=User=nobody')
     expect(words).toContain(
-      `--property=ExecStopPost=+-:/bin/sh ${plan.recorderPath} ${plan.recordPath} ${plan.cgroup}`,
+      `--property=ExecStopPost=-/bin/sh ${plan.recorderPath} ${plan.recordPath} ${plan.cgroup}`,
     )
     expect([...propertiesOf(plan).keys()].filter((name) => /Private|User/.test(name))).toEqual([])
   })
 
-  test('its files are handed over before it begins', () => {
-    const handOver = ['/bin/chown', '1000:1001', '/run/a']
-    const properties = propertiesOf({ ...plan, user: 'nobody', handOver })
-    expect(properties.get('ExecStartPreEx')).toEqual([
-      ['/bin/chown', handOver, ['privileged', 'no-env-expand']],
-    ])
-    const words = systemdRunArguments({ ...plan, user: 'nobody', handOver })
-    expect(words).toContain('--property=ExecStartPre=+/bin/chown 1000:1001 /run/a')
-    expect(propertiesOf(plan).has('ExecStartPreEx')).toBe(false)
-    expect(systemdRunArguments(plan).join(' ')).not.toContain('ExecStartPre')
-  })
-
   test('it runs the script and nothing else', () => {
-    expect(propertiesOf(plan).get('ExecStartEx')).toEqual([
-      ['/bin/sh', ['/bin/sh', plan.scriptPath], ['no-env-expand']],
-    ])
+    expect(propertiesOf(plan).get('ExecStart')).toEqual([['/bin/sh', ['/bin/sh', plan.scriptPath], false]])
     expect(systemdRunArguments(plan).slice(-3)).toEqual(['--', '/bin/sh', plan.scriptPath])
     expect(systemdRunArguments(plan)).toContain(`--unit=${plan.name}`)
   })

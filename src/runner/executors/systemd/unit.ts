@@ -36,8 +36,6 @@ export interface UnitPlan {
   stderrPath: string
   /** null: the manager's own user. */
   user: string | null
-  /** What gives the user its files before it begins, where the runner may not: words of a command; else none. */
-  handOver: string[]
   /** null: no CPU quota, memory limit or run time limit. */
   cores: number | null
   memoryBytes: number | null
@@ -46,8 +44,6 @@ export interface UnitPlan {
   privateNetwork: boolean
   /** By systemd itself (257 and later). */
   privatePids: boolean
-  /** Does the record need more rights than the task has? */
-  recordAsRoot: boolean
 }
 
 /** A bound on processes and threads of one task: no fork bomb takes the node down. */
@@ -57,20 +53,20 @@ const tasksMax = 32_768
  * The unit as properties for StartTransientUnit (org.freedesktop.systemd1(5)). `CPUQuota` of 100 % is one CPU.
  * No swap, so that the memory limit means what it says. `OOMPolicy=kill`: what is left of a task that ran out
  * of memory goes with it. `IgnoreSIGPIPE`: a pipe ends as under a shell. `CollectMode`: nothing stays behind, as
- * the end is in the record.
+ * the end is in the record. Neither `ExecStartEx` nor flags such as `+`: systemd 252 writes these to the unit's file
+ * in a way that it cannot read itself, so that after a daemon-reload there would be no record.
  */
 export function unitProperties(plan: UnitPlan): DbusValue[] {
-  const stopFlags = ['ignore-failure', 'no-env-expand', ...(plan.recordAsRoot ? ['privileged'] : [])]
   const properties: [string, string, DbusValue][] = [
     ['Description', 's', 'HakuRiver task'],
     ['Type', 's', 'exec'],
     ['Slice', 's', slice],
     ['CollectMode', 's', 'inactive-or-failed'],
-    ['ExecStartEx', 'a(sasas)', [['/bin/sh', ['/bin/sh', plan.scriptPath], ['no-env-expand']]]],
+    ['ExecStart', 'a(sasb)', [['/bin/sh', ['/bin/sh', plan.scriptPath], false]]],
     [
-      'ExecStopPostEx',
-      'a(sasas)',
-      [['/bin/sh', ['/bin/sh', plan.recorderPath, plan.recordPath, plan.cgroup], stopFlags]],
+      'ExecStopPost',
+      'a(sasb)',
+      [['/bin/sh', ['/bin/sh', plan.recorderPath, plan.recordPath, plan.cgroup], true]],
     ],
     ['KillMode', 's', 'control-group'],
     ['TimeoutStopUSec', 't', microseconds(plan.graceMs)],
@@ -84,10 +80,6 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
     ['StandardErrorFileToAppend', 's', plan.stderrPath],
   ]
   if (plan.user !== null) properties.push(['User', 's', plan.user])
-  if (plan.handOver.length > 0) {
-    const flags = ['privileged', 'no-env-expand']
-    properties.push(['ExecStartPreEx', 'a(sasas)', [[plan.handOver[0] ?? '', plan.handOver, flags]]])
-  }
   if (plan.cores !== null) properties.push(['CPUQuotaPerSecUSec', 't', BigInt(plan.cores) * 1_000_000n])
   if (plan.memoryBytes !== null) {
     properties.push(['MemoryMax', 't', BigInt(plan.memoryBytes)], ['MemorySwapMax', 't', 0n])
@@ -107,7 +99,7 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
     'Type=exec',
     `Slice=${slice}`,
     'CollectMode=inactive-or-failed',
-    `ExecStopPost=${plan.recordAsRoot ? '+' : ''}-:/bin/sh ${plan.recorderPath} ${plan.recordPath} ${plan.cgroup}`,
+    `ExecStopPost=-/bin/sh ${plan.recorderPath} ${plan.recordPath} ${plan.cgroup}`,
     'KillMode=control-group',
     `TimeoutStopSec=${plan.graceMs}ms`,
     'OOMPolicy=kill',
@@ -120,7 +112,6 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
     `StandardError=append:${plan.stderrPath}`,
   ]
   if (plan.user !== null) properties.push(`User=${plan.user}`)
-  if (plan.handOver.length > 0) properties.push(`ExecStartPre=+${plan.handOver.join(' ')}`)
   if (plan.cores !== null) properties.push(`CPUQuota=${plan.cores * 100}%`)
   if (plan.memoryBytes !== null) properties.push(`MemoryMax=${plan.memoryBytes}`, 'MemorySwapMax=0')
   if (plan.timeoutMs !== null) properties.push(`RuntimeMaxSec=${plan.timeoutMs}ms`)
