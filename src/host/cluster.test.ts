@@ -4,19 +4,20 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { node as someNode, spec } from '../core/builders.suite.ts'
+import { AppError } from '../core/errors.ts'
 import { parseTarget } from '../core/target.ts'
 import { isHeldTask, type Task } from '../core/task.ts'
 import { silentLog } from '../platform/log.ts'
 import { Cluster } from './cluster.ts'
 import { EventHub } from './event-hub.ts'
+import { TestStore } from './host.suite.ts'
 import type { NodeRecord } from './store/rows.ts'
-import { SqliteStore } from './store/sqlite.ts'
 
 const names = ['n1', 'n2', 'n3']
 const coresOf = 4
 
 type Step =
-  | { do: 'submit'; target: string; cores: number }
+  | { do: 'submit'; target: string; cores: number; isFull: boolean }
   | { do: 'link' | 'unlink' | 'silent'; node: string }
   | { do: 'start' | 'end' | 'kill'; pick: number }
   | { do: 'restart' }
@@ -27,6 +28,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       do: fc.constant('submit' as const),
       target: fc.constantFrom('any', ...names),
       cores: fc.integer({ min: 1, max: 5 }),
+      isFull: fc.boolean(),
     }),
     fc.record({
       do: fc.constantFrom('link' as const, 'unlink' as const, 'silent' as const),
@@ -42,13 +44,13 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 class World {
   readonly dir = mkdtempSync(join(tmpdir(), 'hakuriver-cluster-'))
   cluster!: Cluster
-  store!: SqliteStore
+  store!: TestStore
   /** Attempt by attempt, where it was sent. */
   readonly sentTo = new Map<string, string>()
   private nowMs = 1_800_000_000_000
 
   async boot(): Promise<void> {
-    this.store = new SqliteStore(join(this.dir, 'cluster.db'))
+    this.store = new TestStore(join(this.dir, 'cluster.db'))
     this.cluster = await Cluster.load({
       store: this.store,
       hub: new EventHub(),
@@ -81,7 +83,13 @@ class World {
           status: 'pending',
         }
         cluster.add(task)
-        await cluster.submit(batch, [id])
+        if (step.isFull) this.store.failure = new AppError('store_full', 'the disk is full')
+        const taken = await cluster.submit(batch, [id]).then(
+          () => true,
+          () => false,
+        )
+        this.store.failure = null
+        expect(taken).toBe(!step.isFull)
         break
       }
       case 'link':
@@ -132,6 +140,8 @@ class World {
     const { cluster, store } = this
     const stored = await store.unfinishedTasks()
     for (const task of stored) expect(cluster.task(task.id)).toEqual(task)
+    // nothing that has ended, or was refused, stays in memory
+    expect((cluster as unknown as { tasks: Map<number, Task> }).tasks.size).toBe(stored.length)
     for (const name of names) {
       const held = stored.filter((task) => isHeldTask(task) && task.placement.node === name)
       const cores = held.reduce((sum, task) => sum + task.spec.cores, 0)
@@ -177,6 +187,6 @@ it('memory, ledger, queue and store agree whatever happens, and no attempt goes 
         await world.close()
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 80 },
   )
 })

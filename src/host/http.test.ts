@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { Check } from 'typebox/value'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { errorTable } from '../core/errors.ts'
 import { silentLog } from '../platform/log.ts'
 import { type EndpointName, hostApi } from '../protocol/host-api.ts'
@@ -74,7 +75,7 @@ function call(
         resolve({
           status: answer.statusCode ?? 0,
           headers: answer.headers,
-          body: isJson ? JSON.parse(text) : {},
+          body: isJson && text !== '' ? JSON.parse(text) : {},
         })
       })
     })
@@ -274,5 +275,82 @@ describe('what the contract says', () => {
 
   it('has an HTTP status for every error', () => {
     for (const { http } of Object.values(errorTable)) expect(http).toBeGreaterThanOrEqual(400)
+  })
+})
+
+/** Sends raw bytes; what came back when the host closed the connection, or `until` was in it. */
+function raw(bytes: string, until = ' ') {
+  return new Promise<string>((resolve, reject) => {
+    const { hostname, port } = new URL(host.url)
+    const socket = connect(Number(port), hostname)
+    let text = ''
+    const done = () => {
+      socket.destroy()
+      resolve(text)
+    }
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      if (text.includes(until) && until !== ' ') done()
+    })
+    socket.on('end', done)
+    socket.on('error', reject)
+    socket.write(bytes)
+  })
+}
+
+describe('odd requests', () => {
+  const upgrade = 'Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+  afterEach(async () => {
+    expect(await call('GET', '/healthz')).toMatchObject({ status: 200 })
+  })
+
+  it.each([
+    ['no path at all', `GET // HTTP/1.1\r\n${upgrade}\r\n`, '404 Not Found'],
+    ['another path', `GET /link/v2 HTTP/1.1\r\n${upgrade}\r\n`, '404 Not Found'],
+    ['another host', `GET ${linkPath} HTTP/1.1\r\n${upgrade.replace('localhost', 'evil')}\r\n`, '421 Mis'],
+    ['no token', `GET ${linkPath} HTTP/1.1\r\n${upgrade}\r\n`, '401 Unauthorized'],
+  ])('an upgrade with %s is refused, and its connection closed', async (_, bytes, status) => {
+    expect(await raw(bytes)).toContain(`HTTP/1.1 ${status}`)
+  })
+
+  it('an upgrade without a key is refused', async () => {
+    const bytes = `GET ${linkPath} HTTP/1.1\r\nAuthorization: Bearer ${join_}\r\n${upgrade}\r\n`
+    expect(await raw(bytes)).toContain('HTTP/1.1 400 Bad Request')
+  })
+
+  it('an offer of another protocol is passed over', async () => {
+    const bytes = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'
+    expect(await raw(bytes, '{"ok":true}')).toContain('HTTP/1.1 200 OK')
+  })
+
+  it.each([
+    ['garbage', '\x16\x03\x01 no HTTP at all\r\n\r\n', '400'],
+    ['headers without end', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(17_000)}`, '431'],
+    ['no host', 'GET /healthz HTTP/1.1\r\n\r\n', '400'],
+  ])('%s', async (_, bytes, status) => {
+    expect(await raw(bytes)).toContain(`HTTP/1.1 ${status}`)
+  })
+
+  it('a path that cannot be decoded is told of in the one shape of errors', async () => {
+    const answer = await call('GET', '/api/v1/tasks/%zz', { token: admin })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_request' } })
+    expect(Check(ErrorBody, answer.body)).toBe(true)
+  })
+
+  it('HEAD is answered without a body, and opens no stream', async () => {
+    expect(await call('HEAD', '/healthz')).toMatchObject({ status: 200 })
+    expect(await call('HEAD', '/api/v1/events', { token: admin })).toMatchObject({ status: 404 })
+    expect(await call('HEAD', '/api/v1/tasks', { token: join_ })).toMatchObject({ status: 403 })
+  })
+})
+
+describe('the options', () => {
+  it.each([
+    [['--port', '70000'], 'no port 70000'],
+    [['--port', '1.5'], 'no port 1.5'],
+    [['--heartbeat', '0'], 'heartbeat'],
+    [['--heartbeat', '-1'], 'heartbeat'],
+  ])('%s is refused', (argv, message) => {
+    expect(() => loadHostConfig({ argv, env: {} })).toThrow(message)
   })
 })

@@ -201,3 +201,128 @@ describe('silence', () => {
     expect(await node()).toMatchObject({ status: 'unreachable', lastSeenAt })
   })
 })
+
+describe('a link that hangs', () => {
+  it('gives way to another runner once its node is silent', async () => {
+    const first = await host.link()
+    const id = await submit()
+    await first.heard('start')
+    await reached(id, 'unreachable')
+    await host.link({ runnerId: 'runner-2', bootId: 'boot-2' })
+    await first.closed()
+    expect(await reached(id, 'lost')).toMatchObject({ reason: 'n1 came back with an empty state directory' })
+    expect(await node()).toMatchObject({ status: 'online' })
+    const events = await host.store.eventsAfter(0, 100)
+    expect(events.flatMap(({ kind, type }) => (kind === 'node' ? [type] : []))).toEqual([
+      'joined',
+      'unreachable',
+      'replaced',
+    ])
+  })
+
+  it('takes no more words after one that does not fit', async () => {
+    const runner = await host.link()
+    const id = await submit()
+    await runner.heard('start')
+    runner.socket.send('{}')
+    runner.exited(id)
+    await runner.closed()
+    await waitFor('the link is gone', async () => (await node()).status === 'unreachable')
+    expect((await task(id)).status).toBe('unreachable')
+  })
+
+  it.each([
+    ['a time that cannot be', 'startedAtMs', 1e17],
+    ['a number that cannot be', 'cpuTimeMs', 1e300],
+  ])('names %s: nothing of it is kept', async (_, field, value) => {
+    const runner = await host.link()
+    const id = await submit()
+    await runner.heard('start')
+    const exit = {
+      cause: 'exited',
+      exitCode: 0,
+      signal: null,
+      startedAtMs: null,
+      endedAtMs: 5,
+      cpuTimeMs: null,
+      peakMemoryBytes: null,
+      reason: null,
+      [field]: value,
+    }
+    const report = { type: 'report', seq: 1, taskId: id, attempt: 1, event: { type: 'exited', exit } }
+    runner.socket.send(JSON.stringify(report))
+    await runner.closed()
+    expect((await task(id)).status).toBe('assigning')
+    const again = await host.link()
+    again.exited(id)
+    await reached(id, 'completed')
+  })
+})
+
+describe('a slow disk', () => {
+  it('keeps an acknowledgement back until what it says is saved', async () => {
+    const runner = await host.link({ cores: 8 })
+    const [first, second] = [await submit(), await submit()]
+    await runner.heard('start', 2)
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    host.store.gate = gates[0]?.promise ?? null
+    runner.exited(first)
+    await waitFor('its commit is under way', async () => (await node()).coresAllocated === 1)
+    // only now, so that it has to go with the next commit
+    await new Promise((resolve) => setImmediate(resolve))
+    host.store.gate = gates[1]?.promise ?? null
+    runner.exited(second)
+    await waitFor('the second was read', async () => (await node()).coresAllocated === 0)
+    gates[0]?.resolve()
+    await runner.heard('ack')
+    expect((await task(second)).status).toBe('assigning')
+    expect(runner.all('ack').map(({ seq }) => seq)).toEqual([1])
+    host.store.gate = null
+    gates[1]?.resolve()
+    await waitFor('the second acknowledgement', () => runner.all('ack').at(-1)?.seq === 2)
+    expect((await task(second)).status).toBe('completed')
+  })
+
+  it('makes no crowd of the orders that every heartbeat repeats', async () => {
+    const runner = await host.link()
+    const id = await submit()
+    await runner.heard('start')
+    await host.client.killTask({ params: { id }, body: {} })
+    await runner.heard('kill')
+    const before = runner.all('kill').length
+    host.store.failure = new AppError('store_full', 'the disk is full')
+    runner.exited('999') // something to save
+    for (let i = 0; i < 50; i += 1) runner.beat()
+    await waitFor('they were read', async () => (await node()).cpuPercent === 5)
+    host.store.failure = null
+    runner.exited(id)
+    await reached(id, 'completed')
+    expect(runner.all('kill').length - before).toBeLessThan(5)
+  })
+})
+
+describe('who speaks of what', () => {
+  it('the runner that it was sent to, also where another holds the same attempt after a restored backup', async () => {
+    const right = await host.link()
+    const id = await submit('n1')
+    await right.heard('start')
+    const wrong = await host.link({ node: 'n2', runnerId: 'runner-2' })
+    const seq = wrong.exited(id, 7)
+    await waitFor('the acknowledgement', () => wrong.all('ack').at(-1)?.seq === seq)
+    expect((await task(id)).status).toBe('assigning')
+    wrong.beat([{ taskId: id, attempt: 1, phase: 'running', startedAtMs: 1 }])
+    expect(await wrong.heard('kill')).toMatchObject({ taskId: id })
+    right.exited(id)
+    expect(await reached(id, 'completed')).toMatchObject({ exitCode: 0 })
+  })
+
+  it('also after its node was given another name', async () => {
+    const before = await host.link()
+    const id = await submit()
+    await before.heard('start')
+    before.cut()
+    const renamed = await host.link({ node: 'n7' })
+    renamed.exited(id, 3)
+    expect(await reached(id, 'failed')).toMatchObject({ exitCode: 3, node: 'n1' })
+  })
+})

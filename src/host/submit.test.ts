@@ -87,4 +87,54 @@ describe('a submit', () => {
       details: { tasks: [{ target: 'any' }, { target: 'n1' }] },
     })
   })
+
+  it('that is to run at once finds taken what the same submit has taken', async () => {
+    const runner = await host.link({ cores: 2 })
+    const now = { command: 'true', queue: false }
+    const { tasks } = await host.client.submitBatch({ body: { specs: [now, now, now], targets: ['n1'] } })
+    expect(tasks.map(({ error }) => error?.code ?? null)).toEqual([null, null, 'unsatisfiable'])
+    expect(tasks[2]?.error?.message).toContain(
+      `held by task ${tasks[0]?.taskId} and task ${tasks[1]?.taskId}`,
+    )
+    await runner.heard('start', 2)
+    expect((await host.client.listTasks({ query: {} })).total).toBe(2)
+  })
+
+  it('answers for each spec and target by itself, in their order', async () => {
+    await host.link({ cores: 2 })
+    const body = { specs: [{ command: 'a' }, { command: 'b', cores: 3 }], targets: ['any', 'n1', 'n9'] }
+    const { tasks } = await host.client.submitBatch({ body })
+    expect(tasks.map(({ specIndex, target, error }) => [specIndex, target, error?.code ?? null])).toEqual([
+      [0, 'any', null],
+      [0, 'n1', null],
+      [0, 'n9', 'unsatisfiable'],
+      [1, 'any', null], // a node that can take it may join
+      [1, 'n1', 'unsatisfiable'],
+      [1, 'n9', 'unsatisfiable'],
+    ])
+    expect((await host.client.listTasks({ query: {} })).total).toBe(3)
+  })
+
+  it('that was placed and then refused gives its place to the next', async () => {
+    const runner = await host.link({ cores: 1 })
+    const open = Promise.withResolvers<void>()
+    host.store.gate = open.promise
+    const refused = host.client.submitBatch({ body: { submissionId: 'refused-first', specs } })
+    const again = host.client.submitBatch({ body: { submissionId: 'refused-first', specs } })
+    const outcomes = Promise.allSettled([refused, again])
+    await waitFor('it is placed', async () => {
+      const { coresAllocated } = await host.client.getNode({ params: { name: 'n1' } })
+      return coresAllocated === 1
+    })
+    host.store.failure = new AppError('store_full', 'cannot save: the disk of the host is full')
+    host.store.gate = null
+    open.resolve()
+    expect((await outcomes).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    host.store.failure = null
+    const body = { submissionId: 'refused-first', specs }
+    const { tasks } = await host.client.submitBatch({ body })
+    expect(await runner.heard('start')).toMatchObject({ taskId: tasks[0]?.taskId })
+    await host.client.getTask({ params: { id: tasks[0]?.taskId ?? '' } })
+    expect(runner.all('start')).toHaveLength(1)
+  })
 })

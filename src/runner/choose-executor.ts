@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process'
 import { accessSync, chmodSync, constants, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { AppError } from '../core/errors.ts'
@@ -59,6 +59,9 @@ async function systemdExecutor(
       'not_permitted',
       'the systemd executor needs root or --sudo; without either use systemd-user or process',
     )
+  }
+  if (!isRoot && (config.taskUser === null || config.taskUser === userInfo().username)) {
+    deps.log('Tasks run as the user of this runner, who may use sudo: name another one with --task-user')
   }
   const version = await systemdVersion()
   const hasPrivatePids = version >= privatePidsVersion

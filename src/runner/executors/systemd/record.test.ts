@@ -216,6 +216,21 @@ const cases: [name: string, ending: Partial<Ending>, exit: Partial<TaskExit>][] 
   ],
   ['no facts', { facts: null, recordedAtMs: null }, { cause: 'exited', startedAtMs: null, endedAtMs: 3_000 }],
   [
+    'a recorded failure of the set-up',
+    { record: recordOf({ result: 'exit-code', status: '226' }), wasRun: false },
+    { cause: 'launch_failed', exitCode: null, startedAtMs: null, reason: expect.stringContaining('sandbox') },
+  ],
+  [
+    'a recorded end of nothing',
+    { record: recordOf({ result: 'resources', code: '', status: '' }), wasRun: false },
+    { cause: 'launch_failed', reason: expect.stringContaining('resources') },
+  ],
+  [
+    'a record whose mark that it ran is gone',
+    { record: recordOf({ result: 'exit-code', status: '3' }), wasRun: false },
+    { cause: 'exited', exitCode: 3 },
+  ],
+  [
     'no record: a step of the set-up failed',
     { ...noRecord, wasRun: false, facts: factsOf({ mainCode: 1, mainStatus: 217 }) },
     { cause: 'launch_failed', startedAtMs: null, reason: expect.stringContaining('user') },

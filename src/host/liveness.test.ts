@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { silentLog } from '../platform/log.ts'
+import { waitFor } from '../platform/wait.ts'
+import { Cluster } from './cluster.ts'
+import { EventHub } from './event-hub.ts'
+import { TestRunner, TestStore } from './host.suite.ts'
+import { Links } from './links.ts'
+
+const heartbeatMs = 1_000
+const silenceFactor = 3
+const tickMs = heartbeatMs / 2
+
+let dir: string
+let store: TestStore
+let cluster: Cluster
+let links: Links
+let server: Server
+let runner: TestRunner
+/** Both clocks of the host; only the test moves them. */
+let clockMs: number
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  clockMs = 1_000_000
+  dir = mkdtempSync(join(tmpdir(), 'hakuriver-liveness-'))
+  store = new TestStore(join(dir, 'cluster.db'))
+  const now = () => clockMs
+  cluster = await Cluster.load({ store, hub: new EventHub(), log: silentLog, now })
+  links = new Links({ cluster, store, log: silentLog, heartbeatMs, silenceFactor, now, monotonic: now })
+  server = createServer()
+  server.on('upgrade', (request, socket, head) => links.upgrade(request, socket, head))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  runner = await dial()
+})
+afterEach(async () => {
+  vi.useRealTimers()
+  runner.cut()
+  await links.close()
+  await cluster.close()
+  await store.close()
+  server.close()
+  rmSync(dir, { recursive: true })
+})
+
+async function dial(): Promise<TestRunner> {
+  const { port } = server.address() as AddressInfo
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
+  const dialled = new TestRunner(socket)
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))
+  dialled.hello()
+  await dialled.heard('welcome')
+  return dialled
+}
+
+const record = () => cluster.nodes.get('n1')?.record
+const status = () => record()?.status
+
+/** Lets time go by as the watch sees it. */
+function pass(ms: number): void {
+  for (let left = ms; left > 0; left -= tickMs) {
+    clockMs += Math.min(left, tickMs)
+    vi.advanceTimersByTime(tickMs)
+  }
+}
+
+async function speak(): Promise<void> {
+  clockMs += 1
+  runner.socket.ping()
+  await waitFor('it was heard', () => record()?.lastSeenMs === clockMs)
+}
+
+const nodeEvents = async () => {
+  await cluster.settled()
+  return (await store.eventsAfter(0, 100)).map(({ type }) => type)
+}
+
+describe('silence', () => {
+  it('is what lasts longer than the limit', async () => {
+    await speak()
+    pass(heartbeatMs * silenceFactor)
+    expect(status()).toBe('online')
+    pass(tickMs)
+    expect(status()).toBe('unreachable')
+    expect(await nodeEvents()).toEqual(['joined', 'unreachable'])
+  })
+
+  it('ends with any word, told once, also when it was long', async () => {
+    pass(100 * heartbeatMs)
+    expect(status()).toBe('unreachable')
+    await speak()
+    expect(status()).toBe('online')
+    await speak()
+    expect(cluster.ledger.nodeOf('n1')?.status).toBe('online')
+    expect(await nodeEvents()).toEqual(['joined', 'unreachable', 'online'])
+    expect(await store.nodes()).toMatchObject([{ status: 'online', lastSeenMs: clockMs - 1 }])
+  })
+
+  it('ends with a new link, told once', async () => {
+    pass(100 * heartbeatMs)
+    const first = runner
+    runner = await dial()
+    await first.closed()
+    expect(status()).toBe('online')
+    expect(await nodeEvents()).toEqual(['joined', 'unreachable', 'online'])
+  })
+
+  it('without a link counts from the last word', async () => {
+    pass(heartbeatMs)
+    await speak()
+    runner.cut()
+    await waitFor('the link is gone', () => !links.isLinked('n1'))
+    pass(heartbeatMs * silenceFactor)
+    expect(status()).toBe('online')
+    expect(cluster.ledger.nodeOf('n1')?.status).toBe('unreachable')
+    pass(tickMs)
+    expect(status()).toBe('unreachable')
+  })
+})
+
+describe('a pause of the host itself', () => {
+  it('is not the silence of its nodes', async () => {
+    clockMs += 3_600_000
+    vi.advanceTimersByTime(tickMs)
+    expect(status()).toBe('online')
+    pass(heartbeatMs * silenceFactor - tickMs)
+    expect(status()).toBe('online')
+  })
+
+  it('puts no silence off that comes later', async () => {
+    clockMs += 3_600_000
+    await speak() // read before the watch saw the pause
+    vi.advanceTimersByTime(tickMs)
+    pass(heartbeatMs * silenceFactor + tickMs)
+    expect(status()).toBe('unreachable')
+  })
+})
