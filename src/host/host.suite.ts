@@ -48,7 +48,8 @@ export class TestHost {
 
   /** Starts it (again) on the same directory. */
   async boot(): Promise<void> {
-    const argv = ['--state-dir', this.dir, '--port', '0', '--heartbeat', '0.2', ...this.argv]
+    // nobody falls silent by being slow: a test of silence asks for a short heartbeat
+    const argv = ['--state-dir', this.dir, '--port', '0', '--heartbeat', '60', ...this.argv]
     const openStore = (path: string): Store => {
       this.store = new TestStore(path)
       return this.store

@@ -178,6 +178,7 @@ describe('what a node holds', () => {
 
 describe('silence', () => {
   it('makes a node unreachable, and a word makes it online again, over the same link', async () => {
+    await host.restart('--heartbeat', '0.2')
     const runner = await host.link()
     const id = await submit()
     await runner.heard('start')
@@ -192,6 +193,7 @@ describe('silence', () => {
   })
 
   it('before a restart of the host is not forgotten', async () => {
+    await host.restart('--heartbeat', '0.2')
     const runner = await host.link()
     runner.cut()
     await waitFor('it is unreachable', async () => (await node()).status === 'unreachable')
@@ -204,6 +206,7 @@ describe('silence', () => {
 
 describe('a link that hangs', () => {
   it('gives way to another runner once its node is silent', async () => {
+    await host.restart('--heartbeat', '0.2')
     const first = await host.link()
     const id = await submit()
     await first.heard('start')
@@ -227,8 +230,12 @@ describe('a link that hangs', () => {
     runner.socket.send('{}')
     runner.exited(id)
     await runner.closed()
-    await waitFor('the link is gone', async () => (await node()).status === 'unreachable')
-    expect((await task(id)).status).toBe('unreachable')
+    const again = await host.link({
+      attempts: [{ taskId: id, attempt: 1, phase: 'running', startedAtMs: 1 }],
+    })
+    await reached(id, 'running')
+    again.exited(id, 3)
+    expect(await reached(id, 'failed')).toMatchObject({ exitCode: 3 })
   })
 
   it.each([

@@ -16,7 +16,9 @@ export interface LocalClusterOptions {
 
 export class LocalCluster {
   readonly dir: string
+  /** The latest runner of each name. */
   readonly runners = new Map<string, Program>()
+  private readonly started: Program[] = []
   api: Api
   host: Program
   private readonly options: LocalClusterOptions
@@ -55,6 +57,7 @@ export class LocalCluster {
       { HAKURIVER_HOME: this.home },
     )
     this.runners.set(name, runner)
+    this.started.push(runner)
     return runner
   }
 
@@ -90,7 +93,7 @@ export class LocalCluster {
 
   async close(): Promise<void> {
     this.api.close()
-    const programs = [...this.runners.values(), this.host].filter(
+    const programs = [...this.started, this.host].filter(
       ({ child }) => child.exitCode === null && child.signalCode === null,
     )
     await Promise.all(programs.map((program) => program.stop()))
