@@ -34,9 +34,12 @@ export class Launcher {
     const wrapper = numaWrapper(this.options.numactlPath, launch.numaId)
     const plan = this.planFor(launch, cgroupOf)
     const user = userOf(launch)
-    if (!this.usesUnshare(launch) && !this.hasToSwitch(user)) {
+    if (!this.usesUnshare(launch) && !(this.hasMoreRights() && this.hasToSwitch(user))) {
       this.files.prepare(launch, { wrapper, env: [] })
-      return this.hasMoreRights() ? { ...plan, user: userInfo().username } : plan
+      if (this.hasMoreRights()) return { ...plan, user: userInfo().username }
+      return user !== null && this.hasToSwitch(user)
+        ? { ...plan, user: user.name, recordsAsRoot: true }
+        : plan
     }
     const env = user === null ? [] : userVariables(user)
     this.files.prepare(this.hasMoreRights() ? { ...launch, user: null } : launch, { wrapper, env })
@@ -44,8 +47,8 @@ export class Launcher {
   }
 
   /**
-   * Where the unit begins as root: the few words until the start script is read by its user. Nothing that the user
-   * gave may be in them or in their environment. `User=` would need a record that is written with more rights.
+   * Where the unit has to begin as root: the few words until the start script is read by its user. Nothing that the
+   * user gave may be in them or in their environment.
    */
   private writeEntry(launch: LaunchSpec, user: LocalUser | null): string {
     const dir = this.files.dirOf(launch)
@@ -110,6 +113,7 @@ export class Launcher {
       stdoutPath: launch.stdoutPath,
       stderrPath: launch.stderrPath,
       user: null,
+      recordsAsRoot: false,
       cores: this.options.setsLimits ? spec.cores : null,
       memoryBytes: this.options.setsLimits ? spec.memoryBytes : null,
       timeoutMs: spec.timeoutMs,

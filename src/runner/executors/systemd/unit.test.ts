@@ -86,6 +86,7 @@ const plan: UnitPlan = {
   stdoutPath: '/shared/task_outputs/12.out',
   stderrPath: '/shared/task_errors/12.err',
   user: null,
+  recordsAsRoot: false,
   cores: null,
   memoryBytes: null,
   timeoutMs: null,
@@ -174,6 +175,13 @@ describe('unit of a task', () => {
       `--property=ExecStopPost=-/bin/sh ${plan.recorderPath} ${plan.recordPath} ${plan.cgroup}`,
     )
     expect([...propertiesOf(plan).keys()].filter((name) => /Private|User/.test(name))).toEqual([])
+  })
+
+  test('a user goes for the start alone where the record needs more rights', () => {
+    const asked: UnitPlan = { ...plan, user: 'nobody', recordsAsRoot: true }
+    expect(propertiesOf(asked).get('PermissionsStartOnly')).toBe(true)
+    expect(systemdRunArguments(asked)).toContain('--property=PermissionsStartOnly=yes')
+    expect(propertiesOf(plan).has('PermissionsStartOnly')).toBe(false)
   })
 
   test('it runs the script and nothing else', () => {

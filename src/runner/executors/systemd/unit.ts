@@ -36,6 +36,8 @@ export interface UnitPlan {
   stderrPath: string
   /** null: the manager's own user. */
   user: string | null
+  /** Is the record written with more rights than the user has? Then the user goes for the start script alone. */
+  recordsAsRoot: boolean
   /** null: no CPU quota, memory limit or run time limit. */
   cores: number | null
   memoryBytes: number | null
@@ -54,13 +56,17 @@ const tasksMax = 32_768
  * No swap, so that the memory limit means what it says. `OOMPolicy=kill`: what is left of a task that ran out
  * of memory goes with it. `IgnoreSIGPIPE`: a pipe ends as under a shell. `CollectMode`: nothing stays behind, as
  * the end is in the record. Neither `ExecStartEx` nor flags such as `+`: systemd 252 writes these to the unit's file
- * in a way that it cannot read itself, so that after a daemon-reload there would be no record.
+ * in a way that it cannot read itself, so that after a daemon-reload there would be no record. Of the default
+ * dependencies only the stop at a shutdown: the others make each start walk through all that boots the machine.
  */
 export function unitProperties(plan: UnitPlan): DbusValue[] {
   const properties: [string, string, DbusValue][] = [
     ['Description', 's', 'HakuRiver task'],
     ['Type', 's', 'exec'],
     ['Slice', 's', slice],
+    ['DefaultDependencies', 'b', false],
+    ['Conflicts', 'as', ['shutdown.target']],
+    ['Before', 'as', ['shutdown.target']],
     ['CollectMode', 's', 'inactive-or-failed'],
     ['ExecStart', 'a(sasb)', [['/bin/sh', ['/bin/sh', plan.scriptPath], false]]],
     [
@@ -80,6 +86,7 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
     ['StandardErrorFileToAppend', 's', plan.stderrPath],
   ]
   if (plan.user !== null) properties.push(['User', 's', plan.user])
+  if (plan.recordsAsRoot) properties.push(['PermissionsStartOnly', 'b', true])
   if (plan.cores !== null) properties.push(['CPUQuotaPerSecUSec', 't', BigInt(plan.cores) * 1_000_000n])
   if (plan.memoryBytes !== null) {
     properties.push(['MemoryMax', 't', BigInt(plan.memoryBytes)], ['MemorySwapMax', 't', 0n])
@@ -98,6 +105,9 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
   const properties = [
     'Type=exec',
     `Slice=${slice}`,
+    'DefaultDependencies=no',
+    'Conflicts=shutdown.target',
+    'Before=shutdown.target',
     'CollectMode=inactive-or-failed',
     `ExecStopPost=-/bin/sh ${plan.recorderPath} ${plan.recordPath} ${plan.cgroup}`,
     'KillMode=control-group',
@@ -112,6 +122,7 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
     `StandardError=append:${plan.stderrPath}`,
   ]
   if (plan.user !== null) properties.push(`User=${plan.user}`)
+  if (plan.recordsAsRoot) properties.push('PermissionsStartOnly=yes')
   if (plan.cores !== null) properties.push(`CPUQuota=${plan.cores * 100}%`)
   if (plan.memoryBytes !== null) properties.push(`MemoryMax=${plan.memoryBytes}`, 'MemorySwapMax=0')
   if (plan.timeoutMs !== null) properties.push(`RuntimeMaxSec=${plan.timeoutMs}ms`)
