@@ -1,5 +1,5 @@
 /** Where a runner keeps the attempts that it holds. */
-import { accessSync, constants } from 'node:fs'
+import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -9,7 +9,7 @@ import { join } from 'node:path'
  * their sessions.
  */
 export function attemptsDir(stateDir: string, runnerId: string): string {
-  return process.getuid?.() === 0 && isWritable('/run')
+  return process.getuid?.() === 0 && isInMemory('/run')
     ? join('/run/hakuriver/attempts', runnerId)
     : join(stateDir, 'attempts')
 }
@@ -19,10 +19,12 @@ export function taskDir(attemptsDir: string, taskId: number, attempt: number): s
   return join(attemptsDir, `${taskId}-${attempt}`)
 }
 
-function isWritable(path: string): boolean {
+/** TMPFS_MAGIC of statfs(2). */
+const tmpfs = 0x01021994
+
+function isInMemory(path: string): boolean {
   try {
-    accessSync(path, constants.W_OK)
-    return true
+    return statfsSync(path).type === tmpfs
   } catch {
     return false
   }
