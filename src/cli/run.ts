@@ -56,7 +56,7 @@ function tellUsage(error: CommanderError, words: string[]): { lines: string[]; e
   const fix = guess === null ? [] : [`  Did you mean ${guess[1]}?`]
   return {
     lines: [
-      `hakuriver: ${cause}`,
+      `hakuriver: ${cause.trimEnd()}`,
       ...rest,
       ...fix,
       helpHint(words, error.code === 'commander.unknownCommand'),

@@ -26,6 +26,11 @@ export async function selectTasks(words: string[], host: Host): Promise<string[]
 /** The id of the one task that the word names. */
 export async function selectTask(word: string, host: Host): Promise<string> {
   if (word === 'last') return (await lastTask(host)).id
+  if (word.startsWith('batch:')) {
+    throw new AppError('invalid_request', `"${word}" is a whole batch, where one task is wanted`, {
+      details: { fix: `\`hakuriver ps --batch ${word.slice('batch:'.length)}\` lists its tasks.` },
+    })
+  }
   if (parseId(word) === null) throw notAnId(word, 'task')
   return word
 }

@@ -47,7 +47,7 @@ function statusSentence(task: TaskDetail, nowMs: number): string {
     task.startedAt === null || task.endedAt === null ? '' : ` after ${between(task.startedAt, task.endedAt)}`
   switch (task.status) {
     case 'pending':
-      return `waiting for a place since ${sinceWords(task.submittedAt, nowMs)}`
+      return `waiting for a place for ${sinceWords(task.submittedAt, nowMs)}`
     case 'assigning':
       return `sent to ${node}, which has not said yet that it runs`
     case 'running':
