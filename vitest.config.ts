@@ -11,6 +11,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           // those run in a machine, with a configuration of their own
           exclude: ['test/inside/**'],
+          // on a computer that is busy with others too, a second look before CI is red; the report tells of it
+          retry: process.env.CI ? 1 : 0,
           testTimeout: 60_000,
           hookTimeout: 300_000,
           fileParallelism: false,
