@@ -112,6 +112,12 @@ export class Cluster {
     })
   }
 
+  /** Takes tasks of this turn out again, before their batch is submitted: as if they had never been. */
+  withdraw(taskIds: readonly number[]): void {
+    for (const id of taskIds) this.forget(id)
+    this.journal.withdraw(taskIds)
+  }
+
   /** Lets an event happen to a task. */
   apply(taskId: number, event: TaskEvent): ApplyResult {
     const before = this.tasks.get(taskId)

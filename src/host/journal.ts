@@ -72,6 +72,15 @@ export class Journal {
     })
   }
 
+  /** Forgets new tasks of this turn and all that has happened to them. */
+  withdraw(taskIds: readonly number[]): void {
+    const withdrawn = new Set(taskIds)
+    for (const id of taskIds) this.group.newTasks.delete(id)
+    this.group.events = this.group.events.filter(
+      (event) => event.kind === 'node' || !withdrawn.has(event.taskId),
+    )
+  }
+
   /** Keeps a task as it is now. */
   changed(task: Task): void {
     const isNew = this.group.newTasks.has(task.id)

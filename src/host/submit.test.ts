@@ -115,6 +115,37 @@ describe('a submit', () => {
     expect((await host.client.listTasks({ query: {} })).total).toBe(3)
   })
 
+  it('of all or nothing makes none where one is refused, and leaves no trace', async () => {
+    const runner = await host.link({ cores: 2 })
+    const some = { specs, targets: ['n1', 'any', 'n9'] }
+    const failure = await host.client
+      .submitBatch({ body: { ...some, allOrNothing: true } })
+      .catch((error: unknown) => error)
+    expect(failure).toMatchObject({
+      code: 'unsatisfiable',
+      message: expect.stringContaining('1 of 3 refused: there is no node n9'),
+      details: {
+        tasks: [
+          { target: 'n1', taskId: null, error: { message: expect.stringContaining('all or nothing') } },
+          { target: 'any', taskId: null },
+          { target: 'n9', taskId: null, error: { message: expect.stringContaining('n9') } },
+        ],
+      },
+    })
+    // those that may not wait were placed one by one before the last was refused
+    const now = { specs: [{ command: 'true', queue: false }], targets: ['n1', 'n1', 'n1'] }
+    await expect(host.client.submitBatch({ body: { ...now, allOrNothing: true } })).rejects.toMatchObject({
+      code: 'unsatisfiable',
+    })
+    expect((await host.client.listTasks({ query: {} })).total).toBe(0)
+    expect((await host.client.listBatches({ query: {} })).total).toBe(0)
+    expect(await host.client.getNode({ params: { name: 'n1' } })).toMatchObject({ coresAllocated: 0 })
+    const whole = { specs, targets: ['n1', 'any'], allOrNothing: true }
+    const { tasks } = await host.client.submitBatch({ body: whole })
+    await runner.heard('start', 2)
+    expect(runner.all('start').map(({ taskId }) => taskId)).toEqual(tasks.map(({ taskId }) => taskId))
+  })
+
   it('that was placed and then refused gives its place to the next', async () => {
     const runner = await host.link({ cores: 1 })
     const open = Promise.withResolvers<void>()

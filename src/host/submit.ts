@@ -78,7 +78,12 @@ export class Submits {
         }
       }
     }
-    if (taskIds.length === 0) throw allRefused(outcomes)
+    const isWhole = taskIds.length === outcomes.length
+    if (taskIds.length === 0) throw noneMade(outcomes)
+    if (body.allOrNothing === true && !isWhole) {
+      this.cluster.withdraw(taskIds)
+      throw noneMade(outcomes)
+    }
     const result: SubmitResult = { batchId: String(batchId), tasks: outcomes }
     const { submissionId = null, name = null } = body
     await this.cluster.submit(
@@ -113,10 +118,20 @@ function specOf(input: SpecInput): TaskSpec {
   }
 }
 
-function allRefused(outcomes: Outcome[]): AppError {
-  const reasons = [...new Set(outcomes.map(({ error }) => error?.message ?? ''))]
+/** Why nothing was made: nothing could be, or not all could and all was asked for. */
+function noneMade(outcomes: readonly Outcome[]): AppError {
+  const refused = outcomes.filter(({ taskId }) => taskId === null)
+  const reasons = [...new Set(refused.map(({ error }) => error?.message ?? ''))]
   const more = reasons.length > 1 ? ` (and ${reasons.length - 1} more reasons)` : ''
-  return new AppError('unsatisfiable', `no task was made: ${reasons[0] ?? 'there is no target'}${more}`, {
-    details: { tasks: outcomes },
+  const rest = refused.length === outcomes.length ? '' : `${refused.length} of ${outcomes.length} refused: `
+  const why = `${rest}${reasons[0] ?? 'there is no target'}${more}`
+  return new AppError('unsatisfiable', `no task was made: ${why}`, {
+    details: { tasks: outcomes.map((outcome) => (outcome.taskId === null ? outcome : unmade(outcome))) },
   })
+}
+
+/** One that could have been made. */
+function unmade({ target, specIndex }: Outcome): Outcome {
+  const message = 'could be made, but all or nothing was asked for'
+  return { target, specIndex, taskId: null, error: { code: 'unsatisfiable', message } }
 }

@@ -63,6 +63,9 @@ export const SubmitBody = Closed({
       description: 'any, node or node:numaId; left out: any',
     }),
   ),
+  allOrNothing: Type.Optional(
+    Type.Boolean({ description: 'true: where one spec and target is refused, no task is made' }),
+  ),
 })
 export type SubmitBody = Static<typeof SubmitBody>
 
