@@ -208,8 +208,9 @@ describe('a log in the shared directory', () => {
     expect(following).toEqual({ text: '0123456789jklm', end: 'clean' })
   })
 
-  it('that was never written ends with its task', async () => {
-    const { runner, id } = await shared()
+  it('that is empty ends with its task', async () => {
+    const { runner, id, path } = await shared()
+    writeFileSync(path, '')
     runner.exited(id)
     await runner.heard('ack')
     const got = await open(id)
@@ -217,5 +218,16 @@ describe('a log in the shared directory', () => {
     const following = await follow(id)
     await waitFor('its end', () => following.end)
     expect(following).toEqual({ text: '', end: 'clean' })
+  })
+
+  it('that is not there is asked of its node, which may share no directory', async () => {
+    const { runner, id } = await shared()
+    runner.exited(id)
+    await runner.heard('ack')
+    const reading = open(id)
+    await answer(runner, 1, 'on the node', { ended: true })
+    expect(await (await reading).text()).toBe('on the node')
+    runner.cut()
+    await waitFor('it is told that the node is away', async () => (await open(id)).status === 503)
   })
 })

@@ -125,8 +125,9 @@ class TaskLog {
     }
     if (sharedDir !== null) {
       const path = logPath(sharedDir, this.stream, this.id)
-      const known = await readLogPart(path, 0, 0)
-      if (known.size > 0 || hasEnded) {
+      // not there: the node has another shared directory, or none, and tells by the link what it has
+      const { isThere } = await readLogPart(path, 0, 0)
+      if (isThere) {
         const isDone = () => cluster.task(this.id) === null
         return await awaitLogPart(path, offset, limit, { waitMs: leftMs, isDone, signal: this.signal })
       }

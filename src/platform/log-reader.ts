@@ -8,6 +8,8 @@ export interface LogPart {
   /** Bytes in the file when it was read. */
   size: number
   data: Buffer
+  /** false: there is no such file (yet). */
+  isThere: boolean
 }
 
 /** How often a file is looked at for new bytes while somebody waits for them; NFS tells of none. */
@@ -22,7 +24,8 @@ export async function readLogPart(path: string, offset: number, limit: number): 
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0) }
+    if (isErrno(error, 'ENOENT'))
+      return { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), isThere: false }
     throw error
   }
   try {
@@ -31,7 +34,7 @@ export async function readLogPart(path: string, offset: number, limit: number): 
     const length = Math.max(0, Math.min(limit, size - from))
     const data = Buffer.allocUnsafe(length)
     const { bytesRead } = length === 0 ? { bytesRead: 0 } : await file.read(data, 0, length, from)
-    return { offset: from, size, data: data.subarray(0, bytesRead) }
+    return { offset: from, size, data: data.subarray(0, bytesRead), isThere: true }
   } finally {
     await file.close()
   }

@@ -11,6 +11,8 @@ export interface LabClusterOptions extends LabOptions {
   hostArgs?: string[]
   runnerArgs?: string[]
   heartbeatSeconds?: number
+  /** Host and nodes share a directory: `/shared` of the machines. */
+  isShared?: boolean
 }
 
 export class LabCluster {
@@ -30,13 +32,17 @@ export class LabCluster {
   /** Resolves when all nodes are online. */
   static async start(options: LabClusterOptions): Promise<LabCluster> {
     const lab = await Lab.start(options)
-    const { hostArgs = [], heartbeatSeconds = 1 } = options
+    const { hostArgs = [], heartbeatSeconds = 1, isShared = false, runnerArgs = [] } = options
+    const shared = (dir: string) => (isShared ? ['--shared-dir', dir] : [])
     const local = await LocalCluster.start({
       nodes: [],
       heartbeatSeconds,
-      hostArgs: ['--bind', lab.address, ...hostArgs],
+      hostArgs: ['--bind', lab.address, ...shared(lab.sharedDir), ...hostArgs],
     })
-    const cluster = new LabCluster(lab, local, options)
+    const cluster = new LabCluster(lab, local, {
+      ...options,
+      runnerArgs: [...shared('/shared'), ...runnerArgs],
+    })
     copyFileSync(join(local.home, 'join-token'), join(lab.sharedDir, 'join-token'))
     chmodSync(join(lab.sharedDir, 'join-token'), 0o644)
     for (const name of cluster.names) await cluster.startRunner(name)
