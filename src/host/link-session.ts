@@ -130,8 +130,8 @@ export class LinkSession {
     this.send({ type: 'ack', seq })
   }
 
-  /** @throws AppError `unavailable`, `timeout`, `too_many` */
-  async readLog(query: LogQuery): Promise<LogAnswer> {
+  /** The signal lets go of it. @throws AppError `unavailable`, `timeout`, `too_many` */
+  async readLog(query: LogQuery, signal: AbortSignal): Promise<LogAnswer> {
     if (this.logReads.size >= maxLogReads) {
       throw new AppError(
         'too_many',
@@ -143,10 +143,16 @@ export class LinkSession {
     const answer = Promise.withResolvers<LogAnswer>()
     answer.promise.catch(() => {}) // nobody may be waiting any more when the link closes
     this.logReads.set(requestId, answer)
+    const cancel = () => {
+      this.send({ type: 'log_cancel', requestId })
+      answer.reject(new AppError('unavailable', 'the reader is gone'))
+    }
+    signal.addEventListener('abort', cancel)
     try {
       this.send({ type: 'log_read', requestId, ...query, taskId: String(query.taskId) })
       return await withDeadline(answer.promise, query.waitMs + logAnswerMs, `reading a log from ${this.node}`)
     } finally {
+      signal.removeEventListener('abort', cancel)
       this.logReads.delete(requestId)
     }
   }

@@ -74,7 +74,7 @@ export class Links {
   }
 
   /** @throws AppError `unavailable` where the node is not linked */
-  readLog(node: string, query: LogQuery): Promise<LogAnswer> {
+  readLog(node: string, query: LogQuery, signal: AbortSignal): Promise<LogAnswer> {
     const session = this.sessions.get(node)
     if (session === undefined) {
       throw new AppError(
@@ -82,7 +82,7 @@ export class Links {
         `cannot read the log: it lies on node ${node}, which is not reachable now`,
       )
     }
-    return session.readLog(query)
+    return session.readLog(query, signal)
   }
 
   /** Says goodbye to all runners, and cuts those that do not answer. */

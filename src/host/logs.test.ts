@@ -156,6 +156,22 @@ describe('a follow', () => {
     expect(following).toEqual({ text: 'late', end: 'clean' })
   })
 
+  it('that nobody reads any more lets go of its place on the node', async () => {
+    host = await TestHost.start()
+    const runner = await host.link()
+    const id = await submit()
+    await runner.heard('start')
+    const gone = new AbortController()
+    const headers = { authorization: `Bearer ${host.token('admin')}` }
+    const url = `${host.host.url}/api/v1/tasks/${id}/logs/stdout?follow=true`
+    const opening = fetch(url, { headers, signal: gone.signal })
+    await answer(runner, 1, 'some')
+    await opening
+    const { requestId } = await runner.heard('log_read', 2)
+    gone.abort()
+    expect(await runner.heard('log_cancel')).toEqual({ type: 'log_cancel', requestId })
+  })
+
   it('breaks off, and does not end, when the link is cut', async () => {
     host = await TestHost.start()
     const runner = await host.link()

@@ -137,7 +137,7 @@ class TaskLog {
     const { attempt } = task
     const wanted = { taskId: this.id, attempt, stream: this.stream, limit, waitMs: leftMs }
     const from = offset < 0 ? Math.max(0, offset + (await this.sizeOn(node, attempt))) : offset
-    const answer = await links.readLog(node, { ...wanted, offset: from })
+    const answer = await links.readLog(node, { ...wanted, offset: from }, this.signal)
     if (!answer.ended || cluster.task(this.id) === null) return answer
     // the runner has not got the start yet, or its report has not come: there may be more
     return answer.data.length > 0 || leftMs === 0 ? { ...answer, ended: false } : null
@@ -146,14 +146,8 @@ class TaskLog {
   /** The link knows no negative offsets. */
   private async sizeOn(node: string, attempt: number): Promise<number> {
     const { id: taskId, stream } = this
-    const { size } = await this.deps.links.readLog(node, {
-      taskId,
-      attempt,
-      stream,
-      offset: 0,
-      limit: 1,
-      waitMs: 0,
-    })
+    const wanted = { taskId, attempt, stream, offset: 0, limit: 1, waitMs: 0 }
+    const { size } = await this.deps.links.readLog(node, wanted, this.signal)
     return size
   }
 }

@@ -194,5 +194,11 @@ export const LogRead = Type.Object(
   closed,
 )
 
-export const FromHost = Type.Union([Welcome, Refused, Start, Kill, Ack, LogRead])
+/** Nobody waits for that answer any more. */
+export const LogCancel = Type.Object(
+  { type: Type.Literal('log_cancel'), requestId: Type.Integer() },
+  closed,
+)
+
+export const FromHost = Type.Union([Welcome, Refused, Start, Kill, Ack, LogRead, LogCancel])
 export type FromHost = Static<typeof FromHost>

@@ -55,6 +55,7 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
     limit: natural.map((limit) => Math.max(1, limit)),
     waitMs: natural,
   }),
+  log_cancel: fc.record({ type: fc.constant('log_cancel'), requestId: integer }),
 }
 const anyMessage = fc.oneof(...Object.values(messages))
 

@@ -53,6 +53,8 @@ export function readFromHost(text: string): FromHost {
         limit: integer(message, 'limit'),
         waitMs: integer(message, 'waitMs'),
       }
+    case 'log_cancel':
+      return { type: 'log_cancel', requestId: integer(message, 'requestId') }
     default:
       throw new AppError(
         'invalid_request',

@@ -56,8 +56,8 @@ export class Link {
   private lastHeardMs = 0
   private heartbeatMs = 5_000
   private lastProblem = ''
-  private reads = new AbortController()
-  private activeReads = 0
+  /** Log reads that are not answered yet, by request. */
+  private readonly logReads = new Map<number, AbortController>()
   private deferred: OutboxReport[] = []
 
   constructor(deps: LinkDeps) {
@@ -83,7 +83,7 @@ export class Link {
   async close(): Promise<void> {
     this.isClosed = true
     this.flushReports()
-    this.reads.abort()
+    this.abortReads()
     for (const timer of this.timers) clearTimeout(timer)
     const { socket } = this
     if (socket === null || socket.readyState === WebSocket.CLOSED) return
@@ -166,7 +166,9 @@ export class Link {
       case 'ack':
         return this.deps.onAck(message.seq)
       case 'log_read':
-        this.readLog(message)
+        return this.readLog(message)
+      case 'log_cancel':
+        this.logReads.get(message.requestId)?.abort()
     }
   }
 
@@ -175,7 +177,6 @@ export class Link {
     this.failures = 0
     this.lastProblem = ''
     this.heartbeatMs = message.heartbeatMs
-    this.reads = new AbortController()
     this.deps.log.info({ host: this.deps.hostUrl }, 'Linked')
     for (const report of this.deps.pendingReports()) this.send(reportMessage(report))
     this.beat(socket)
@@ -218,17 +219,23 @@ export class Link {
       ended: false,
       error,
     })
-    if (this.activeReads >= maxLogReads) return this.send(failed('too many log reads at once'))
-    this.activeReads += 1
+    if (this.logReads.size >= maxLogReads) return this.send(failed('too many log reads at once'))
+    const read = new AbortController()
+    this.logReads.set(requestId, read)
     this.deps
-      .onLogRead(request, this.reads.signal)
+      .onLogRead(request, read.signal)
       .then(
         (chunk) => this.send(chunk),
         (error: unknown) => this.send(failed(String(error).slice(0, 400))),
       )
       .finally(() => {
-        this.activeReads -= 1
+        if (this.logReads.get(requestId) === read) this.logReads.delete(requestId)
       })
+  }
+
+  private abortReads(): void {
+    for (const read of this.logReads.values()) read.abort()
+    this.logReads.clear()
   }
 
   private send(message: FromRunner): void {
@@ -254,7 +261,7 @@ export class Link {
     if (this.isWelcome) this.deps.log.warn({ host: this.deps.hostUrl }, 'The link is down; tasks go on')
     this.isWelcome = false
     this.deferred = []
-    this.reads.abort()
+    this.abortReads()
     if (this.isClosed) return
     const backoffMs = Number.isFinite(this.failures)
       ? Math.min(firstRetryMs * 2 ** Math.min(this.failures, 10), maxRetryMs)
