@@ -258,7 +258,7 @@ describe('attempts of a runner', () => {
       HAKURIVER_NODE: 'n1',
       HAKURIVER_CORES: '4',
       HAKURIVER_MEMORY_BYTES: '1024',
-      HAKURIVER_NUMA_NODE: '1',
+      HAKURIVER_TARGET_NUMA_NODE: '1',
       HAKURIVER_LOCAL_TEMP_DIR: root,
     })
     expect(Object.keys(launches[1]?.extraEnv ?? {})).not.toContain('HAKURIVER_MEMORY_BYTES')

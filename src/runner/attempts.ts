@@ -259,7 +259,7 @@ export class Attempts implements ExecutorEvents {
       HAKURIVER_NODE: config.nodeName,
       HAKURIVER_CORES: String(order.spec.cores),
       ...(order.spec.memoryBytes === null ? {} : { HAKURIVER_MEMORY_BYTES: String(order.spec.memoryBytes) }),
-      ...(order.numaId === null ? {} : { HAKURIVER_NUMA_NODE: String(order.numaId) }),
+      ...(order.numaId === null ? {} : { HAKURIVER_TARGET_NUMA_NODE: String(order.numaId) }),
       ...(config.sharedDir === null ? {} : { HAKURIVER_SHARED_DIR: config.sharedDir }),
       HAKURIVER_LOCAL_TEMP_DIR: config.localTempDir,
     }
