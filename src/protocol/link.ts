@@ -195,10 +195,7 @@ export const LogRead = Type.Object(
 )
 
 /** Nobody waits for that answer any more. */
-export const LogCancel = Type.Object(
-  { type: Type.Literal('log_cancel'), requestId: Type.Integer() },
-  closed,
-)
+export const LogCancel = Type.Object({ type: Type.Literal('log_cancel'), requestId: Type.Integer() }, closed)
 
 export const FromHost = Type.Union([Welcome, Refused, Start, Kill, Ack, LogRead, LogCancel])
 export type FromHost = Static<typeof FromHost>

@@ -41,9 +41,12 @@ export async function chooseExecutor(config: RunnerConfig, deps: ExecutorDeps): 
     return processExecutor(config, deps, numa, 'systemd does not run here')
   if (isRoot)
     return systemdExecutor(config, deps, numa, 'the strongest: systemd is here, and the runner is root')
-  if (config.useSudo) return systemdExecutor(config, deps, numa, 'systemd is here, and sudo was asked for')
+  if (config.useSudo === true)
+    return systemdExecutor(config, deps, numa, 'systemd is here, and sudo was asked for')
   const missing = missingDelegation()
   if (missing === null) return userExecutor(config, deps, numa, "the user's own systemd has delegated limits")
+  if (config.useSudo === null && (await canSudo()))
+    return systemdExecutor(config, deps, numa, 'systemd is here, and sudo asks for no password')
   return processExecutor(config, deps, numa, `the runner is not root, and ${missing}`)
 }
 
@@ -54,10 +57,11 @@ async function systemdExecutor(
   why: string,
 ): Promise<Executor> {
   const isRoot = process.getuid?.() === 0
-  if (!isRoot && !config.useSudo) {
+  const isAllowed = isRoot || (config.useSudo ?? (await canSudo()))
+  if (!isAllowed) {
     throw new AppError(
       'not_permitted',
-      'the systemd executor needs root or --sudo; without either use systemd-user or process',
+      'the systemd executor needs root, or sudo without a password for systemd-run and systemctl; without either use systemd-user or process',
     )
   }
   if (!isRoot && (config.taskUser === null || config.taskUser === userInfo().username)) {
@@ -133,6 +137,18 @@ function processExecutor(config: RunnerConfig, deps: ExecutorDeps, numa: boolean
     },
     deps,
   )
+}
+
+/** May this user start units through sudo without a password? Tried, as no listing of rights tells it for sure. */
+async function canSudo(): Promise<boolean> {
+  try {
+    for (const program of ['systemd-run', 'systemctl'])
+      await run('sudo', ['-n', program, '--version'], { timeout: 5_000 })
+    return true
+  } catch {
+    // no sudo here, or a password is asked for
+    return false
+  }
 }
 
 /** Why the user's own systemd cannot bound tasks here; null: it can. Only cgroup v2 delegates safely. */

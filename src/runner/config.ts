@@ -28,8 +28,8 @@ export interface RunnerConfig {
   /** User that tasks run as; null: the runner's own, or `nobody` where that is root. */
   taskUser: string | null
   executor: ExecutorChoice
-  /** Start units through `sudo systemd-run` instead of over D-Bus. */
-  useSudo: boolean
+  /** Start units through `sudo systemd-run` instead of over D-Bus; null: where that works and nothing better does. */
+  useSudo: boolean | null
   logLevel: LogLevel
   logFile: string | null
 }
@@ -47,7 +47,7 @@ export const runnerSettings = {
   numactlPath: { key: 'paths.numactl_path', flag: null, env: 'HAKURIVER_NUMACTL_PATH', type: 'text', default: '', doc: 'Path of numactl; default: from PATH' },
   taskUser: { key: 'runner.task_user', flag: 'task-user', env: 'HAKURIVER_TASK_USER', type: 'text', default: null, doc: 'User that tasks run as; default: the runner\'s own, nobody where that is root' },
   executor: { key: 'runner.executor', flag: 'executor', env: 'HAKURIVER_EXECUTOR', type: 'text', default: 'auto', doc: `${executorChoices.join(', ')}` },
-  sudo: { key: 'runner.sudo', flag: 'sudo', env: 'HAKURIVER_SUDO', type: 'switch', default: false, doc: 'Start units through sudo systemd-run' },
+  sudo: { key: 'runner.sudo', flag: 'sudo', env: 'HAKURIVER_SUDO', type: 'switch', default: false, doc: 'Start units through sudo systemd-run; default: where sudo needs no password and the user has no systemd of its own with limits' },
   logLevel: { key: null, flag: 'log-level', env: 'HAKURIVER_LOG_LEVEL', type: 'text', default: 'info', doc: 'debug, info, warn, error or silent' },
   logFile: { key: 'paths.runner_log_file', flag: 'log-file', env: 'HAKURIVER_RUNNER_LOG_FILE', type: 'text', default: null, doc: 'Log file; default: standard error' },
 } as const satisfies Record<string, Setting> // biome-ignore format: a table
@@ -74,7 +74,7 @@ export function loadRunnerConfig(sources: Sources): RunnerConfig {
     numactlPath: String(found.numactlPath.value ?? ''),
     taskUser: text(found.taskUser.value),
     executor: oneOf('executor', String(found.executor.value), executorChoices),
-    useSudo: found.sudo.value === true,
+    useSudo: found.sudo.origin === 'default' ? null : found.sudo.value === true,
     logLevel: oneOf('log level', String(found.logLevel.value), logLevels),
     logFile: text(found.logFile.value),
   }

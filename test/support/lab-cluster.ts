@@ -13,6 +13,8 @@ export interface LabClusterOptions extends LabOptions {
   heartbeatSeconds?: number
   /** Host and nodes share a directory: `/shared` of the machines. */
   isShared?: boolean
+  /** Whom the runners run as, and with them the tasks; default: root, with tasks of `worker`. */
+  runnerUser?: string
 }
 
 export class LabCluster {
@@ -20,6 +22,7 @@ export class LabCluster {
   readonly local: LocalCluster
   readonly names: string[]
   private readonly runnerArgs: string[]
+  private readonly runnerUser: string | undefined
   private readonly runners = new Map<string, LabService>()
 
   private constructor(lab: Lab, local: LocalCluster, options: LabClusterOptions) {
@@ -27,6 +30,7 @@ export class LabCluster {
     this.local = local
     this.names = Array.from({ length: options.nodes }, (_, i) => `node${i + 1}`)
     this.runnerArgs = options.runnerArgs ?? []
+    this.runnerUser = options.runnerUser
   }
 
   /** Resolves when all nodes are online. */
@@ -63,13 +67,14 @@ export class LabCluster {
       '--name',
       name,
     ]
-    const dirs = ['--state-dir', '/var/lib/hakuriver', '--local-temp-dir', '/tmp/hakuriver']
-    const rest = ['--join-token-file', '/shared/join-token', '--task-user', 'worker', ...this.runnerArgs]
+    const user = this.runnerUser
+    const state = user === undefined ? '/var/lib/hakuriver' : `/home/${user}/.hakuriver`
+    const dirs = ['--state-dir', state, '--local-temp-dir', '/tmp/hakuriver']
+    const as = user === undefined ? ['--task-user', 'worker'] : []
+    const rest = ['--join-token-file', '/shared/join-token', ...as, ...this.runnerArgs]
+    const properties = ['KillMode=process', ...(user === undefined ? [] : [`User=${user}`])]
     const startedAt = Date.now()
-    this.runners.set(
-      name,
-      await this.lab.service(name, runnerUnit, [...argv, ...dirs, ...rest], ['KillMode=process']),
-    )
+    this.runners.set(name, await this.lab.service(name, runnerUnit, [...argv, ...dirs, ...rest], properties))
     await this.online(name, startedAt)
   }
 
