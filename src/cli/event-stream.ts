@@ -79,23 +79,21 @@ const silenceMs = 60_000
 
 /**
  * Follows the cluster's events until the signal, over any number of reconnects, each resumed after the last
- * event seen. A host that cannot be reached at the very first try, or that refuses us, is thrown.
+ * event seen. A host that this command has never reached, or that refuses us, is thrown.
  */
 export async function* followEvents(host: Host, options: FollowOptions): AsyncGenerator<Followed> {
   let lastId = ''
-  let wasOpen = false
   let pauseMs = options.backoffMs ?? 100
   while (!options.signal.aborted) {
     try {
       for await (const step of oneConnection(host, lastId, options.signal)) {
-        wasOpen = true
         pauseMs = options.backoffMs ?? 100
         if (step.kind === 'event') lastId = String(step.event.id)
         yield step
       }
     } catch (error) {
       if (options.signal.aborted) return
-      if (!wasOpen || !isPassing(error)) throw error
+      if (!host.wasReached || !isPassing(error)) throw error
       yield { kind: 'cut', error }
     }
     await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => {})

@@ -17,6 +17,8 @@ export interface HostAddress {
 
 export interface AddressOptions {
   host?: string | undefined
+  /** The configuration file; it has to be there. */
+  config?: string | undefined
   tokenFile?: string | undefined
 }
 
@@ -28,8 +30,8 @@ export function hakuriverHome(io: Pick<Io, 'env' | 'userHome'>): string {
 }
 
 /**
- * The URL: `--host`, then `HAKURIVER_HOST_URL`, then `host.json` (written by a host of this machine), then
- * `config.toml`, then the default. The token: `--token-file`, then `HAKURIVER_TOKEN`, then `admin-token`;
+ * The URL: `--host`, then `HAKURIVER_HOST_URL`, then a configuration file that was named (`--config`,
+ * `HAKURIVER_CONFIG`), then `host.json` (written by a host of this machine), then `config.toml`, then the default. The token: `--token-file`, then `HAKURIVER_TOKEN`, then `admin-token`;
  * that last one belongs to this machine's own host and is not shown to another.
  */
 export async function findHost(
@@ -38,10 +40,10 @@ export async function findHost(
 ): Promise<HostAddress> {
   const home = hakuriverHome(io)
   const own = ownHost(home)
-  const named = namedUrl(options, io)
+  const named = namedUrl(options, io) ?? (await namedConfig(options, io))
   const { url, from } = named ??
     own ??
-    (await configuredUrl(home)) ?? { url: defaultUrl, from: 'the default' }
+    (await configuredUrl(join(home, 'config.toml'))) ?? { url: defaultUrl, from: 'the default' }
   const normal = normalUrl(url, from)
   const isForeign = named !== null && own !== null && normal !== normalUrl(own.url, own.from)
   return { url: normal, urlFrom: from, ...findToken(options, io, home, isForeign) }
@@ -70,8 +72,18 @@ function ownHost(home: string): { url: string; from: string } | null {
   })
 }
 
-async function configuredUrl(home: string): Promise<{ url: string; from: string } | null> {
-  const from = join(home, 'config.toml')
+async function namedConfig(
+  options: AddressOptions,
+  io: Pick<Io, 'env'>,
+): Promise<{ url: string; from: string } | null> {
+  const path = options.config ?? io.env.HAKURIVER_CONFIG
+  if (!path) return null
+  if (readIfThere(path) === null)
+    throw new AppError('invalid_request', `there is no configuration file ${path}`)
+  return configuredUrl(path)
+}
+
+async function configuredUrl(from: string): Promise<{ url: string; from: string } | null> {
   const text = readIfThere(from)
   if (text === null) return null
   const { hostUrlOf } = await import('./config-file.ts')

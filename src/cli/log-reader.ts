@@ -51,7 +51,6 @@ export interface FollowLogOptions extends LogOptions {
 export async function followLog(options: FollowLogOptions, offset: number): Promise<void> {
   let at = offset
   let wasCut = false
-  let hasOpened = false
   const first = options.backoffMs ?? 100
   let pauseMs = first
   while (!options.signal.aborted) {
@@ -59,7 +58,6 @@ export async function followLog(options: FollowLogOptions, offset: number): Prom
       const answer = await openLog(options, { offset: at, follow: true })
       if (wasCut) await options.onLink?.('back')
       wasCut = false
-      hasOpened = true
       for await (const chunk of answer) {
         at += chunk.length
         pauseMs = first
@@ -76,7 +74,7 @@ export async function followLog(options: FollowLogOptions, offset: number): Prom
       }
     } catch (error) {
       if (options.signal.aborted) return
-      if (!(hasOpened && (isPassing(error) || isCut(error)))) throw error
+      if (!(options.host.wasReached && (isPassing(error) || isCut(error)))) throw error
       if (!wasCut) await options.onLink?.('cut')
       wasCut = true
     }

@@ -117,6 +117,27 @@ it('goes on after a host that ended the answer in order while the task runs', as
   expect(running.out()).toBe('one\ntwo\n')
 })
 
+it('goes on after a host that died before it had answered for the second stream', async () => {
+  const host = await startHost()
+  host.add({ id: '5' })
+  let isHeld = false
+  host.intercept = ({ path }) => {
+    const isFirst = !isHeld && path.includes('/logs/stderr')
+    isHeld ||= isFirst
+    return isFirst // and never answered
+  }
+  const running = start(host, ['logs', '-f', '5'])
+  await waitFor('both requests', () => isHeld && host.count('followers') === 1)
+  await host.stop()
+  host.write('5', 'stdout', 'out\n')
+  host.write('5', 'stderr', 'err\n')
+  host.end('5', { status: 'completed', exitCode: 0 })
+  await host.start()
+  expect(await running.ended).toBe(0)
+  expect(running.out()).toBe('out\n')
+  expect(running.err()).toContain('err\n')
+})
+
 it('lets go on Ctrl-C and says that the task goes on', async () => {
   const host = await startHost()
   host.add({ id: '5' })

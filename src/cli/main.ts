@@ -1,4 +1,5 @@
 /** `hakuriver`: hands `host` and `runner` over to their own programs, and runs everything else as one command. */
+import { basename } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import { processIo } from './io.ts'
 import { runProgram } from './sibling.ts'
@@ -15,7 +16,13 @@ function tell(error: unknown): string {
   return error instanceof AppError ? `${error.message}\n  ${error.details?.fix ?? ''}` : String(error)
 }
 
-main(process.argv.slice(2)).catch((error: unknown) => {
+/** Installed under a name of the original, `hakuriver.client …` is `hakuriver client …`. */
+function wordsOf([, program = '', ...words]: string[]): string[] {
+  const [, command] = /^hakuriver\.(client|init)$/.exec(basename(program)) ?? []
+  return command === undefined ? words : [command, ...words]
+}
+
+main(wordsOf(process.argv)).catch((error: unknown) => {
   const isExpected = error instanceof AppError || !(error instanceof Error)
   process.stderr.write(`hakuriver: ${isExpected ? tell(error) : error.stack}\n`)
   process.exit(1)

@@ -1,6 +1,7 @@
 /** The tree of commands: what all of them share, and how one is run. Their options are declared beside this file. */
 import { Command, type Option } from 'commander'
 import { version } from '../platform/version.ts'
+import { declareClient } from './client-command.ts'
 import { declareClusterCommands } from './cluster-commands.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
 import type { Act, Declare } from './declare.ts'
@@ -53,6 +54,7 @@ export function createProgram({ io, firstWord, onExit, onHelp }: ProgramOptions)
     }
   declareTaskCommands(program, declare, act)
   declareClusterCommands(program, declare, act)
+  declareClient(program, firstWord, act)
   const asked = program.commands.find((command) => command.name() === firstWord)
   for (const { command, build } of builds) {
     if (asked === undefined || lineage(command).includes(asked)) build(command)
@@ -66,6 +68,7 @@ function addCommonOptions(command: Command, children: readonly Command[] = comma
   command
     .optionsGroup('Every command has:')
     .option('--host <url>', 'the host to talk to (else HAKURIVER_HOST_URL)')
+    .option('--config <path>', 'configuration file (else HAKURIVER_CONFIG, else ~/.hakuriver/config.toml)')
     .option('--token-file <path>', 'file with the token (else HAKURIVER_TOKEN)')
     .option('--json', 'print JSON')
     .option('--no-color', 'print without colours, as NO_COLOR does')

@@ -68,6 +68,7 @@ function declareSubmit(parent: Command, { declare, act }: Parts): void {
         .addOption(text('-n, --name <name>', 'a name for people'))
         .option('--private-network', 'no network but its own loopback', false)
         .option('--private-pid', 'see no processes but its own', false)
+        .option('--all-or-nothing', 'where one target is refused, submit to none', false)
         .option('--no-queue', 'be refused rather than wait for a busy target')
         .option('-w, --wait', 'wait until it has ended, and exit with its code', false)
         .option('-f, --follow', 'show its output as it comes, and exit with its code', false)

@@ -22,6 +22,8 @@ export interface Host {
   client: HostClient
   /** Opens a stream; a refusal is thrown as the host's own `AppError`. */
   open(request: StreamRequest): Promise<IncomingMessage>
+  /** Has it answered this command once? Then its silence is a matter of the moment. */
+  readonly wasReached: boolean
   /** The host's clock: ages are told by it, whatever this machine's clock says. */
   now(): number
 }
@@ -34,6 +36,7 @@ const clockToleranceMs = 2_000
 export async function createHost(address: HostAddress, now: () => number): Promise<Host> {
   const request = address.url.startsWith('https:') ? (await import('node:https')).request : http.request
   let clockDifferenceMs = 0
+  let wasReached = false
   const noteClock = (answer: IncomingMessage) => {
     const difference = Date.parse(answer.headers.date ?? '') - now()
     clockDifferenceMs = Math.abs(difference) > clockToleranceMs ? difference : 0
@@ -48,6 +51,7 @@ export async function createHost(address: HostAddress, now: () => number): Promi
       })
       sending.on('error', (error) => reject(networkError(error, address)))
       sending.on('response', (answer) => {
+        wasReached = true
         noteClock(answer)
         resolve(answer)
       })
@@ -81,6 +85,9 @@ export async function createHost(address: HostAddress, now: () => number): Promi
   return {
     address,
     client: createClient(transport),
+    get wasReached() {
+      return wasReached
+    },
     now: () => now() + clockDifferenceMs,
     async open({ path, headers, signal, idleMs }) {
       const options = { method: 'GET', headers: { ...headersOf(address, undefined), ...headers } }
@@ -140,8 +147,9 @@ function errorFromBody(body: unknown, status: number, address: HostAddress): App
   const message =
     'message' in given && typeof given.message === 'string' ? given.message : `the host answered ${status}`
   const requestId = 'requestId' in given && typeof given.requestId === 'string' ? given.requestId : undefined
+  const details = 'details' in given && typeof given.details === 'object' ? given.details : {}
   return new AppError(code, message, {
-    details: { ...(requestId && { requestId }), ...tokenFix(code, address) },
+    details: { ...details, ...(requestId && { requestId }), ...tokenFix(code, address) },
   })
 }
 

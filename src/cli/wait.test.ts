@@ -38,7 +38,7 @@ it('learns of the end from the event stream, without asking in between', async (
   await waitFor('the first look', () => host.seen.some(({ path }) => path.endsWith('/tasks/5')))
   host.end('5', { status: 'failed', exitCode: 9 })
   expect(await running.ended).toBe(9)
-  expect(host.seen.filter(({ path }) => path.endsWith('/tasks/5'))).toHaveLength(2)
+  expect(host.seen.filter(({ path }) => path.endsWith('/tasks/5'))).toHaveLength(3)
 })
 
 it('of several tasks exits with 0 only where all completed', async () => {

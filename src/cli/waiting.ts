@@ -38,6 +38,11 @@ export async function waitForEnds(
   const read = (id: string) => untilAnswered(() => host.client.getTask({ params: { id } }), signal)
   let wasCut = false
   try {
+    // asked for by itself, so that a host that goes away while the stream is opened is known to have been there
+    const [first] = ids
+    if (first !== undefined && !host.wasReached)
+      await readAgain([first], (id) => host.client.getTask({ params: { id } }), end)
+    if (open.size === 0) return ids.flatMap((id) => outcomes.get(id) ?? [])
     for await (const step of followEvents(host, { signal })) {
       if (step.kind === 'cut') {
         if (!wasCut) await options.onLink?.('cut')

@@ -35,6 +35,8 @@ export async function logs(word: string, options: LogsOptions, context: Context)
   }
   const host = await context.host()
   const taskId = await selectTask(word, host)
+  // so that a host that goes away while the streams are opened is known to have been there
+  if (options.follow) await host.client.getTask({ params: { id: taskId } })
   const { signal, stop } = interruptible(context)
   const streams = logStreams.filter((stream) => (options.stdout || options.stderr ? options[stream] : true))
   try {

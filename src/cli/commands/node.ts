@@ -1,5 +1,6 @@
 /** `hakuriver node NAME`: one machine with its NUMA nodes and its tasks. */
 import { exitCodes } from '../../core/errors.ts'
+import { formatCpuList } from '../../core/numa.ts'
 import { heldStatuses } from '../../core/task.ts'
 import { formatBytes } from '../../core/units.ts'
 import type { NodeView, TaskView } from '../../protocol/schemas.ts'
@@ -21,6 +22,26 @@ export async function node(name: string, context: Context): Promise<number> {
   const { stdout } = context.io
   const width = stdout.isTty ? stdout.size().columns : null
   await context.print(nodePage(view, held.items, host.now(), width, context))
+  return exitCodes.ok
+}
+
+/** Prints every node; as JSON the list of them. */
+export async function everyNode(context: Context): Promise<number> {
+  const host = await context.host()
+  const { items } = await host.client.listNodes({})
+  if (context.json) {
+    await context.printJson({ items })
+    return exitCodes.ok
+  }
+  const held = await host.client.listTasks({ query: { status: [...heldStatuses], limit: 1000 } })
+  const { stdout } = context.io
+  const width = stdout.isTty ? stdout.size().columns : null
+  const pages = items.map((view) => {
+    const tasks = held.items.filter((task) => task.node === view.name)
+    return nodePage(view, tasks, host.now(), width, context).join('\n')
+  })
+  if (pages.length === 0) await context.note('No node has joined yet.')
+  else await context.print(pages.join('\n\n'))
   return exitCodes.ok
 }
 
@@ -85,18 +106,7 @@ function numaTable(view: NodeView, width: number | null, context: Context): stri
     { text: `${numaNode.coresAllocated}/${numaNode.cpus.length}` },
     { text: `${formatBytes(numaNode.memoryAllocatedBytes)}/${bytesOrDash(numaNode.memoryBytes)}` },
     { text: numaNode.cpuPercent === null ? '-' : `${Math.round(numaNode.cpuPercent)} %` },
-    { text: ranges(numaNode.cpus) },
+    { text: formatCpuList(numaNode.cpus) },
   ])
   return ['', ...renderTable(numaColumns, rows, { width, paintTitle: context.colors.dim })]
-}
-
-/** `0-3,8` for 0, 1, 2, 3, 8: as the kernel writes lists of CPUs. */
-export function ranges(numbers: number[]): string {
-  const parts: [number, number][] = []
-  for (const number of numbers) {
-    const last = parts.at(-1)
-    if (last !== undefined && last[1] === number - 1) last[1] = number
-    else parts.push([number, number])
-  }
-  return parts.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(',')
 }

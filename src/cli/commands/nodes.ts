@@ -1,5 +1,6 @@
 /** `hakuriver nodes`: the machines, what they have, what is taken, and whether they can be heard. */
 import { exitCodes } from '../../core/errors.ts'
+import { formatCpuList } from '../../core/numa.ts'
 import { formatBytes, formatDuration } from '../../core/units.ts'
 import type { NodeView } from '../../protocol/schemas.ts'
 import type { Colors, Context } from '../context.ts'
@@ -44,7 +45,7 @@ export function nodeTable(items: NodeView[], nowMs: number, width: number | null
     { text: `${formatBytes(node.memoryAllocatedBytes)}/${formatBytes(node.memoryBytes)}` },
     { text: node.status === 'online' ? loadText(node) : '-' },
     { text: String(node.tasksRunning) },
-    { text: node.numaNodes.length === 0 ? '-' : String(node.numaNodes.length) },
+    { text: node.numaNodes.length === 0 ? '-' : formatCpuList(node.numaNodes.map(({ id }) => id)) },
     { text: `${node.executor.name}${node.executor.enforcesLimits ? '' : ' (no limits)'}` },
   ])
   return renderTable(columns, rows, { width, paintTitle: colors.dim })

@@ -19,6 +19,7 @@ export interface SubmitOptions {
   envFile: string[]
   privateNetwork: boolean
   privatePid: boolean
+  allOrNothing: boolean
   cwd: string | null
   name: string | null
   /** Milliseconds; null: no limit. */
@@ -82,6 +83,7 @@ function bodyOf(words: string[], options: SubmitOptions, context: Context): Subm
     submissionId: randomUUID(),
     specs: [spec],
     ...(options.target.length > 0 && { targets: options.target }),
+    ...(options.allOrNothing && { allOrNothing: true }),
   }
 }
 
