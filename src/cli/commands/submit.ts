@@ -43,7 +43,9 @@ export async function submit(words: string[], options: SubmitOptions, context: C
     })
   }
   const host = await context.host()
-  const result = await submitSurely(body, host, context)
+  const result = await submitSurely(body, host, context).catch((error: unknown) =>
+    tellRefusals(error, context),
+  )
   const ids = result.tasks.flatMap((task) => task.taskId ?? [])
   await tellResult(result, ids, options, context)
   const refusedCode = codeOfRefusals(result, ids.length)
@@ -120,16 +122,31 @@ function unsure(error: AppError, host: Host): AppError {
   })
 }
 
+/** Where none could be made: the reason for each target, beside the error itself. */
+async function tellRefusals(error: unknown, context: Context): Promise<never> {
+  const outcomes = error instanceof AppError ? error.details?.tasks : undefined
+  // the host's own words, in the shape of `SubmitResult`
+  const refused = Array.isArray(outcomes) ? (outcomes as SubmitResult['tasks']) : []
+  if (context.json && refused.length > 0) await context.printJson({ batchId: null, tasks: refused })
+  else if (refused.length > 1) for (const outcome of refused) await tellRefusal(outcome, context)
+  throw error
+}
+
+async function tellRefusal(
+  { target, error }: SubmitResult['tasks'][number],
+  context: Context,
+): Promise<void> {
+  if (error === null) return
+  await context.note(`hakuriver: ${printable(target)} was refused: ${printable(error.message)}`)
+}
+
 async function tellResult(
   result: SubmitResult,
   ids: string[],
   options: SubmitOptions,
   context: Context,
 ): Promise<void> {
-  for (const { target, error } of result.tasks) {
-    if (error !== null)
-      await context.note(`hakuriver: ${printable(target)} was refused: ${printable(error.message)}`)
-  }
+  for (const outcome of result.tasks) await tellRefusal(outcome, context)
   // With --follow standard output is the task's own.
   if (options.follow) {
     if (!options.quiet && ids[0] !== undefined) await context.note(`task ${ids[0]}`)
