@@ -37,6 +37,11 @@ export function parseTarget(text: string): Target {
   return { kind: 'numa', node, numaId: Number(numa) }
 }
 
+/** The NUMA node that was asked for; null: none. */
+export function numaIdOf(target: Target): number | null {
+  return target.kind === 'numa' ? target.numaId : null
+}
+
 /** The text that `parseTarget` reads. */
 export function formatTarget(target: Target): string {
   switch (target.kind) {

@@ -5,7 +5,7 @@ import type { Needs } from './free-index.ts'
 import type { ClusterNode } from './node.ts'
 import type { PendingQueue, PendingTask } from './pending.ts'
 import { inTheWayOf } from './placement.ts'
-import { formatPlacement, type Target } from './target.ts'
+import { formatPlacement, numaIdOf, type Target } from './target.ts'
 import { formatBytes } from './units.ts'
 
 /** How many names a sentence lists before it says "and n more". */
@@ -154,10 +154,6 @@ function unknownNode(name: string, ledger: Ledger): string {
   const known = ledger.nodes().map((node) => node.name)
   if (known.length === 0) return `there is no node ${name}: no node has joined yet`
   return `there is no node ${name}: the cluster has ${list(known.sort(), 'nodes')}`
-}
-
-function numaIdOf(target: Target): number | null {
-  return target.kind === 'numa' ? target.numaId : null
 }
 
 /** "a", "a and b", "a, b, c and 4 more tasks". */

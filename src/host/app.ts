@@ -11,11 +11,12 @@ import { Cluster } from './cluster.ts'
 import type { HostConfig } from './config.ts'
 import { EventHub } from './event-hub.ts'
 import { eventStream } from './event-stream.ts'
-import { createHandlers } from './handlers.ts'
+import { admin, createHandlers } from './handlers.ts'
 import { createHttpServer } from './http.ts'
 import { Links } from './links.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
+import { addSeedRoutes } from './seed-routes/routes.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
 import { Submits } from './submit.ts'
@@ -64,12 +65,16 @@ export async function createHost(options: HostOptions): Promise<Host> {
       monotonic: () => performance.now(),
     })
     closers.push(() => links.close())
+    const handlers = createHandlers(cluster, store, new Submits(cluster, store, now))
+    const logs = { cluster, store, hub, links, sharedDir }
     const http = await createHttpServer({
       config,
       tokens,
       log,
-      handlers: createHandlers(cluster, store, new Submits(cluster, store, now)),
-      streams: [logRoute({ cluster, store, hub, links, sharedDir }), eventStream(hub, store), openapiRoute],
+      handlers,
+      streams: [logRoute(logs), eventStream(hub, store), openapiRoute],
+      addRoutes: (app, authorize) =>
+        addSeedRoutes(app, { handlers, cluster, store, logs, caller: admin, authorize, log }),
       onLink: (request, socket, head) => links.upgrade(request, socket, head),
     })
     closers.push(

@@ -13,6 +13,8 @@ export interface Caller {
   name: string
 }
 
+export const admin: Caller = { name: 'admin' }
+
 export function createHandlers(cluster: Cluster, store: Store, submits: Submits): Handlers<Caller> {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))

@@ -164,10 +164,10 @@ export class TestRunner {
     this.send({ type: 'report', seq: this.seq, taskId, attempt: 1, event: { type: 'started', startedAtMs } })
   }
 
-  exited(taskId: string, exitCode = 0): number {
+  exited(taskId: string, exitCode: number | null = 0, cause: 'exited' | 'killed' = 'exited'): number {
     this.seq += 1
     const exit = {
-      cause: 'exited' as const,
+      cause,
       exitCode,
       signal: null,
       startedAtMs: 1_000,

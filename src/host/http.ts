@@ -13,7 +13,8 @@ import { linkPath } from '../protocol/routes.ts'
 import { type ErrorBody, limits } from '../protocol/schemas.ts'
 import type { Tokens } from './auth.ts'
 import type { HostConfig } from './config.ts'
-import type { Caller } from './handlers.ts'
+import { admin, type Caller } from './handlers.ts'
+import { asAppError } from './http-error.ts'
 import { checkerOf } from './request-check.ts'
 import type { TokenKind } from './store/store.ts'
 
@@ -26,7 +27,12 @@ export interface HttpDeps {
   /** Routes that answer with a stream. */
   streams: readonly StreamRoute[]
   onLink: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  /** Adds routes that are not of the native API. */
+  addRoutes: (app: FastifyInstance, authorize: Authorize) => Promise<void>
 }
+
+/** Lets a request go on. @throws AppError `unauthenticated`, `not_permitted` */
+export type Authorize = (access: Access, request: FastifyRequest) => void
 
 /** A route whose answer is written piece by piece. */
 export interface StreamRoute {
@@ -44,8 +50,6 @@ export interface StreamRequest {
   /** Aborts when the caller is gone or the host stops. */
   signal: AbortSignal
 }
-
-const caller: Caller = { name: 'admin' }
 
 export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance> {
   const app = fastify({
@@ -73,6 +77,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   })
   for (const name of Object.keys(hostApi) as EndpointName[]) addEndpoint(app, deps, name)
   for (const route of deps.streams) addStream(app, deps, route)
+  await deps.addRoutes(app, (access, request) => authorize(deps.tokens, access, request))
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
     const refusal = linkRefusal(request, deps, isOurName)
@@ -106,7 +111,7 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, name: EndpointName): 
         query: check.query(request.query),
         body: check.body(request.body),
       }
-      const result = await handle(input, caller)
+      const result = await handle(input, admin)
       reply.code(endpoint.status).header('content-type', 'application/json; charset=utf-8')
       return JSON.stringify(result)
     },
@@ -201,23 +206,4 @@ function sendError(error: AppError, request: FastifyRequest, reply: FastifyReply
     .code(errorTable[code].http)
     .header('content-type', 'application/json; charset=utf-8')
     .send(JSON.stringify(body))
-}
-
-/** What fastify itself refuses, in our words; everything else is a fault of ours. */
-function asAppError(error: unknown): AppError {
-  if (error instanceof AppError) return error
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new AppError('too_large', `the body is larger than ${limits.bodyBytes} bytes: send it in parts`)
-  }
-  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
-  if (status >= 400 && status < 500) {
-    return new AppError(
-      'invalid_request',
-      `cannot read the request: ${error instanceof Error ? error.message : status}`,
-    )
-  }
-  return new AppError('internal', 'the host failed at this request; its log says more under the request id', {
-    cause: error,
-  })
 }

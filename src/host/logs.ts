@@ -86,7 +86,8 @@ async function follow(
   }
 }
 
-class TaskLog {
+/** One output of one task, wherever it lies. */
+export class TaskLog {
   private readonly deps: LogDeps
   private readonly id: number
   private readonly stream: LogStream

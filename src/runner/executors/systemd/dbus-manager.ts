@@ -2,13 +2,15 @@
  * systemd over one open D-Bus connection. As root that is PID 1's own socket, as a user that of the user
  * manager: fewer hops than the message bus, and every signal comes unasked (org.freedesktop.systemd1(5)).
  */
+
+import { attemptOfUnit } from '../../../core/unit-name.ts'
 import { DbusError } from '../../../platform/dbus/connection.ts'
 import type { DbusValue, Variant } from '../../../platform/dbus/marshal.ts'
 import type { Message } from '../../../platform/dbus/message.ts'
 import type { StartOutcome, UnitEvents, UnitManager } from './manager.ts'
 import type { UnitFacts } from './record.ts'
 import { isUnknownOutcome, SystemdConnection } from './systemd-connection.ts'
-import { attemptOfUnit, slice, type UnitPlan, unitPattern, unitProperties } from './unit.ts'
+import { slice, type UnitPlan, unitPattern, unitProperties } from './unit.ts'
 import { noFacts, pathOfUnit, takeFacts, unitOfPath } from './unit-facts.ts'
 
 export interface DbusManagerOptions {

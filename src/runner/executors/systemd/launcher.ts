@@ -3,11 +3,12 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
+import { unitNameOf } from '../../../core/unit-name.ts'
 import { becomeUser, type LocalUser, userVariables } from '../../users.ts'
 import { type AttemptFiles, numaWrapper, recordPath, userOf } from '../attempt-files.ts'
 import type { LaunchSpec } from '../executor.ts'
 import type { SystemdOptions } from './options.ts'
-import { isPlainPath, type UnitPlan, unitNameOf } from './unit.ts'
+import { isPlainPath, type UnitPlan } from './unit.ts'
 
 /** A PID namespace of its own for systemd before 257 (unshare(1)). */
 const unshareWords = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child', '--']

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import type { ExecutorInfo } from '../../../core/node.ts'
 import type { TaskExit } from '../../../core/task.ts'
+import { attemptOfUnit, unitNameOf } from '../../../core/unit-name.ts'
 import { withDeadline } from '../../../platform/wait.ts'
 import {
   type AttemptDir,
@@ -26,7 +27,7 @@ import type { StartOutcome, UnitManager } from './manager.ts'
 import type { SystemdOptions } from './options.ts'
 import { exitedByItself, exitOf, parseRecord, recorderScript, type UnitFacts } from './record.ts'
 import { isUnknownOutcome } from './systemd-connection.ts'
-import { attemptOfUnit, type UnitPlan, unitNameOf } from './unit.ts'
+import type { UnitPlan } from './unit.ts'
 import { noFacts } from './unit-facts.ts'
 
 /** An attempt whose end is awaited. */

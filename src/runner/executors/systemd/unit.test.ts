@@ -4,20 +4,13 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { spec } from '../../../core/builders.suite.ts'
+import { attemptOfUnit, unitNameOf } from '../../../core/unit-name.ts'
 import { type DbusValue, Variant } from '../../../platform/dbus/marshal.ts'
 import { AttemptFiles } from '../attempt-files.ts'
 import type { LaunchSpec } from '../executor.ts'
 import { Launcher } from './launcher.ts'
 import type { SystemdOptions } from './options.ts'
-import {
-  attemptOfUnit,
-  isPlainPath,
-  systemdRunArguments,
-  type UnitPlan,
-  unitNameOf,
-  unitPattern,
-  unitProperties,
-} from './unit.ts'
+import { isPlainPath, systemdRunArguments, type UnitPlan, unitPattern, unitProperties } from './unit.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'hakuriver-unit-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))

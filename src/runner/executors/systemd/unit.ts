@@ -4,21 +4,8 @@
  */
 import { type DbusValue, Variant } from '../../../platform/dbus/marshal.ts'
 
-const unitName = /^hakuriver-task-(\d{1,16})-(\d{1,9})\.service$/
-
-/** The unit's name: what systemd refuses to load twice. */
-export function unitNameOf(taskId: number, attempt: number): string {
-  return `hakuriver-task-${taskId}-${attempt}.service`
-}
-
 /** Pattern of all our units, for systemd's lists. */
 export const unitPattern = 'hakuriver-task-*.service'
-
-/** The attempt that a unit's name stands for; null: not one of ours. */
-export function attemptOfUnit(name: string): { taskId: number; attempt: number } | null {
-  const match = unitName.exec(name)
-  return match === null ? null : { taskId: Number(match[1]), attempt: Number(match[2]) }
-}
 
 /** The slice that all tasks run in, so that an administrator can bound them together. */
 export const slice = 'hakuriver.slice'

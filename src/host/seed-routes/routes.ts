@@ -1,0 +1,240 @@
+/**
+ * The HTTP routes of the original HakuRiver, for its own Python client and Vue frontend: at the paths where they
+ * were, and below `/api`. They decide nothing: each calls what the native API calls, and translates.
+ */
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AppError, errorTable } from '../../core/errors.ts'
+import { parseId } from '../../core/id.ts'
+import { taskCan } from '../../core/task.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Access, Handlers } from '../../protocol/host-api.ts'
+import type { LogStream } from '../../protocol/routes.ts'
+import { limits, type TaskDetail } from '../../protocol/schemas.ts'
+import type { Cluster } from '../cluster.ts'
+import type { Caller } from '../handlers.ts'
+import type { Authorize } from '../http.ts'
+import { asAppError } from '../http-error.ts'
+import { type LogDeps, TaskLog } from '../logs.ts'
+import type { Store } from '../store/store.ts'
+import { taskDetail } from '../views.ts'
+import { LaxError, wholeNumber } from './lax-body.ts'
+import { allFailedDetail, readSubmit, submitAnswer } from './submit.ts'
+import { seedHealth, seedNode, seedTask } from './views.ts'
+
+export interface SeedDeps {
+  handlers: Handlers<Caller>
+  cluster: Cluster
+  store: Store
+  logs: LogDeps
+  caller: Caller
+  log: Log
+  authorize: Authorize
+}
+
+interface SeedRoute {
+  method: 'GET' | 'POST'
+  path: string
+  access: Access
+  handle: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+}
+
+/** The answer where the original has no more to say than one text. */
+class Refusal extends Error {
+  readonly status: number
+
+  constructor(status: number, detail: string) {
+    super(detail)
+    this.status = status
+  }
+}
+
+/** Adds the routes, in a scope of their own: errors there have the original's shape. */
+export async function addSeedRoutes(app: FastifyInstance, deps: SeedDeps): Promise<void> {
+  const routes = seedRoutes(deps)
+  for (const prefix of ['', '/api']) {
+    await app.register(
+      async (scope) => {
+        scope.setErrorHandler((error, request, reply) => tellError(error, request, reply, deps.log))
+        // bodies are read by hand, whatever their type is said to be
+        scope.removeAllContentTypeParsers()
+        scope.addContentTypeParser('*', { parseAs: 'string' }, (_, body, done) => done(null, body))
+        for (const route of routes) addRoute(scope, route, deps)
+      },
+      { prefix },
+    )
+  }
+}
+
+function addRoute(scope: FastifyInstance, { method, path, access, handle }: SeedRoute, deps: SeedDeps): void {
+  const onRequest = async (request: FastifyRequest) => deps.authorize(access, request)
+  scope.route({ method, url: path, exposeHeadRoute: false, onRequest, handler: handle })
+  scope.route({
+    method: method,
+    url: `${path}/`,
+    exposeHeadRoute: false,
+    handler: async (request, reply) => reply.redirect(request.url.replace(/\/(?=$|\?)/, ''), 307),
+  })
+  const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const).filter(
+    (other) => other !== method,
+  )
+  scope.route({
+    method: others,
+    url: path,
+    handler: async (_, reply) => {
+      reply.header('allow', method)
+      throw new Refusal(405, 'Method Not Allowed')
+    },
+  })
+}
+
+function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedRoute[] {
+  const nodesOf = async () =>
+    (await handlers.listNodes({ params: undefined, query: undefined, body: undefined }, caller)).items
+  const taskOf = async (request: FastifyRequest, notFound: string): Promise<TaskDetail> => {
+    const id = idOf(request)
+    const task = id === null ? null : await store.task(id)
+    if (task === null) throw new Refusal(404, notFound)
+    return taskDetail(task, cluster)
+  }
+  const viewOf = (task: TaskDetail) => {
+    const node = task.node === null ? undefined : cluster.nodes.get(task.node)
+    return seedTask(task, logs.sharedDir, node?.record.executor.name.startsWith('systemd') === true)
+  }
+
+  const log = (stream: LogStream, name: string): SeedRoute => ({
+    method: 'GET',
+    path: `/task/:task_id/${stream}`,
+    access: 'view',
+    handle: async (request, reply) => {
+      const task = await taskOf(request, 'Task not found')
+      if (task.node === null) throw new Refusal(404, `${name} file not found.`)
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const reader = new TaskLog(logs, Number(task.id), stream, gone.signal)
+      const first = await reader.read(0, limits.logReadBytes, 0)
+      reply.header('content-type', 'text/plain; charset=utf-8').header('x-content-type-options', 'nosniff')
+      return reply.send(Readable.from(textOf(reader, first)))
+    },
+  })
+
+  return [
+    {
+      method: 'GET',
+      path: '/nodes',
+      access: 'view',
+      handle: async () => (await nodesOf()).map(seedNode),
+    },
+    {
+      method: 'GET',
+      path: '/health',
+      access: 'view',
+      handle: async (request) => {
+        const { hostname } = request.query as { hostname?: string | string[] }
+        const wanted = Array.isArray(hostname) ? hostname.at(-1) : hostname
+        const nodes = (await nodesOf()).filter(({ name }) => !wanted || name === wanted)
+        if (wanted && nodes.length === 0) throw new Refusal(404, `Node '${wanted}' not found.`)
+        return nodes.map(seedHealth)
+      },
+    },
+    {
+      method: 'POST',
+      path: '/submit',
+      access: 'submit',
+      handle: async (request, reply) => {
+        const body = readSubmit(textBody(request))
+        reply.code(202)
+        try {
+          const result = await handlers.submitBatch({ params: undefined, query: undefined, body }, caller)
+          return submitAnswer(result, cluster.ledger)
+        } catch (error) {
+          const detail = error instanceof AppError ? allFailedDetail(error, cluster.ledger) : null
+          if (detail === null) throw error
+          throw new Refusal(503, detail)
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/status/:task_id',
+      access: 'view',
+      handle: async (request) => viewOf(await taskOf(request, 'Task not found')),
+    },
+    {
+      method: 'GET',
+      path: '/tasks',
+      access: 'view',
+      handle: async (request, reply) => {
+        const { limit, cursor } = pageOf(request)
+        const { items, next } = await store.tasks({}, limit, cursor)
+        if (next !== null) reply.header('x-next-cursor', next)
+        return items.map((task) => viewOf(taskDetail(task, cluster)))
+      },
+    },
+    log('stdout', 'Standard output'),
+    log('stderr', 'Standard error'),
+    {
+      method: 'POST',
+      path: '/kill/:task_id',
+      access: 'submit',
+      handle: async (request, reply) => {
+        const { id, status } = await taskOf(request, 'Task not found.')
+        if (!taskCan('kill', status)) throw new Refusal(409, `Task cannot be killed (state: ${status})`)
+        await handlers.killTask({ params: { id }, query: undefined, body: {} }, caller)
+        reply.code(202)
+        return { message: `Kill requested for task ${id}. It is killed once nothing of it is left.` }
+      },
+    },
+  ]
+}
+
+/** null: a number that no task has. @throws LaxError where it is no whole number */
+function idOf(request: FastifyRequest): number | null {
+  const { task_id: text } = request.params as { task_id: string } // of the route's path
+  if (/^[+-]?\d+$/.test(text.trim())) return parseId(text.trim())
+  const msg = 'Input should be a valid integer, unable to parse string as an integer'
+  throw new LaxError([{ type: 'int_parsing', loc: ['path', 'task_id'], msg, input: text }])
+}
+
+function pageOf(request: FastifyRequest): { limit: number; cursor: number | null } {
+  const { limit = String(limits.pageSize), cursor } = request.query as { limit?: unknown; cursor?: unknown }
+  const number = wholeNumber(limit)
+  if (number === null || number < 1 || number > limits.pageSize) {
+    const msg = `Input should be an integer from 1 to ${limits.pageSize}`
+    throw new LaxError([{ type: 'int_parsing', loc: ['query', 'limit'], msg, input: limit }])
+  }
+  const after = cursor === undefined ? null : parseId(String(cursor))
+  if (cursor !== undefined && after === null) {
+    const msg = 'Input should be a value of x-next-cursor'
+    throw new LaxError([{ type: 'value_error', loc: ['query', 'cursor'], msg, input: cursor }])
+  }
+  return { limit: number, cursor: after }
+}
+
+function textBody({ body }: FastifyRequest): string {
+  return typeof body === 'string' ? body : ''
+}
+
+/** What the log holds now, as text: what is no UTF-8 is replaced. */
+async function* textOf(log: TaskLog, first: Awaited<ReturnType<TaskLog['read']>>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  const end = first.size
+  let part = first
+  for (;;) {
+    yield decoder.decode(part.data, { stream: true })
+    const at = part.offset + part.data.length
+    if (at >= end || part.data.length === 0) break
+    part = await log.read(at, Math.min(limits.logReadBytes, end - at), 0)
+  }
+  yield decoder.decode()
+}
+
+function tellError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): void {
+  if (error instanceof LaxError) return void reply.code(422).send({ detail: error.issues })
+  if (error instanceof Refusal) return void reply.code(error.status).send({ detail: error.message })
+  const { code, message, cause } = asAppError(error)
+  if (code === 'internal')
+    log.error({ requestId: request.id, error: String(cause ?? error) }, 'A request failed')
+  if (code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
+  reply.code(errorTable[code].http).send({ detail: message })
+}
