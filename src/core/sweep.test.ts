@@ -1,0 +1,134 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { AppError } from './errors.ts'
+import { combinationsOf, parseSweep, type SweepMode, spanFiles, spanLines } from './sweep.ts'
+
+function wordsOf(words: string[], mode: SweepMode = 'product', files?: Map<string, string[]>): string[][] {
+  return [...combinationsOf(parseSweep(words, mode, files))].map((each) => each.words.map(({ text }) => text))
+}
+
+describe('a sweep', () => {
+  it('is each with each, the last span fastest', () => {
+    expect(wordsOf(['job', 'span:{1..2}', '--x=span:[a,b]'])).toEqual([
+      ['job', '1', '--x=a'],
+      ['job', '1', '--x=b'],
+      ['job', '2', '--x=a'],
+      ['job', '2', '--x=b'],
+    ])
+  })
+
+  it('without a span is the command itself', () => {
+    const sweep = parseSweep(['job', '', '--x'], 'product')
+    expect([sweep.count, sweep.sizes]).toEqual([1, []])
+    expect(wordsOf(['job', '', '--x'])).toEqual([['job', '', '--x']])
+    expect(wordsOf(['job'], 'zip')).toEqual([['job']])
+  })
+
+  it('pairs spans of one length', () => {
+    expect(wordsOf(['span:{1..3}', 'span:[a,b,c]'], 'zip')).toEqual([
+      ['1', 'a'],
+      ['2', 'b'],
+      ['3', 'c'],
+    ])
+    expect(() => parseSweep(['span:{1..3}', 'span:[a,b]'], 'zip')).toThrow('(3, 2)')
+  })
+
+  it('takes the lines of a file', () => {
+    const words = ['--in=span:@list', 'span:@list']
+    expect(spanFiles(words)).toEqual(['list'])
+    expect(spanLines('a\nb c\r\n\nd')).toEqual(['a', 'b c', '', 'd'])
+    expect(wordsOf(['--in=span:@list'], 'product', new Map([['list', ['a', 'b c']]]))).toEqual([
+      ['--in=a'],
+      ['--in=b c'],
+    ])
+    expect(() => parseSweep(words, 'product', new Map([['list', []]]))).toThrow('has no line')
+  })
+
+  it('keeps that a word is a number only where it is nothing else', () => {
+    const [combination] = combinationsOf(
+      parseSweep(['span:{1..1}', 'xspan:', '-span:{1..1}', '7'], 'product'),
+    )
+    expect(combination?.words.map(({ isNumber }) => isNumber)).toEqual([true, false, false, false])
+    expect(combination?.values).toEqual(['1', '1'])
+  })
+
+  it('has as many as it says, all different, for all sizes', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }), (sizes) => {
+        const sweep = parseSweep(
+          sizes.map((size) => `span:{1..${size}}`).flatMap((word) => [word, ',']),
+          'product',
+        )
+        expect(sweep.sizes).toEqual(sizes)
+        const all = [...combinationsOf(sweep)].map(({ values }) => values.join())
+        expect(sweep.count).toBe(sizes.reduce((product, size) => product * size, 1))
+        expect(new Set(all).size).toBe(sweep.count)
+        // as nested loops have it
+        expect(all).toEqual(all.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })))
+      }),
+    )
+  })
+
+  it('of too many combinations is refused before anything is made', () => {
+    expect(() => parseSweep(Array(4).fill('span:{1..1000}'), 'product')).toThrow('1000 × 1000 × 1000 × 1000')
+    expect(parseSweep(['span:{1..1000}', 'span:{1..1000}'], 'product').count).toBe(1_000_000)
+  })
+})
+
+describe('words that a shell has expanded', () => {
+  it.each([
+    [
+      ['span:1', 'span:2', 'span:3'],
+      [['1'], ['2'], ['3']],
+    ],
+    [
+      ['--lr=span:1', '--lr=span:2'],
+      [['--lr=1'], ['--lr=2']],
+    ],
+    [
+      ['a_span:01_b', 'a_span:02_b'],
+      [['a_01_b'], ['a_02_b']],
+    ],
+    [
+      ['span:C', 'span:A'],
+      [['C'], ['A']],
+    ],
+    [
+      ['span:-2', 'span:0', 'span:2'],
+      [['-2'], ['0'], ['2']],
+    ],
+    [
+      ['span:1', 'span:2', 'fixed', 'span:[x]'],
+      [
+        ['1', 'fixed', 'x'],
+        ['2', 'fixed', 'x'],
+      ],
+    ],
+    [
+      ['-a=span:1', '-a=span:2', '-b=span:1', '-b=span:2'],
+      [
+        ['-a=1', '-b=1'],
+        ['-a=1', '-b=2'],
+        ['-a=2', '-b=1'],
+        ['-a=2', '-b=2'],
+      ],
+    ],
+  ])('%j are the span again, and it is said', (words, combinations) => {
+    expect(wordsOf(words)).toEqual(combinations)
+    expect(parseSweep(words, 'product').notes[0]).toContain(`${words[0]} … `)
+  })
+
+  it.each([
+    [['span:1', 'span:2', 'span:1', 'span:2']],
+    [['span:1', 'span:2', 'span:5', 'span:6']],
+    [['span:1-a', 'span:1-b', 'span:2-a', 'span:2-b']],
+    [['span:1', 'span:x']],
+    [['span:1', 'span:1']],
+  ])('%j could be several spans: quotes are asked for', (words) => {
+    expect(() => parseSweep(words, 'product')).toThrow('cannot tell which spans')
+  })
+
+  it('one alone is no span', () => {
+    expect(() => parseSweep(['job', 'span:1'], 'product')).toThrow(AppError)
+  })
+})
