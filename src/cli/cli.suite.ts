@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import type { Io, Sink } from '../platform/io.ts'
 import { FakeHost } from './fake-host.suite.ts'
-import type { Io, Sink } from './io.ts'
 import { runCli } from './run.ts'
 
 /** A directory that goes with the test. */

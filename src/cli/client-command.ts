@@ -1,9 +1,9 @@
 /** `hakuriver.client`: the flat flags of the original program, over the commands that `hakuriver` has. */
 import { type Command, Option } from 'commander'
+import { repeated, size, text, whole } from '../platform/option-types.ts'
 import { version } from '../platform/version.ts'
 import type { ClientOptions } from './commands/client.ts'
 import type { Act } from './declare.ts'
-import { repeated, size, text, whole } from './option-types.ts'
 
 /** Adds it to the program, hidden: its own name is `hakuriver.client`. */
 export function declareClient(program: Command, firstWord: string | undefined, act: Act): void {

@@ -1,9 +1,9 @@
 /** The commands about machines and the cluster itself: their arguments, options and help. */
 import type { Command } from 'commander'
+import { whole } from '../platform/option-types.ts'
 import { version } from '../platform/version.ts'
 import type { UpOptions } from './commands/up.ts'
 import type { Act, Declare } from './declare.ts'
-import { whole } from './option-types.ts'
 
 /** Adds them to the program. */
 export function declareClusterCommands(program: Command, declare: Declare, act: Act): void {

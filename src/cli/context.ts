@@ -1,7 +1,7 @@
 /** What every command is handed: the outputs, how to write on them, and the host, found when first asked for. */
 import pc from 'picocolors'
+import { type Io, wantsColors } from '../platform/io.ts'
 import { type AddressOptions, findHost, hakuriverHome } from './host-address.ts'
-import type { Io } from './io.ts'
 import { createHost, type Host } from './transport.ts'
 
 export type Colors = ReturnType<typeof pc.createColors>
@@ -34,7 +34,7 @@ export interface Context {
 
 /** Makes the context of one command. */
 export function createContext(options: CommonOptions, io: Io): Context {
-  const hasColors = wantsColors(options, io)
+  const hasColors = wantsColors(io) && options.color !== false
   let host: Promise<Host> | null = null
   const connect = async () => {
     const address = await findHost(options, io)
@@ -57,11 +57,4 @@ export function createContext(options: CommonOptions, io: Io): Context {
     printJson: (value) => io.stdout.write(`${JSON.stringify(value, null, io.stdout.isTty ? 2 : 0)}\n`),
     printJsonLine: (value) => io.stdout.write(`${JSON.stringify(value)}\n`),
   }
-}
-
-/** NO_COLOR and FORCE_COLOR as no-color.org and force-color.org have them; the flag wins. */
-function wantsColors(options: CommonOptions, io: Io): boolean {
-  if (options.color === false || io.env.NO_COLOR) return false
-  if (io.env.FORCE_COLOR) return true
-  return io.stdout.isTty && io.env.TERM !== 'dumb'
 }

@@ -4,9 +4,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { BrokenPipeError } from '../platform/io.ts'
 import { run, runAlone, startHost, testIo } from './cli.suite.ts'
 import { refuse } from './fake-host.suite.ts'
-import { BrokenPipeError } from './io.ts'
 
 /** A port on which nobody listens. */
 async function freePort(): Promise<number> {

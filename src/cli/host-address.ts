@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
-import type { Io } from './io.ts'
+import type { Io } from '../platform/io.ts'
 
 /** Where the host is, and what to show it. */
 export interface HostAddress {

@@ -1,7 +1,7 @@
 /** `hakuriver`: hands `host` and `runner` over to their own programs, and runs everything else as one command. */
 import { basename } from 'node:path'
 import { AppError } from '../core/errors.ts'
-import { processIo } from './io.ts'
+import { processIo } from '../platform/io.ts'
 import { runProgram } from './sibling.ts'
 
 async function main([word, ...rest]: string[]): Promise<void> {

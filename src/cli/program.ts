@@ -1,11 +1,11 @@
 /** The tree of commands: what all of them share, and how one is run. Their options are declared beside this file. */
 import { Command, type Option } from 'commander'
+import type { Io } from '../platform/io.ts'
 import { version } from '../platform/version.ts'
 import { declareClient } from './client-command.ts'
 import { declareClusterCommands } from './cluster-commands.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
 import type { Act, Declare } from './declare.ts'
-import type { Io } from './io.ts'
 import { declareTaskCommands } from './task-commands.ts'
 
 export interface ProgramOptions {

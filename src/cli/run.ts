@@ -1,7 +1,7 @@
 /** One call of the command line: reads the words, runs the command, tells a failure, and gives the exit code. */
 import { CommanderError } from 'commander'
 import { exitCodes } from '../core/errors.ts'
-import { BrokenPipeError, type Io } from './io.ts'
+import { BrokenPipeError, type Io } from '../platform/io.ts'
 import { tellError } from './output/error.ts'
 import { createProgram } from './program.ts'
 

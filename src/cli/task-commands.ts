@@ -1,12 +1,13 @@
 /** The commands about tasks and batches: their arguments, options and help. */
 import { type Command, Option } from 'commander'
+import { duration, repeated, size, text, whole } from '../platform/option-types.ts'
 import type { KillOptions } from './commands/kill.ts'
 import type { LogsOptions } from './commands/logs.ts'
 import type { PsOptions } from './commands/ps.ts'
 import type { SubmitOptions } from './commands/submit.ts'
 import type { WaitCommandOptions } from './commands/wait.ts'
 import type { Act, Declare } from './declare.ts'
-import { duration, repeated, size, statusList, text, whole } from './option-types.ts'
+import { statusList } from './status-option.ts'
 
 type Parts = { declare: Declare; act: Act }
 

@@ -5,7 +5,7 @@ import { type Axis, bareSpan, maxCount, type Part, parseWord, type SpanValue, te
 /** `product`: each with each, the last span fastest. `zip`: the first with the first, the second with the second. */
 export type SweepMode = 'product' | 'zip'
 
-/** One combination. A word that is nothing but one value keeps whether that is a number. */
+/** One combination. A word that is nothing but one value, or `name=` and one value, keeps whether that is a number. */
 export interface Combination {
   words: SpanValue[]
   /** The value of each span, in their order. */
@@ -170,8 +170,11 @@ function combine(places: readonly Place[][], axes: readonly Axis[], at: readonly
   const words = places.map((word): SpanValue => {
     const [only] = word
     if (word.length === 1 && only?.kind === 'axis') return values[only.axis] ?? { text: '', isNumber: false }
+    const [name, number] = word
+    const isNamed = word.length === 2 && name?.kind === 'text' && /^[A-Za-z_]\w*=$/.test(name.text)
+    const isNumber = isNamed && number?.kind === 'axis' && values[number.axis]?.isNumber === true
     const texts = word.map((place) => (place.kind === 'text' ? place.text : (values[place.axis]?.text ?? '')))
-    return { text: texts.join(''), isNumber: false }
+    return { text: texts.join(''), isNumber }
   })
   return { words, values: values.map(({ text }) => text) }
 }

@@ -1,10 +1,11 @@
 /** `hakuriver batch list|show`: the tasks of one submit, counted. */
 import { exitCodes } from '../../core/errors.ts'
 import { statuses } from '../../core/task.ts'
+import { count, printable } from '../../core/text.ts'
+import { type Cell, type Column, renderTable } from '../../platform/table.ts'
 import type { BatchView } from '../../protocol/schemas.ts'
 import type { Colors, Context } from '../context.ts'
-import { type Cell, type Column, renderTable } from '../output/table.ts'
-import { ago, count, paintStatus, printable } from '../output/text.ts'
+import { ago, paintStatus } from '../output/text.ts'
 import { selectBatch } from '../selectors.ts'
 import { taskTable } from './ps.ts'
 

@@ -1,9 +1,9 @@
 /** `hakuriver kill`: asks for the end of tasks; they are `killing` until nothing of them is left. */
 import { AppError, exitCodes } from '../../core/errors.ts'
+import { count } from '../../core/text.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
 import { tellError } from '../output/error.ts'
-import { count } from '../output/text.ts'
 import { selectBatch, selectTasks } from '../selectors.ts'
 import type { Host } from '../transport.ts'
 import { waitAndTell } from './wait.ts'

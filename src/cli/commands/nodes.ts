@@ -1,11 +1,11 @@
 /** `hakuriver nodes`: the machines, what they have, what is taken, and whether they can be heard. */
 import { exitCodes } from '../../core/errors.ts'
 import { formatCpuList } from '../../core/numa.ts'
+import { printable } from '../../core/text.ts'
 import { formatBytes, formatDuration } from '../../core/units.ts'
+import { type Cell, type Column, renderTable } from '../../platform/table.ts'
 import type { NodeView } from '../../protocol/schemas.ts'
 import type { Colors, Context } from '../context.ts'
-import { type Cell, type Column, renderTable } from '../output/table.ts'
-import { printable } from '../output/text.ts'
 
 /** Lists all nodes by name. */
 export async function nodes(options: { quiet: boolean }, context: Context): Promise<number> {

@@ -2,20 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { finalStatuses, isFinal, type Status, statuses } from '../../core/task.ts'
+import { count, printable } from '../../core/text.ts'
+import { type Cell, type Column, cut, renderTable } from '../../platform/table.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
 import { followEvents } from '../event-stream.ts'
-import { type Cell, type Column, cut, renderTable } from '../output/table.ts'
-import {
-  bytesOrDash,
-  commandLine,
-  count,
-  outcome,
-  paintStatus,
-  printable,
-  taskTime,
-  whereabouts,
-} from '../output/text.ts'
+import { bytesOrDash, commandLine, outcome, paintStatus, taskTime, whereabouts } from '../output/text.ts'
 import { selectBatch, type TaskFilter, tasksOf } from '../selectors.ts'
 import type { Host } from '../transport.ts'
 

@@ -1,10 +1,11 @@
 /** `hakuriver show`: everything about one task, in words. */
 import { exitCodes } from '../../core/errors.ts'
 import { isFinal } from '../../core/task.ts'
+import { printable, shellQuote } from '../../core/text.ts'
 import { formatBytes, formatDuration } from '../../core/units.ts'
 import type { ClusterEvent, TaskDetail } from '../../protocol/schemas.ts'
 import type { Colors, Context } from '../context.ts'
-import { ago, commandLine, localTime, paintStatus, printable, shellQuote } from '../output/text.ts'
+import { ago, commandLine, localTime, paintStatus } from '../output/text.ts'
 import { selectTask } from '../selectors.ts'
 
 /** Prints one task with its history; as JSON `{ task, events }`. */

@@ -1,8 +1,9 @@
 /** `hakuriver wait`: until tasks have ended. The exit code is the task's own. */
 import { AppError, exitCodes } from '../../core/errors.ts'
+import { count } from '../../core/text.ts'
 import type { Context } from '../context.ts'
 import { exitCodeOfAll, type Outcome } from '../exit-code.ts'
-import { count, outcome, paintStatus } from '../output/text.ts'
+import { outcome, paintStatus } from '../output/text.ts'
 import { selectBatch, selectTasks } from '../selectors.ts'
 import { deadline, waitForEnds } from '../waiting.ts'
 

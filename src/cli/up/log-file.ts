@@ -1,6 +1,6 @@
 /** The files that the children of `up` write to. */
 import { fstatSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
-import { printable } from '../output/text.ts'
+import { printable } from '../../core/text.ts'
 
 const largestLogBytes = 10 * 1024 * 1024
 const tailLines = 3

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { readSettings, type Setting } from '../../platform/config.ts'
 import { fileKeys } from '../../platform/config-keys.ts'
-import type { Io } from '../io.ts'
+import type { Io } from '../../platform/io.ts'
 
 export interface UpSettings {
   /** Name that this machine's runner gives its node. */

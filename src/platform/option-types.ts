@@ -1,7 +1,6 @@
 /** What an option's text may be, and what it becomes. */
 import { InvalidArgumentError, Option } from 'commander'
 import { AppError } from '../core/errors.ts'
-import { type Status, statuses } from '../core/task.ts'
 import { parseDuration, parseSize } from '../core/units.ts'
 
 /** An option that may be given several times. */
@@ -39,17 +38,8 @@ export function whole(flags: string, description: string, least: number, fallbac
     })
 }
 
-/** Statuses, with commas or given several times. */
-export function statusList(flags: string, description: string): Option {
-  return new Option(flags, description).default([], '').argParser((value, before) => {
-    const known: ReadonlySet<string> = new Set(statuses)
-    const wrong = value.split(',').find((word) => !known.has(word))
-    if (wrong !== undefined) throw new InvalidArgumentError(`Write one of ${statuses.join(', ')}.`)
-    return [...asList(before), ...value.split(',')] as Status[]
-  })
-}
-
-function asList(before: unknown): unknown[] {
+/** What an option that may be repeated was given so far. */
+export function asList(before: unknown): unknown[] {
   return Array.isArray(before) ? before : []
 }
 

@@ -89,3 +89,10 @@ function asBrokenPipe(error: Error): Error {
   const code = 'code' in error ? error.code : undefined
   return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' ? new BrokenPipeError('broken pipe') : error
 }
+
+/** Should standard output have colours? NO_COLOR and FORCE_COLOR as no-color.org and force-color.org have them. */
+export function wantsColors(io: Pick<Io, 'env' | 'stdout'>): boolean {
+  if (io.env.NO_COLOR) return false
+  if (io.env.FORCE_COLOR) return true
+  return io.stdout.isTty && io.env.TERM !== 'dumb'
+}
