@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { Tokens } from './auth.ts'
+import { createChecks } from './checks.ts'
 import { Cluster } from './cluster.ts'
 import type { HostConfig } from './config.ts'
 import { EventHub } from './event-hub.ts'
@@ -65,7 +66,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
       monotonic: () => performance.now(),
     })
     closers.push(() => links.close())
-    const handlers = createHandlers(cluster, store, new Submits(cluster, store, now))
+    const checks = createChecks({ cluster, sharedDir, now })
+    const handlers = createHandlers(cluster, store, new Submits(cluster, store, now), checks)
     const logs = { cluster, store, hub, links, sharedDir }
     const http = await createHttpServer({
       config,
