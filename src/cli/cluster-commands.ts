@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { version } from '../platform/version.ts'
 import type { UpOptions } from './commands/up.ts'
 import type { Act, Declare } from './declare.ts'
+import type { AddressOptions } from './host-address.ts'
 import { whole } from './option-types.ts'
 
 /** Adds them to the program. */
@@ -49,6 +50,7 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
       }),
     ),
   )
+  declareDoctor(program, declare, act)
   // These two are taken by main.ts before the options are read: here they are for the help.
   program
     .command('host')
@@ -83,3 +85,27 @@ function declareNodes(parent: Command, name: string, declare: Declare, act: Act)
       ),
   )
 }
+
+function declareDoctor(program: Command, declare: Declare, act: Act): void {
+  const about = 'check this machine and its way to the host, and say what to do about what is wrong'
+  declare(program, 'doctor [words...]', about, (command) =>
+    command
+      .usage('[options] [host | runner] [-- flags of that program]')
+      .addHelpText('before', doctorExamples)
+      .action(
+        act(async (context, words: string[], options: AddressOptions) => {
+          const { doctor } = await import('./commands/doctor.ts')
+          return doctor(words, options, context)
+        }),
+      ),
+  )
+}
+
+const doctorExamples = `Examples:
+  hakuriver doctor                                    all that applies to this machine
+  hakuriver doctor runner -- --task-user worker       as a runner with these flags would find it
+  hakuriver doctor host                               the host's part alone
+  hakuriver doctor --json | jq '.[] | select(.status == "problem")'
+
+Exit code 0: no problem, though there may be warnings; 1: a problem.
+`

@@ -17,6 +17,11 @@ export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number, w
   }
 }
 
+/** The promise's outcome, or `late` where it comes too late or fails. */
+export function inTime<T, L>(promise: Promise<T>, deadlineMs: number, late: L): Promise<T | L> {
+  return withDeadline(promise, deadlineMs, '').catch(() => late)
+}
+
 /** Asks again until the probe gives something other than null, undefined or false. For tests and scripts. */
 export async function waitFor<T>(
   what: string,

@@ -1,0 +1,93 @@
+/** Collects the facts: each program tells what it finds for itself, all at once, each with a deadline. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { HostFacts, RunnerFacts } from '../../platform/check-facts.ts'
+import { probeHost } from '../../platform/host-probe.ts'
+import { runBriefly } from '../../platform/run-briefly.ts'
+import { version } from '../../platform/version.ts'
+import { type AddressOptions, findHost, type HostAddress } from '../host-address.ts'
+import type { Io } from '../io.ts'
+import { type ProgramName, programFile } from '../sibling.ts'
+import type { DoctorFacts, Part, Told } from './judge.ts'
+
+export interface GatherOptions {
+  part: Part
+  /** Handed to the program that is checked: those with which it is started. */
+  flags: readonly string[]
+  address: AddressOptions
+  io: Io
+  home: string
+  /** This program's own file: the others lie beside it. */
+  ownFile: string
+}
+
+/** The programs have 3 s for themselves. */
+const programDeadlineMs = 4_200
+const probeDeadlineMs = 3_000
+
+export async function gather(options: GatherOptions): Promise<DoctorFacts> {
+  const { part, address, io, home } = options
+  const found = await findAddress(address, io)
+  const runnerFlags = part === 'host' ? null : flagsForRunner(options, found)
+  const [client, runner, host] = await Promise.all([
+    part === 'all' ? probeClient(found, io) : null,
+    runnerFlags === null ? null : ask<RunnerFacts>('runner', runnerFlags, options),
+    part === 'runner' ? null : ask<HostFacts>('host', part === 'host' ? options.flags : [], options),
+  ])
+  const configPath = io.env.HAKURIVER_CONFIG || join(home, 'config.toml')
+  return {
+    part,
+    version,
+    nodeVersion: process.versions.node,
+    configPath: existsSync(configPath) ? configPath : null,
+    client,
+    runner,
+    host,
+    nowMs: io.now(),
+  }
+}
+
+type Found = { address: HostAddress } | { error: string }
+
+async function findAddress(options: AddressOptions, io: Io): Promise<Found> {
+  try {
+    return { address: await findHost(options, io) }
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/**
+ * A host that was named, or runs here, is the runner's too: `up` starts it so. What follows `--` comes last and wins.
+ */
+function flagsForRunner({ flags, address, home }: GatherOptions, found: Found): string[] {
+  if (!('address' in found)) return [...flags]
+  const { url, urlFrom } = found.address
+  const isNamed = address.host !== undefined || urlFrom === join(home, 'host.json')
+  return isNamed ? ['--host', url, ...flags] : [...flags]
+}
+
+async function probeClient(found: Found, io: Io): Promise<DoctorFacts['client']> {
+  if ('error' in found) return found
+  const { url, token, urlFrom, tokenNote } = found.address
+  const probe = await probeHost({ url, token, deadlineMs: probeDeadlineMs, now: () => io.now() }, null)
+  return { probe, from: urlFrom, tokenNote }
+}
+
+/** What a sibling program finds. It prints JSON of this very version: it is of the same installation. */
+async function ask<T>(
+  name: ProgramName,
+  flags: readonly string[],
+  { io, home, ownFile }: GatherOptions,
+): Promise<Told<T>> {
+  try {
+    const words = [process.execPath, programFile(name, ownFile), '--check', ...flags]
+    const env = { ...io.env, HAKURIVER_HOME: home }
+    const { code, stdout, stderr, isLate } = await runBriefly(words, programDeadlineMs, env)
+    if (isLate) return { silent: `no answer within ${programDeadlineMs / 1000} s` }
+    if (code === 0) return { facts: JSON.parse(stdout) as T }
+    return { silent: stderr.trim().split('\n')[0] ?? `its check ended with ${code}` }
+  } catch (error) {
+    return { silent: error instanceof Error ? error.message : String(error) }
+  }
+}
