@@ -3,7 +3,6 @@ import type { Command } from 'commander'
 import { version } from '../platform/version.ts'
 import type { UpOptions } from './commands/up.ts'
 import type { Act, Declare } from './declare.ts'
-import type { AddressOptions } from './host-address.ts'
 import { whole } from './option-types.ts'
 
 /** Adds them to the program. */
@@ -93,9 +92,9 @@ function declareDoctor(program: Command, declare: Declare, act: Act): void {
       .usage('[options] [host | runner] [-- flags of that program]')
       .addHelpText('before', doctorExamples)
       .action(
-        act(async (context, words: string[], options: AddressOptions) => {
+        act(async (context, words: string[]) => {
           const { doctor } = await import('./commands/doctor.ts')
-          return doctor(words, options, context)
+          return doctor(words, context)
         }),
       ),
   )

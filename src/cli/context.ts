@@ -1,6 +1,6 @@
 /** What every command is handed: the outputs, how to write on them, and the host, found when first asked for. */
 import pc from 'picocolors'
-import { type AddressOptions, findHost, hakuriverHome } from './host-address.ts'
+import { type AddressOptions, findHost, type HostAddress, hakuriverHome } from './host-address.ts'
 import type { Io } from './io.ts'
 import { createHost, type Host } from './transport.ts'
 
@@ -22,6 +22,8 @@ export interface Context {
   hasColors: boolean
   home: string
   host(): Promise<Host>
+  /** Where the host is, without going there. @throws AppError where that cannot be told */
+  address(): Promise<HostAddress>
   /** A line for a person on standard error: hints, notes, progress. */
   note(line: string): Promise<void>
   /** Lines on standard output. */
@@ -48,6 +50,7 @@ export function createContext(options: CommonOptions, io: Io): Context {
     colors: pc.createColors(hasColors),
     hasColors,
     home: hakuriverHome(io),
+    address: () => findHost(options, io),
     host: () => (host ??= connect()),
     note: (line) => io.stderr.write(`${line}\n`),
     async print(lines) {

@@ -122,7 +122,7 @@ async function openLine({ url, token, deadlineMs, now = Date.now }: ProbeOptions
   if (!URL.canParse(url) || !/^https?:/.test(url))
     return { reach: 'bad_url', why: `"${url}" is not the URL of a host`, addresses: [] }
   const base = new URL(url)
-  const signal = AbortSignal.timeout(deadlineMs)
+  const signal = AbortSignal.timeout(Math.ceil(deadlineMs))
   const name = base.hostname.replace(/^\[(.*)\]$/, '$1')
   const found = isIP(name) ? { addresses: [name], why: null } : await lookUp(name, deadlineMs)
   const { addresses } = found

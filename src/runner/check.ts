@@ -82,7 +82,7 @@ function toldConfig({ nodeName, hostUrl, joinToken }: RunnerConfig): RunnerFacts
 /** Tells how much of a time is left, in milliseconds. */
 function countdown(ms: number): () => number {
   const endMs = performance.now() + ms
-  return () => Math.max(leastMs, endMs - performance.now())
+  return () => Math.max(leastMs, Math.round(endMs - performance.now()))
 }
 
 function probeOf({ hostUrl, joinToken }: RunnerConfig, deadlineMs: number): ProbeOptions {

@@ -4,22 +4,16 @@ import type { Context } from '../context.ts'
 import { gather } from '../doctor/gather.ts'
 import { judge, type Part } from '../doctor/judge.ts'
 import { renderFindings } from '../doctor/render.ts'
-import type { AddressOptions } from '../host-address.ts'
 import { ownFile } from '../sibling.ts'
 
 /**
  * Checks what applies, or the host's or runner's part alone; further words are that program's flags. 0 where there
  * is no problem. `own` is this program's file: host and runner lie beside it.
  */
-export async function doctor(
-  words: string[],
-  address: AddressOptions,
-  context: Context,
-  own: string = ownFile(),
-): Promise<number> {
-  const { io, home } = context
+export async function doctor(words: string[], context: Context, own: string = ownFile()): Promise<number> {
+  const { io } = context
   const { part, flags } = readWords(words)
-  const groups = judge(await gather({ part, flags, address, io, home, ownFile: own }))
+  const groups = judge(await gather({ part, flags, context, ownFile: own }))
   const findings = groups.flatMap((group) => group.findings)
   if (context.json) await context.printJson(findings)
   else {

@@ -35,7 +35,7 @@ function usableFinding(facts: DirectoryFacts, needs: DirectoryNeeds): Finding {
   const quoted = shellQuote(path)
   switch (state) {
     case 'ok':
-      return ok(id, `${where}: ${user} can write there${roomOf(facts)}${placeOf(facts)}`)
+      return ok(id, `${where}: the user ${user} can write there${roomOf(facts)}${placeOf(facts)}`)
     case 'absent':
       if (needs.madeBy !== null && facts.canBeMade)
         return ok(id, `${where} is not there yet: ${needs.madeBy} makes it`)
@@ -47,14 +47,14 @@ function usableFinding(facts: DirectoryFacts, needs: DirectoryNeeds): Finding {
         advice('Write another path, or see what it is:', `ls -ld ${quoted}`),
       )
     case 'not_writable':
-      if (needs.readOnly === true) return ok(id, `${where}: ${user} can read there${placeOf(facts)}`)
-      return problem(id, `${user} cannot write in ${where}: ${why ?? 'refused'}`, writeAdvice(facts))
+      if (needs.readOnly === true) return ok(id, `${where}: the user ${user} can read there${placeOf(facts)}`)
+      return problem(id, `the user ${user} cannot write in ${where}: ${why ?? 'refused'}`, writeAdvice(facts))
     case 'no_entry':
-      return problem(id, `${user} may not enter ${where}: ${why ?? 'refused'}`, rightsAdvice(facts))
+      return problem(id, `the user ${user} may not enter ${where}: ${why ?? 'refused'}`, rightsAdvice(facts))
     case 'hung':
       return problem(id, `${where} hangs: ${why}${placeOf(facts)}`, hungAdvice(facts))
     case 'unknown':
-      return notChecked(id, `${where} could not be tried as ${user}: ${why ?? 'nothing was said'}`)
+      return notChecked(id, `${where} could not be tried as the user ${user}: ${why ?? 'nothing was said'}`)
   }
 }
 
@@ -76,7 +76,7 @@ function writeAdvice(facts: DirectoryFacts): string {
 
 function rightsAdvice({ path, user }: DirectoryFacts): string {
   return advice(
-    `Give ${user} the right, for example by making the directory theirs:`,
+    `Give the user ${user} the right, for example by making the directory theirs:`,
     `sudo chown ${shellQuote(user)} ${shellQuote(path)}`,
     `namei -l ${shellQuote(path)}    # who may enter, from / on`,
   )

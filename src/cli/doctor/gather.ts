@@ -5,7 +5,8 @@ import type { HostFacts, RunnerFacts } from '../../platform/check-facts.ts'
 import { probeHost } from '../../platform/host-probe.ts'
 import { runBriefly } from '../../platform/run-briefly.ts'
 import { version } from '../../platform/version.ts'
-import { type AddressOptions, findHost, type HostAddress } from '../host-address.ts'
+import type { Context } from '../context.ts'
+import type { HostAddress } from '../host-address.ts'
 import type { Io } from '../io.ts'
 import { type ProgramName, programFile } from '../sibling.ts'
 import type { DoctorFacts, Part, Told } from './judge.ts'
@@ -14,9 +15,7 @@ export interface GatherOptions {
   part: Part
   /** Handed to the program that is checked: those with which it is started. */
   flags: readonly string[]
-  address: AddressOptions
-  io: Io
-  home: string
+  context: Pick<Context, 'address' | 'io' | 'home'>
   /** This program's own file: the others lie beside it. */
   ownFile: string
 }
@@ -26,8 +25,9 @@ const programDeadlineMs = 4_200
 const probeDeadlineMs = 3_000
 
 export async function gather(options: GatherOptions): Promise<DoctorFacts> {
-  const { part, address, io, home } = options
-  const found = await findAddress(address, io)
+  const { part, context } = options
+  const { io, home } = context
+  const found = await findAddress(context)
   const runnerFlags = part === 'host' ? null : flagsForRunner(options, found)
   const [client, runner, host] = await Promise.all([
     part === 'all' ? probeClient(found, io) : null,
@@ -49,9 +49,9 @@ export async function gather(options: GatherOptions): Promise<DoctorFacts> {
 
 type Found = { address: HostAddress } | { error: string }
 
-async function findAddress(options: AddressOptions, io: Io): Promise<Found> {
+async function findAddress(context: GatherOptions['context']): Promise<Found> {
   try {
-    return { address: await findHost(options, io) }
+    return { address: await context.address() }
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) }
   }
@@ -60,10 +60,10 @@ async function findAddress(options: AddressOptions, io: Io): Promise<Found> {
 /**
  * A host that was named, or runs here, is the runner's too: `up` starts it so. What follows `--` comes last and wins.
  */
-function flagsForRunner({ flags, address, home }: GatherOptions, found: Found): string[] {
+function flagsForRunner({ flags, context }: GatherOptions, found: Found): string[] {
   if (!('address' in found)) return [...flags]
   const { url, urlFrom } = found.address
-  const isNamed = address.host !== undefined || urlFrom === join(home, 'host.json')
+  const isNamed = urlFrom === '--host' || urlFrom === join(context.home, 'host.json')
   return isNamed ? ['--host', url, ...flags] : [...flags]
 }
 
@@ -78,16 +78,16 @@ async function probeClient(found: Found, io: Io): Promise<DoctorFacts['client']>
 async function ask<T>(
   name: ProgramName,
   flags: readonly string[],
-  { io, home, ownFile }: GatherOptions,
+  { context, ownFile }: GatherOptions,
 ): Promise<Told<T>> {
   try {
     const words = [process.execPath, programFile(name, ownFile), '--check', ...flags]
-    const env = { ...io.env, HAKURIVER_HOME: home }
+    const env = { ...context.io.env, HAKURIVER_HOME: context.home }
     const { code, stdout, stderr, isLate } = await runBriefly(words, programDeadlineMs, env)
-    if (isLate) return { silent: `no answer within ${programDeadlineMs / 1000} s` }
+    if (isLate) return { silent: `no answer within ${programDeadlineMs / 1000} s`, isLate }
     if (code === 0) return { facts: JSON.parse(stdout) as T }
-    return { silent: stderr.trim().split('\n')[0] ?? `its check ended with ${code}` }
+    return { silent: stderr.trim().split('\n')[0] || `it ended with ${code}`, isLate }
   } catch (error) {
-    return { silent: error instanceof Error ? error.message : String(error) }
+    return { silent: error instanceof Error ? error.message : String(error), isLate: false }
   }
 }

@@ -18,7 +18,7 @@ import { ownHostFindings } from './own-host.ts'
 export type Part = 'all' | 'host' | 'runner'
 
 /** What a program said of itself, or why it said nothing. */
-export type Told<T> = { facts: T } | { silent: string }
+export type Told<T> = { facts: T } | { silent: string; isLate: boolean }
 
 export interface DoctorFacts {
   part: Part
@@ -64,7 +64,11 @@ function factsOf<T>(told: Told<T> | null): T | null {
 
 function silence(name: string, told: Told<unknown> | null): Finding[] {
   if (told === null || 'facts' in told) return []
-  return [notChecked(`${name}-check`, `what the ${name} needs: ${told.silent}`)]
+  const id = `${name}-check`
+  if (told.isLate) return [notChecked(id, `what the ${name} needs: ${told.silent}`)]
+  const words = 'The installation is not complete, or this is a defect of hakuriver. See all that it says:'
+  const found = `the ${name}'s program cannot check itself: ${told.silent}`
+  return [problem(id, found, advice(words, `hakuriver ${name} --check`))]
 }
 
 /** A mistake in the file is told once, whoever stumbles over it. */

@@ -81,7 +81,7 @@ export function connectionFindings({ systemd, user, sudo }: RunnerFacts): Findin
 
 const needed = ['cpu', 'memory', 'pids']
 
-export function cgroupFinding({ cgroup, executor }: RunnerFacts): Finding {
+export function cgroupFinding({ cgroup, executor, systemd }: RunnerFacts): Finding {
   const id = 'cgroup'
   const { version, controllers } = cgroup
   if (version === 'none') {
@@ -99,7 +99,7 @@ export function cgroupFinding({ cgroup, executor }: RunnerFacts): Finding {
     const promises = executor !== null && 'enforcesLimits' in executor && executor.enforcesLimits
     return (promises ? problem : warning)(id, `${found}, without ${listed(missing)}`, fix)
   }
-  if (version === 'v2') return ok(id, found)
+  if (version === 'v2' || !systemd.isRunning) return ok(id, found)
   const fix = advice(
     "Limits hold for runners that are root or use sudo; a user's own systemd cannot set them, and the CPU time of a task may be unknown. For cgroup v2, add to the kernel's command line and reboot:",
     'systemd.unified_cgroup_hierarchy=1',
