@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { checkFilePrefix } from '../protocol/routes.ts'
 import { type Mount, mountOf } from './mounts.ts'
 import { runBriefly } from './run-briefly.ts'
+import { noAnswer } from './wait.ts'
 
 export interface DirectoryFacts {
   path: string
@@ -73,7 +74,7 @@ export async function checkDirectory(path: string, options: DirectoryCheckOption
     mount: mountOf(realPath, mountTable()),
     ...roomOf(lines[1] ?? ''),
   }
-  if (ran.isLate) return { ...facts, state: 'hung', why: `no answer within ${deadlineMs / 1000} s` }
+  if (ran.isLate) return { ...facts, state: 'hung', why: noAnswer(deadlineMs) }
   if (ran.code === 0) return { ...facts, state: 'ok' }
   const said = ran.startError ?? lastWords(ran.stderr)
   return { ...facts, state: stateOf(ran.code), why: said === '' ? null : said }

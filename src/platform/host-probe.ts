@@ -9,6 +9,7 @@ import { routes } from '../protocol/routes.ts'
 import type { HostCheck, SharedFileCheck } from '../protocol/schemas.ts'
 import { lookUp } from './look-up.ts'
 import { networkReason } from './network-reason.ts'
+import { noAnswer } from './wait.ts'
 
 export interface ProbeOptions {
   /** `http://host:port`. */
@@ -211,5 +212,5 @@ function messageOf(body: unknown): string | null {
 function whyOf(error: unknown, deadlineMs: number): string {
   if (!(error instanceof Error)) return String(error)
   const isLate = error.name === 'AbortError' || error.name === 'TimeoutError'
-  return isLate ? `no answer within ${deadlineMs / 1000} s` : networkReason(error)
+  return isLate ? noAnswer(deadlineMs) : networkReason(error)
 }

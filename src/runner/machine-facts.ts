@@ -5,7 +5,7 @@ import type { CgroupFacts, NumactlFacts, SystemdFacts, UserManagerFacts } from '
 import { DbusConnection } from '../platform/dbus/connection.ts'
 import { ownUserName } from '../platform/own-user.ts'
 import { runBriefly } from '../platform/run-briefly.ts'
-import { inTime } from '../platform/wait.ts'
+import { inTime, noAnswer } from '../platform/wait.ts'
 import { missingDelegation, runtimeDir, systemdVersion, systemSocket } from './choose-executor.ts'
 import { systemBus } from './executors/systemd/sudo-manager.ts'
 import { detectCapacity } from './hardware.ts'
@@ -40,7 +40,7 @@ async function socketProblem(path: string, isBus: boolean, deadlineMs: number): 
     },
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   )
-  return inTime(opening, deadlineMs, `no answer within ${deadlineMs / 1000} s`)
+  return inTime(opening, deadlineMs, noAnswer(deadlineMs))
 }
 
 const root = '/sys/fs/cgroup'
@@ -77,7 +77,7 @@ export async function numactlFacts(path: string, deadlineMs: number): Promise<Nu
   const numaNodes = capacity?.numaNodes.length ?? 0
   if (ran.code === 0) return { path, problem: null, numaNodes }
   if (ran.startError === 'ENOENT') return { path, problem: 'there is none', numaNodes }
-  if (ran.isLate) return { path, problem: `no answer within ${deadlineMs / 1000} s`, numaNodes }
+  if (ran.isLate) return { path, problem: noAnswer(deadlineMs), numaNodes }
   return { path, problem: ran.startError ?? (ran.stderr.trim().split('\n')[0] || 'it fails'), numaNodes }
 }
 

@@ -28,6 +28,10 @@ describe('the way to the host', () => {
     const named = probe({ url: 'http://cluster:8000', addresses: ['10.0.0.1', '10.0.0.2'] })
     expect(told(...reachFindings(named, '--host'))).toContain('which is 10.0.0.1, 10.0.0.2')
   })
+  it('is not there where nobody named a host', () => {
+    const refused = probe({ reach: 'no_connection', why: 'connection refused' })
+    expect(told(...reachFindings(refused, 'the default'))).toMatch(/\n {2}hakuriver up\n/)
+  })
   it.each<[Partial<HostProbe>, RegExp]>([
     [{ reach: 'bad_url', url: 'ftp://x', why: '"ftp://x" is not the URL of a host' }, /host-address problem/],
     [

@@ -4,6 +4,9 @@ import type { RunnerFacts } from '../../platform/check-facts.ts'
 import type { ClockDifference, HostProbe } from '../../platform/host-probe.ts'
 import { advice, type Finding, notChecked, ok, problem, warning } from './finding.ts'
 
+/** As `findHost` calls it. */
+const defaultFrom = 'the default'
+
 /** Address, connection, and whether it can take work. `from` says where the URL comes from. */
 export function reachFindings(probe: HostProbe, from: string): Finding[] {
   const { url, addresses, reach, why } = probe
@@ -17,14 +20,18 @@ export function reachFindings(probe: HostProbe, from: string): Finding[] {
   const name = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
   const stands =
     addresses.includes(name) || addresses.length === 0 ? '' : `, which is ${addresses.join(', ')}`
-  return [ok(address, `${url} (from ${from})${stands}`), connectionFinding(probe), ...readyFindings(probe)]
+  return [
+    ok(address, `${url} (from ${from})${stands}`),
+    connectionFinding(probe, from),
+    ...readyFindings(probe),
+  ]
 }
 
 function addressAdvice(words: string): string {
   return advice(words, '[network]', 'host_reachable_address = "192.168.1.10"')
 }
 
-function connectionFinding({ url, addresses, reach, why }: HostProbe): Finding {
+function connectionFinding({ url, addresses, reach, why }: HostProbe, from: string): Finding {
   const id = 'host-connection'
   const { hostname, port } = new URL(url)
   const at = `${addresses[0] ?? hostname} ${port || 80}`
@@ -44,6 +51,11 @@ function connectionFinding({ url, addresses, reach, why }: HostProbe): Finding {
     case 'unknown_name':
     case 'no_connection': {
       const found = `cannot reach the host at ${url}: ${why}`
+      if (why === 'connection refused' && from === defaultFrom) {
+        const words =
+          'No host is named, and none runs here. Start a cluster here, or name the host elsewhere:'
+        return problem(id, found, advice(words, 'hakuriver up', 'hakuriver doctor --host http://HOST:8000'))
+      }
       if (why === 'connection refused') {
         const words = 'Nothing listens there. Is the host running, and on that address? On its machine:'
         return problem(id, found, advice(words, 'hakuriver doctor host'))

@@ -18,7 +18,10 @@ describe('a directory', () => {
   it.each<[Partial<DirectoryFacts>, RegExp]>([
     [{}, /^dir ok: the_dir \/data: the user worker can write there; 50 GiB free\n$/],
     [{ mount: nfs }, /\(nfs4 from server:\/export\)\n$/],
-    [{ state: 'absent', canBeMade: true }, /^dir problem: .*does not exist\n[\s\S]*mkdir -p \/data/],
+    [
+      { state: 'absent', canBeMade: true },
+      /^dir problem: .*does not exist\n[\s\S]*sudo install -d -o worker \/data/,
+    ],
     [{ state: 'not_a_directory' }, /^dir problem: .*is not a directory/],
     [
       { state: 'not_writable', why: 'Permission denied' },
@@ -32,7 +35,7 @@ describe('a directory', () => {
       /^dir problem: .*hangs: no answer within 3 s \(nfs4 from server:\/export\)\n[\s\S]*umount -l \/mnt\/nfs && /,
     ],
     [{ state: 'unknown', why: 'ENOENT' }, /^dir not_checked: .*ENOENT/],
-    [{ state: 'absent', path: "/a b'c" }, /mkdir -p '\/a b'\\''c'/],
+    [{ state: 'absent', path: "/a b'c" }, /install -d -o worker '\/a b'\\''c'/],
   ])('%j', (given, expected) => expect(judge(given)).toMatch(expected))
 
   it('may be missing where somebody makes it', () => {

@@ -58,10 +58,10 @@ function usableFinding(facts: DirectoryFacts, needs: DirectoryNeeds): Finding {
   }
 }
 
-function missingAdvice({ path }: DirectoryFacts): string {
+function missingAdvice({ path, user }: DirectoryFacts): string {
   return advice(
     'Mount what belongs there, or make it:',
-    `sudo mkdir -p ${shellQuote(path)} && sudo chmod 777 ${shellQuote(path)}`,
+    `sudo install -d -o ${shellQuote(user)} ${shellQuote(path)}`,
   )
 }
 

@@ -5,6 +5,7 @@ import type { HostFacts, RunnerFacts } from '../../platform/check-facts.ts'
 import { probeHost } from '../../platform/host-probe.ts'
 import { runBriefly } from '../../platform/run-briefly.ts'
 import { version } from '../../platform/version.ts'
+import { noAnswer } from '../../platform/wait.ts'
 import type { Context } from '../context.ts'
 import type { HostAddress } from '../host-address.ts'
 import type { Io } from '../io.ts'
@@ -84,7 +85,7 @@ async function ask<T>(
     const words = [process.execPath, programFile(name, ownFile), '--check', ...flags]
     const env = { ...context.io.env, HAKURIVER_HOME: context.home }
     const { code, stdout, stderr, isLate } = await runBriefly(words, programDeadlineMs, env)
-    if (isLate) return { silent: `no answer within ${programDeadlineMs / 1000} s`, isLate }
+    if (isLate) return { silent: noAnswer(programDeadlineMs), isLate }
     if (code === 0) return { facts: JSON.parse(stdout) as T }
     return { silent: stderr.trim().split('\n')[0] || `it ended with ${code}`, isLate }
   } catch (error) {

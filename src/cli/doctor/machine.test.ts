@@ -125,12 +125,12 @@ describe('an ordinary user', () => {
       'enable-linger me',
     ],
     [{ isRunning: true, lingers: true, problem: 'cpu is not delegated to the user' }, 'Delegate=cpu'],
-    [
-      { isRunning: true, lingers: true, problem: 'cgroup v1 cannot delegate limits to a user' },
-      'change to cgroup v2',
-    ],
   ])('whose own systemd is %j', (userManager, fix) => {
     expect(find(userFacts({ userManager }), 'user-systemd')).toContain(fix)
+  })
+
+  it('is not told of its own systemd where that cannot help', () => {
+    expect(find(userFacts({ cgroup: { ...cgroup, version: 'hybrid' } }), 'user-systemd')).toBe('')
   })
 
   it('whose tasks would end at the logout', () => {
@@ -176,6 +176,7 @@ describe('the user of the tasks', () => {
     ],
     [runnerFacts({ taskUser: { ...user, exists: false } }), 'useradd --create-home worker'],
     [runnerFacts({ taskUser: { ...user, name: 'root', isOwn: true } }), 'warning: tasks run as root'],
+    [userFacts({ executor: systemdInfo, taskUser: { ...user, name: 'root' } }), 'warning: tasks run as root'],
     [userFacts(), 'ok: tasks run as me'],
     [userFacts({ executor: systemdInfo }), 'warning: tasks run as me, who may use sudo'],
     [userFacts({ executor: systemdInfo, taskUser: user }), 'ok: tasks run as worker'],

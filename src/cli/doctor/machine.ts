@@ -66,7 +66,7 @@ export function connectionFindings({ systemd, user, sudo }: RunnerFacts): Findin
   const { socket, connectionProblem } = systemd
   if (socket === null) return []
   const id = 'systemd-connection'
-  if (connectionProblem === null) return [ok(id, `it answers at ${socket}`)]
+  if (connectionProblem === null) return [ok(id, `systemd answers at ${socket}`)]
   const found = `systemd cannot be reached at ${socket}: ${connectionProblem}`
   if (user.isRoot)
     return [problem(id, found, advice('No task can be started. See how systemd is:', 'systemctl status'))]
@@ -117,7 +117,7 @@ export function sudoFindings({ sudo, systemd, user, userManager }: RunnerFacts):
   const id = 'sudo'
   if (sudo.problem === null) return [ok(id, 'sudo gives systemd-run and systemctl without a password')]
   if (userManager?.problem === null)
-    return [ok(id, `sudo is not needed: the own systemd of ${user.name} sets limits`)]
+    return [ok(id, `sudo is not needed: ${user.name}'s own systemd sets limits`)]
   const fix = advice(
     `For enforced limits, let ${user.name} use sudo for these two programs. As root:`,
     `echo '${sudoersLine(user.name)}' > /etc/sudoers.d/hakuriver`,
@@ -126,30 +126,30 @@ export function sudoFindings({ sudo, systemd, user, userManager }: RunnerFacts):
   return [warning(id, sudo.problem, fix)]
 }
 
-export function userManagerFindings({ userManager, systemd, user, sudo, executor }: RunnerFacts): Finding[] {
-  if (userManager === null || !systemd.isRunning) return []
+export function userManagerFindings(facts: RunnerFacts): Finding[] {
+  const { userManager, systemd, user, sudo, executor, cgroup } = facts
+  // on cgroup v1 it cannot set limits, whatever is done: that is said of the control groups
+  if (userManager === null || !systemd.isRunning || cgroup.version !== 'v2') return []
   const id = 'user-systemd'
   const linger = `sudo loginctl enable-linger ${user.name}`
   const isUsed = executor !== null && 'name' in executor && executor.name === 'systemd-user'
   if (userManager.problem === null) {
-    if (userManager.lingers || !isUsed) return [ok(id, `the own systemd of ${user.name} sets limits`)]
+    if (userManager.lingers || !isUsed) return [ok(id, `${user.name}'s own systemd sets limits`)]
     return [
       warning(
         id,
-        `the own systemd of ${user.name} ends at the logout, and the tasks with it`,
+        `${user.name}'s own systemd ends at the logout, and the tasks with it`,
         advice('Let it go on:', linger),
       ),
     ]
   }
   if (sudo?.problem === null && !isUsed) return []
-  const found = `the own systemd of ${user.name} sets no limits: ${userManager.problem}`
+  const found = `${user.name}'s own systemd sets no limits: ${userManager.problem}`
   if (!userManager.isRunning)
-    return [warning(id, found, advice('Sudo alone is enough. Or start it for good:', linger))]
-  if (userManager.problem.includes('v1'))
-    return [warning(id, found, 'Sudo alone is enough. Or change to cgroup v2, as said above.')]
+    return [warning(id, found, advice('Sudo (above) is enough alone. Or start it for good:', linger))]
   const dropIn = '/etc/systemd/system/user@.service.d'
   const fix = advice(
-    'Sudo alone is enough. Or hand control on, and log in again:',
+    'Sudo (above) is enough alone. Or hand control on, and log in again:',
     `sudo mkdir -p ${dropIn}`,
     `printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee ${dropIn}/delegate.conf`,
     'sudo systemctl daemon-reload',
@@ -175,7 +175,7 @@ export function executorFindings({ executor, config, user, systemd }: RunnerFact
     const isHelpless = user.isRoot || !systemd.isRunning
     const how = isHelpless
       ? 'Only systemd enforces them.'
-      : 'Start the runner as root, or give it one of the two above: either is enough.'
+      : 'Start the runner as root, or do what is said above.'
     return [
       warning(id, found, `Cores and memory are counted, but a task can take more than it asked for. ${how}`),
     ]
@@ -197,7 +197,7 @@ export function taskUserFindings({ taskUser, user, executor }: RunnerFacts): Fin
     return [problem(id, `tasks shall run as ${name}, but there is no such user in /etc/passwd`, fix)]
   }
   const bySystemd = executor !== null && 'name' in executor && executor.name === 'systemd'
-  if (user.isRoot && isOwn)
+  if (name === 'root')
     return [warning(id, 'tasks run as root', advice('Name another user in config.toml:', ...another))]
   if (user.isRoot)
     return [
