@@ -21,6 +21,8 @@ export interface Context {
   /** Are colours wanted on standard output? */
   hasColors: boolean
   home: string
+  /** The configuration file that was named, by flag or environment; null: none was. */
+  configFile: string | null
   host(): Promise<Host>
   /** Where the host is, without going there. @throws AppError where that cannot be told */
   address(): Promise<HostAddress>
@@ -50,6 +52,7 @@ export function createContext(options: CommonOptions, io: Io): Context {
     colors: pc.createColors(hasColors),
     hasColors,
     home: hakuriverHome(io),
+    configFile: options.config ?? (io.env.HAKURIVER_CONFIG || null),
     address: () => findHost(options, io),
     host: () => (host ??= connect()),
     note: (line) => io.stderr.write(`${line}\n`),

@@ -1,6 +1,7 @@
 /** Looks at a directory as a task would: writes a file there, as the user who will, in a process that may hang. */
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { checkFilePrefix } from '../protocol/routes.ts'
 import { type Mount, mountOf } from './mounts.ts'
 import { runBriefly } from './run-briefly.ts'
@@ -59,8 +60,9 @@ printf %s "$3" > "$2" || { rm -f "$2"; exit 13; }
 [ "$4" = leave ] || rm -f "$2" || exit 13`
 
 /** Tries a directory. Never rejects, and never takes longer than the deadline. */
-export async function checkDirectory(path: string, options: DirectoryCheckOptions): Promise<DirectoryFacts> {
+export async function checkDirectory(given: string, options: DirectoryCheckOptions): Promise<DirectoryFacts> {
   const { as, deadlineMs, leave } = options
+  const path = resolve(given)
   const name = leave?.name ?? randomUUID()
   const words = [path, checkFilePrefix + name, leave?.content ?? 'check', leave === undefined ? '' : 'leave']
   const ran = await runBriefly([...as.words, '/bin/sh', '-c', script, 'sh', ...words], deadlineMs)
@@ -82,7 +84,7 @@ export async function checkDirectory(path: string, options: DirectoryCheckOption
 
 /** Takes away what `leave` left. */
 export async function removeCheckFile(path: string, name: string, as: As, deadlineMs: number): Promise<void> {
-  await runBriefly([...as.words, '/bin/rm', '-f', `${path}/${checkFilePrefix}${name}`], deadlineMs)
+  await runBriefly([...as.words, '/bin/rm', '-f', resolve(path, checkFilePrefix + name)], deadlineMs)
 }
 
 function stateOf(code: number | null): DirectoryFacts['state'] {

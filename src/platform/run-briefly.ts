@@ -12,6 +12,13 @@ export interface BriefRun {
   startError: string | null
 }
 
+export interface BriefOptions {
+  /** Default: that of this process. */
+  env?: Record<string, string | undefined>
+  /** Default: `/`, where every user may be. */
+  cwd?: string
+}
+
 /** More output than a small program has is cut off. */
 const outputBytes = 256 * 1024
 
@@ -22,14 +29,14 @@ const outputBytes = 256 * 1024
 export function runBriefly(
   [command = '', ...args]: readonly string[],
   deadlineMs: number,
-  env: Record<string, string | undefined> = process.env,
+  { env = process.env, cwd = '/' }: BriefOptions = {},
 ): Promise<BriefRun> {
   return new Promise((resolve) => {
     // messages of programs are read: in one language
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...env, LC_ALL: 'C' },
-      cwd: '/',
+      cwd,
     })
     const printed = { stdout: '', stderr: '' }
     const done = (end: Partial<BriefRun>) => {

@@ -13,11 +13,11 @@ import {
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { unitNameOf } from '../../src/core/unit-name.ts'
 import { waitFor } from '../../src/platform/wait.ts'
 import { hasRecord } from '../../src/runner/executors/attempt-files.ts'
 import { executorSuite, isRunning, lineOf, shell } from '../../src/runner/executors/executor.suite.ts'
 import type { LaunchSpec } from '../../src/runner/executors/executor.ts'
-import { unitNameOf } from '../../src/runner/executors/systemd/unit.ts'
 import { findUser, type LocalUser } from '../../src/runner/users.ts'
 import { chosen, openRoot, Runner, removeRoot } from './runner.ts'
 

@@ -1,6 +1,6 @@
 /** The whole of `hakuriver doctor`: the real programs' own checks, against a host that says what a test wants. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { runAlone, startHost, type TestIoOptions, temporaryDir, testIo } from '../cli.suite.ts'
 import { doctor } from '../commands/doctor.ts'
@@ -156,6 +156,20 @@ describe('hakuriver doctor', () => {
     expect(list.some(({ id }) => id.startsWith('own-host'))).toBe(false)
     const wrong = await findings(['runner', '--no-such-flag'])
     expect(wrong.of('config')).toMatch(/^problem: there is no option --no-such-flag/)
+  })
+
+  it('takes paths as they are meant here, and a configuration file that is named', async () => {
+    const token = relative(process.cwd(), join(dir, 'join-token'))
+    writeFileSync(join(dir, 'join-token'), 'join\n')
+    const noEnv = { env: { HAKURIVER_JOIN_TOKEN: '', HAKURIVER_SHARED_DIR: '' } }
+    const byFlag = await findings(['runner', '--join-token-file', token], noEnv)
+    expect(byFlag.of('join-token')).toMatch(/^ok/)
+    const config = join(dir, 'my.toml')
+    writeFileSync(config, `[paths]\nshared_dir = "${join(dir, 'other')}"\n`)
+    const named = await findings([], { ...noEnv, config })
+    expect(named.of('config')).toContain(config)
+    expect(named.of('shared-dir-same')).toMatch(/^problem/)
+    expect((await findings(['runner', '--config', config], noEnv)).of('config')).toContain(config)
   })
 
   it('checks a host before its first start', async () => {

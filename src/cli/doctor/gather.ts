@@ -16,7 +16,7 @@ export interface GatherOptions {
   part: Part
   /** Handed to the program that is checked: those with which it is started. */
   flags: readonly string[]
-  context: Pick<Context, 'address' | 'io' | 'home'>
+  context: Pick<Context, 'address' | 'configFile' | 'io' | 'home'>
   /** This program's own file: the others lie beside it. */
   ownFile: string
 }
@@ -35,7 +35,7 @@ export async function gather(options: GatherOptions): Promise<DoctorFacts> {
     runnerFlags === null ? null : ask<RunnerFacts>('runner', runnerFlags, options),
     part === 'runner' ? null : ask<HostFacts>('host', part === 'host' ? options.flags : [], options),
   ])
-  const configPath = io.env.HAKURIVER_CONFIG || join(home, 'config.toml')
+  const configPath = namedByFlag(options.flags) ?? context.configFile ?? join(home, 'config.toml')
   return {
     part,
     version,
@@ -46,6 +46,12 @@ export async function gather(options: GatherOptions): Promise<DoctorFacts> {
     host,
     nowMs: io.now(),
   }
+}
+
+/** The configuration file that the checked program is handed. */
+function namedByFlag(flags: readonly string[]): string | undefined {
+  const at = flags.findIndex((flag) => flag === '--config' || flag.startsWith('--config='))
+  return at < 0 ? undefined : (/^--config=(.*)$/.exec(flags[at] ?? '')?.[1] ?? flags[at + 1])
 }
 
 type Found = { address: HostAddress } | { error: string }
@@ -82,9 +88,13 @@ async function ask<T>(
   { context, ownFile }: GatherOptions,
 ): Promise<Told<T>> {
   try {
-    const words = [process.execPath, programFile(name, ownFile), '--check', ...flags]
+    const config = context.configFile === null ? [] : ['--config', context.configFile]
+    const words = [process.execPath, programFile(name, ownFile), '--check', ...config, ...flags]
     const env = { ...context.io.env, HAKURIVER_HOME: context.home }
-    const { code, stdout, stderr, isLate } = await runBriefly(words, programDeadlineMs, env)
+    const { code, stdout, stderr, isLate } = await runBriefly(words, programDeadlineMs, {
+      env,
+      cwd: process.cwd(),
+    })
     if (isLate) return { silent: noAnswer(programDeadlineMs), isLate }
     if (code === 0) return { facts: JSON.parse(stdout) as T }
     return { silent: stderr.trim().split('\n')[0] || `it ended with ${code}`, isLate }
