@@ -49,6 +49,7 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
       }),
     ),
   )
+  declareDoctor(program, declare, act)
   // These two are taken by main.ts before the options are read: here they are for the help.
   program
     .command('host')
@@ -83,3 +84,27 @@ function declareNodes(parent: Command, name: string, declare: Declare, act: Act)
       ),
   )
 }
+
+function declareDoctor(program: Command, declare: Declare, act: Act): void {
+  const about = 'check this machine and its way to the host, and say what to do about what is wrong'
+  declare(program, 'doctor [words...]', about, (command) =>
+    command
+      .usage('[options] [host | runner] [-- flags of that program]')
+      .addHelpText('before', doctorExamples)
+      .action(
+        act(async (context, words: string[]) => {
+          const { doctor } = await import('./commands/doctor.ts')
+          return doctor(words, context)
+        }),
+      ),
+  )
+}
+
+const doctorExamples = `Examples:
+  hakuriver doctor                                    all that applies to this machine
+  hakuriver doctor runner -- --task-user worker       as a runner with these flags would find it
+  hakuriver doctor host                               the host's part alone
+  hakuriver doctor --json | jq '.[] | select(.status == "problem")'
+
+Exit code 0: no problem, though there may be warnings; 1: a problem.
+`

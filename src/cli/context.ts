@@ -1,7 +1,7 @@
 /** What every command is handed: the outputs, how to write on them, and the host, found when first asked for. */
 import pc from 'picocolors'
 import { type Io, wantsColors } from '../platform/io.ts'
-import { type AddressOptions, findHost, hakuriverHome } from './host-address.ts'
+import { type AddressOptions, findHost, type HostAddress, hakuriverHome } from './host-address.ts'
 import { createHost, type Host } from './transport.ts'
 
 export type Colors = ReturnType<typeof pc.createColors>
@@ -21,7 +21,11 @@ export interface Context {
   /** Are colours wanted on standard output? */
   hasColors: boolean
   home: string
+  /** The configuration file that was named, by flag or environment; null: none was. */
+  configFile: string | null
   host(): Promise<Host>
+  /** Where the host is, without going there. @throws AppError where that cannot be told */
+  address(): Promise<HostAddress>
   /** A line for a person on standard error: hints, notes, progress. */
   note(line: string): Promise<void>
   /** Lines on standard output. */
@@ -48,6 +52,8 @@ export function createContext(options: CommonOptions, io: Io): Context {
     colors: pc.createColors(hasColors),
     hasColors,
     home: hakuriverHome(io),
+    configFile: options.config ?? (io.env.HAKURIVER_CONFIG || null),
+    address: () => findHost(options, io),
     host: () => (host ??= connect()),
     note: (line) => io.stderr.write(`${line}\n`),
     async print(lines) {

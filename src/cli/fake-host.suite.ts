@@ -1,10 +1,20 @@
 /** A small real host for tests: it keeps to the contract where the command line depends on it, and fails on request. */
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { join } from 'node:path'
 import { type ErrorCode, errorTable } from '../core/errors.ts'
 import { type FinalStatus, isFinal, type Status } from '../core/task.ts'
-import { type LogStream, logHeaders } from '../protocol/routes.ts'
-import type { ClusterEvent, NodeView, SubmitBody, SubmitResult, TaskDetail } from '../protocol/schemas.ts'
+import { checkFilePrefix, type LogStream, logHeaders } from '../protocol/routes.ts'
+import type {
+  ClusterEvent,
+  HostCheck,
+  NodeView,
+  SubmitBody,
+  SubmitResult,
+  TaskDetail,
+} from '../protocol/schemas.ts'
 
 const submittedAt = '2026-11-23T10:00:00.000Z'
 
@@ -100,6 +110,13 @@ export class FakeHost {
   submitResult: SubmitResult | null = null
   intercept: Intercept | null = null
   token: string | null = null
+  /** How far its clock is ahead of the true one. */
+  clockMs = 0
+  version = '0.0.0-source'
+  /** What it says a token is for. */
+  tokenKind: HostCheck['token'] = 'join'
+  /** Where it looks for files of checks. */
+  sharedDir: string | null = null
   private readonly logs = new Map<string, Buffer>()
   private readonly events: ClusterEvent[] = []
   private readonly listeners = new Set<ServerResponse>()
@@ -245,6 +262,7 @@ export class FakeHost {
         ? refuse(response, 'not_found', `there is no node ${id}`)
         : json(response, 200, node)
     }
+    if (kind === 'checks') return this.check(id, query.get('node'), body, response)
     if (kind === 'batches') return this.batches(method, id, what, body as SubmitBody, response)
     if (kind !== 'tasks') return refuse(response, 'not_found', `there is no ${path}`)
     if (id === '') return this.list(query, response)
@@ -257,6 +275,22 @@ export class FakeHost {
     if (isFinal(task.status)) return refuse(response, 'conflict', `cannot kill task ${id}: it has ended`)
     task.status = 'killing'
     json(response, 202, task)
+  }
+
+  private check(what: string, nodeName: string | null, body: unknown, response: ServerResponse): void {
+    if (what === 'host') {
+      const time = new Date(Date.now() + this.clockMs).toISOString()
+      const node = this.nodes.find(({ name }) => name === nodeName) ?? null
+      return json(response, 200, { version: this.version, time, token: this.tokenKind, node })
+    }
+    const { name } = body as { name: string }
+    const answer = { directory: this.sharedDir, size: null, sha256: null }
+    if (this.sharedDir === null) return json(response, 200, { ...answer, state: 'no_directory' })
+    const path = join(this.sharedDir, checkFilePrefix + name)
+    if (!existsSync(path)) return json(response, 200, { ...answer, state: 'absent' })
+    const content = readFileSync(path)
+    const sha256 = createHash('sha256').update(content).digest('hex')
+    json(response, 200, { ...answer, state: 'found', size: content.length, sha256 })
   }
 
   private list(query: URLSearchParams, response: ServerResponse): void {

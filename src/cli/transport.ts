@@ -4,6 +4,7 @@
  */
 import http, { type IncomingMessage, type RequestOptions } from 'node:http'
 import { AppError, type ErrorCode, errorTable } from '../core/errors.ts'
+import { networkReason } from '../platform/network-reason.ts'
 import { createClient, type HostClient, type Transport } from '../protocol/client.ts'
 import type { HostAddress } from './host-address.ts'
 
@@ -170,22 +171,11 @@ function codeOfStatus(status: number): ErrorCode {
   )
 }
 
-const networkReasons: Record<string, string> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'the connection was cut',
-  EPIPE: 'the connection was cut',
-  ENOTFOUND: 'there is no machine of that name',
-  EAI_AGAIN: 'the name could not be looked up',
-  EHOSTUNREACH: 'no way to that machine',
-  ENETUNREACH: 'no way to that network',
-  ETIMEDOUT: 'no answer',
-}
-
 /** A failure of the network as an expected one. `details.mayHaveArrived` tells that the request may have arrived. */
 export function networkError(error: Error, address: HostAddress): Error {
   if (error instanceof AppError || error.name === 'AbortError') return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  const why = networkReasons[code] ?? error.message
+  const why = networkReason(error)
   const wasCut = code === 'ECONNRESET' || code === 'EPIPE'
   return new AppError('unavailable', `cannot reach the host at ${address.url}: ${why}`, {
     cause: error,

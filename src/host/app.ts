@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { Tokens } from './auth.ts'
+import { createChecks } from './checks.ts'
 import { Cluster } from './cluster.ts'
 import type { HostConfig } from './config.ts'
 import { EventHub } from './event-hub.ts'
@@ -65,7 +66,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
       monotonic: () => performance.now(),
     })
     closers.push(() => links.close())
-    const handlers = createHandlers(cluster, store, new Submits(cluster, store, now))
+    const checks = createChecks({ cluster, sharedDir, now })
+    const handlers = createHandlers(cluster, store, new Submits(cluster, store, now), checks)
     const logs = { cluster, store, hub, links, sharedDir }
     const http = await createHttpServer({
       config,
@@ -110,23 +112,31 @@ async function listen(http: Awaited<ReturnType<typeof createHttpServer>>, config
   try {
     await http.listen({ host: bindAddress, port })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'EADDRINUSE') {
-      throw new AppError(
-        'conflict',
-        `something else listens on ${bindAddress}:${port}: stop it, or choose another --port`,
-      )
-    }
-    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-      throw new AppError(
-        'invalid_request',
-        `this machine has no address ${bindAddress}: choose another --bind`,
-      )
-    }
-    if (code === 'EACCES')
-      throw new AppError('not_permitted', `this user may not listen on port ${port}: choose one above 1023`)
-    throw error
+    throw listenRefusal(error, config) ?? error
   }
+}
+
+/** Why nothing can listen at an address, as an expected failure; null: for another reason. */
+export function listenRefusal(
+  error: unknown,
+  { bindAddress, port }: Pick<HostConfig, 'bindAddress' | 'port'>,
+): AppError | null {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'EADDRINUSE') {
+    return new AppError(
+      'conflict',
+      `something else listens on ${bindAddress}:${port}: stop it, or choose another --port`,
+    )
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return new AppError(
+      'invalid_request',
+      `this machine has no address ${bindAddress}: choose another --bind`,
+    )
+  }
+  if (code === 'EACCES')
+    return new AppError('not_permitted', `this user may not listen on port ${port}: choose one above 1023`)
+  return null
 }
 
 /** The address for clients on this machine: one that listens everywhere is reached on loopback. */

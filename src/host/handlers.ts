@@ -3,19 +3,27 @@ import { AppError } from '../core/errors.ts'
 import { parseId } from '../core/id.ts'
 import { isFinal, type Task } from '../core/task.ts'
 import type { Handlers } from '../protocol/host-api.ts'
+import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
-import type { BatchRecord, Store } from './store/store.ts'
+import type { BatchRecord, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
 import { batchView, eventView, nodeView, taskDetail, taskView } from './views.ts'
 
 /** Who calls. Roles come with users; for now whoever holds the admin token may do everything. */
 export interface Caller {
   name: string
+  /** What the token is for; `none`: no tokens are asked for. */
+  token: TokenKind | 'none'
 }
 
-export const admin: Caller = { name: 'admin' }
+export const admin: Caller = { name: 'admin', token: 'admin' }
 
-export function createHandlers(cluster: Cluster, store: Store, submits: Submits): Handlers<Caller> {
+export function createHandlers(
+  cluster: Cluster,
+  store: Store,
+  submits: Submits,
+  checks: CheckHandlers,
+): Handlers<Caller> {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))
     if (task === null) throw new AppError('not_found', `there is no task ${idText}`)
@@ -98,6 +106,7 @@ export function createHandlers(cluster: Cluster, store: Store, submits: Submits)
       if (node === undefined) throw new AppError('not_found', `there is no node ${params.name}`)
       return nodeView(node, cluster)
     },
+    ...checks,
   }
 }
 

@@ -111,7 +111,7 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, name: EndpointName): 
         query: check.query(request.query),
         body: check.body(request.body),
       }
-      const result = await handle(input, admin)
+      const result = await handle(input, callerOf(deps.tokens, endpoint.access, request))
       reply.code(endpoint.status).header('content-type', 'application/json; charset=utf-8')
       return JSON.stringify(result)
     },
@@ -141,8 +141,15 @@ function addStream(app: FastifyInstance, deps: HttpDeps, route: StreamRoute): vo
 function authorize(tokens: Tokens | null, access: Access, request: FastifyRequest): void {
   if (access === 'public' || tokens === null) return
   const kind = tokens.kindOf(request.headers.authorization)
-  if (kind === 'admin') return
+  if (kind === 'admin' || (kind === 'join' && access === 'check')) return
   throw refusalOf(kind, request.headers.authorization)
+}
+
+/** Who calls, after `authorize`. Only where a join token will do is there more than one. */
+function callerOf(tokens: Tokens | null, access: Access, request: FastifyRequest): Caller {
+  if (tokens === null) return { ...admin, token: 'none' }
+  const kind = access === 'check' ? tokens.kindOf(request.headers.authorization) : 'admin'
+  return kind === 'join' ? { name: 'a runner', token: 'join' } : admin
 }
 
 function refusalOf(kind: TokenKind | null, authorization: string | undefined): AppError {

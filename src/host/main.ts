@@ -18,15 +18,25 @@ Example:
 Options:
 ${describeFlags(hostSettings)}
   --config VALUE  Configuration file (TOML)
+  --check         Print what it finds on this machine as JSON, and end; hakuriver doctor judges it
 `
 
 async function main(argv: string[]): Promise<void> {
   if (argv.includes('--help') || argv.includes('-h')) return void process.stdout.write(help)
   if (argv.includes('--version')) return void process.stdout.write(`${version}\n`)
+  if (argv.includes('--check')) return check(argv.filter((word) => word !== '--check'))
   const config = loadHostConfig({ argv, env: process.env })
   const log = createLog({ name: 'host', level: config.logLevel, file: config.logFile })
   const host = await createHost({ config, log })
   closeOnSignals(() => host.close(), log)
+}
+
+async function check(argv: string[]): Promise<never> {
+  const { checkHost } = await import('./check.ts')
+  const facts = await checkHost(argv, process.env)
+  await new Promise((resolve) => process.stdout.write(`${JSON.stringify(facts)}\n`, resolve))
+  // what hangs is not waited for
+  process.exit(0)
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -3,7 +3,7 @@
  * device and inode (unix(7)): the kernel lets go of it with the process, however that ends.
  */
 import { statSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { AppError } from '../core/errors.ts'
 
 export interface InstanceLock {
@@ -12,7 +12,7 @@ export interface InstanceLock {
 
 /** @throws AppError `conflict` when another process holds the directory */
 export async function lockDirectory(path: string, what: string): Promise<InstanceLock> {
-  const { dev, ino } = statSync(path)
+  const name = nameOf(what, statSync(path))
   const server = createServer((socket) => socket.destroy())
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -21,10 +21,26 @@ export async function lockDirectory(path: string, what: string): Promise<Instanc
       })
       reject(error.code === 'EADDRINUSE' ? taken : error)
     })
-    server.listen(`\0hakuriver-${what}-${dev}-${ino}`, resolve)
+    server.listen(name, resolve)
   })
   server.unref()
   return { release: () => closeServer(server) }
+}
+
+/** Does a process hold the directory? Asked without taking it, so that nobody who starts now is refused. */
+export async function isLocked(path: string, what: string): Promise<boolean> {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return false
+  const socket = connect(nameOf(what, found))
+  const answered = new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true))
+    socket.once('error', () => resolve(false))
+  })
+  return answered.finally(() => socket.destroy())
+}
+
+function nameOf(what: string, { dev, ino }: { dev: number; ino: number }): string {
+  return `\0hakuriver-${what}-${dev}-${ino}`
 }
 
 function closeServer(server: Server): Promise<void> {

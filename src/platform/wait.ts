@@ -17,6 +17,16 @@ export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number, w
   }
 }
 
+/** In words: that nothing came within so long. */
+export function noAnswer(deadlineMs: number): string {
+  return `no answer within ${Math.round(deadlineMs / 100) / 10} s`
+}
+
+/** The promise's outcome, or `late` where it comes too late or fails. */
+export function inTime<T, L>(promise: Promise<T>, deadlineMs: number, late: L): Promise<T | L> {
+  return withDeadline(promise, deadlineMs, '').catch(() => late)
+}
+
 /** Asks again until the probe gives something other than null, undefined or false. For tests and scripts. */
 export async function waitFor<T>(
   what: string,

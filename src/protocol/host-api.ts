@@ -1,12 +1,14 @@
 /** The native API's one contract: route, who may call it, and the schemas of what goes in and comes out. */
 import { type Static, type TSchema, Type } from 'typebox'
-import { routes } from './routes.ts'
+import { checkNamePattern, routes } from './routes.ts'
 import {
   BatchView,
   ClusterEvent,
+  HostCheck,
   Id,
   NodeView,
   Page,
+  SharedFileCheck,
   StatusSchema,
   SubmitBody,
   SubmitResult,
@@ -14,8 +16,11 @@ import {
   TaskView,
 } from './schemas.ts'
 
-/** What a caller must be allowed to do. `public` needs no token. The roles that map to these come later. */
-export type Access = 'public' | 'view' | 'submit'
+/**
+ * What a caller must be allowed to do. `public` needs no token; `check` is also for who holds only a join token.
+ * The roles that map to these come later.
+ */
+export type Access = 'public' | 'check' | 'view' | 'submit'
 
 interface Endpoint {
   method: 'GET' | 'POST'
@@ -140,6 +145,22 @@ export const hostApi = {
     status: 200,
     params: Type.Object({ name: Type.String({ maxLength: 255 }) }, closed),
     result: NodeView,
+  },
+  checkHost: {
+    ...routes.checkHost,
+    summary: 'For a machine that checks itself: version and time of the host, and what it knows of a node',
+    access: 'check',
+    status: 200,
+    query: Type.Object({ node: Type.Optional(Type.String({ maxLength: 255 })) }, closed),
+    result: HostCheck,
+  },
+  checkSharedFile: {
+    ...routes.checkSharedFile,
+    summary: 'Does the host see a file that was written to the shared directory elsewhere?',
+    access: 'check',
+    status: 200,
+    body: Type.Object({ name: Type.String({ pattern: checkNamePattern }) }, closed),
+    result: SharedFileCheck,
   },
 } as const satisfies Record<string, Endpoint>
 

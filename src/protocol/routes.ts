@@ -15,6 +15,8 @@ export const routes = {
   killTask: { method: 'POST', path: '/api/v1/tasks/:id/kill' },
   listNodes: { method: 'GET', path: '/api/v1/nodes' },
   getNode: { method: 'GET', path: '/api/v1/nodes/:name' },
+  checkHost: { method: 'GET', path: '/api/v1/checks/host' },
+  checkSharedFile: { method: 'POST', path: '/api/v1/checks/shared-file' },
 } as const satisfies Record<string, { method: 'GET' | 'POST'; path: string }>
 
 /** Routes that answer with bytes or a stream instead of one JSON value. */
@@ -28,6 +30,10 @@ export const streamRoutes = {
 
 /** Where runners link: a WebSocket upgrade. */
 export const linkPath = '/link/v1'
+
+/** A file that proves that host and node share a directory is called `.hakuriver-check-` and a name like this. */
+export const checkFilePrefix = '.hakuriver-check-'
+export const checkNamePattern = '^[a-z0-9-]{8,64}$'
 
 /** The two output streams of a task. */
 export const logStreams = ['stdout', 'stderr'] as const

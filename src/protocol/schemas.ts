@@ -163,6 +163,35 @@ export const NodeView = Closed({
 })
 export type NodeView = Static<typeof NodeView>
 
+/** What the host answers to a machine that checks itself. */
+export const HostCheck = Closed({
+  version: Type.String(),
+  time: Type.String({ description: "the host's clock: ISO 8601 in UTC, to the millisecond" }),
+  token: Type.Enum(['admin', 'join', 'none'], { description: 'what the token that was shown is for' }),
+  /** null: none was asked for, or it is not known. */
+  node: Nullable(
+    Closed({
+      name: Type.String(),
+      status: Type.Enum([...nodeStatuses]),
+      lastSeenAt: Instant,
+      runnerVersion: Type.String(),
+      executor: ExecutorView,
+    }),
+  ),
+})
+export type HostCheck = Static<typeof HostCheck>
+
+/** Whether the host sees a file that was just written to the shared directory elsewhere. */
+export const SharedFileCheck = Closed({
+  state: Type.Enum(['found', 'absent', 'unreadable', 'hung', 'no_directory'], {
+    description: 'no_directory: the host has none set; hung: its file system does not answer',
+  }),
+  directory: Nullable(Type.String({ description: "the host's shared directory" })),
+  size: Nullable(Type.Integer()),
+  sha256: Nullable(Type.String()),
+})
+export type SharedFileCheck = Static<typeof SharedFileCheck>
+
 /** One row of a task's or node's history, as the event stream sends it (`id` is the resume point). */
 export const ClusterEvent = Closed({
   id: Type.Integer(),

@@ -6,84 +6,116 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { AppError } from '../core/errors.ts'
+import type { ExecutorInfo } from '../core/node.ts'
 import type { RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
-import { FakeExecutor, FakeMachine } from './executors/fake.ts'
+import { FakeExecutor, FakeMachine, fakeInfo } from './executors/fake.ts'
 import { ProcessExecutor } from './executors/process.ts'
 import { DbusUnitManager } from './executors/systemd/dbus-manager.ts'
 import { SudoUnitManager } from './executors/systemd/sudo-manager.ts'
 import { SystemdExecutor } from './executors/systemd/systemd.ts'
 import { hasNumactl } from './hardware.ts'
+import { sudoProblem } from './sudo.ts'
 
 const run = promisify(execFile)
 
-const systemSocket = '/run/systemd/private'
+/** systemd's own, for root. */
+export const systemSocket = '/run/systemd/private'
 /** PrivatePIDs= came with it. */
-const privatePidsVersion = 257
+export const privatePidsVersion = 257
 
-/** Builds the executor for a configuration. @throws AppError when the one that was asked for cannot work here */
-export async function chooseExecutor(config: RunnerConfig, deps: ExecutorDeps): Promise<Executor> {
+/**
+ * What would run tasks here under a configuration, without building it.
+ * @throws AppError when the one that was asked for cannot work here
+ */
+export async function decideExecutor(config: RunnerConfig): Promise<ExecutorInfo> {
   const isRoot = process.getuid?.() === 0
   const numa = await hasNumactl(config.numactlPath)
   switch (config.executor) {
     case 'fake':
-      return new FakeExecutor(new FakeMachine(), deps)
+      return fakeInfo
     case 'process':
-      return processExecutor(config, deps, numa, 'asked for')
+      return processInfo(numa, 'asked for')
     case 'systemd':
-      return systemdExecutor(config, deps, numa, 'asked for')
+      return systemdInfo(config, numa, 'asked for')
     case 'systemd-user':
-      return userExecutor(config, deps, numa, 'asked for')
+      return userInfoOf(numa, 'asked for')
     case 'auto':
       break
   }
-  if (!existsSync('/run/systemd/system'))
-    return processExecutor(config, deps, numa, 'systemd does not run here')
-  if (isRoot)
-    return systemdExecutor(config, deps, numa, 'the strongest: systemd is here, and the runner is root')
-  if (config.useSudo === true)
-    return systemdExecutor(config, deps, numa, 'systemd is here, and sudo was asked for')
+  if (!existsSync('/run/systemd/system')) return processInfo(numa, 'systemd does not run here')
+  if (isRoot) return systemdInfo(config, numa, 'the strongest: systemd is here, and the runner is root')
+  if (config.useSudo === true) return systemdInfo(config, numa, 'systemd is here, and sudo was asked for')
   const missing = missingDelegation()
-  if (missing === null) return userExecutor(config, deps, numa, "the user's own systemd has delegated limits")
-  if (config.useSudo === null && (await canSudo()))
-    return systemdExecutor(config, deps, numa, 'systemd is here, and sudo asks for no password')
-  return processExecutor(config, deps, numa, `the runner is not root, and ${missing}`)
+  if (missing === null) return userInfoOf(numa, "the user's own systemd has delegated limits")
+  if (config.useSudo === null && (await sudoProblem()) === null)
+    return systemdInfo(config, numa, 'systemd is here, and sudo asks for no password')
+  return processInfo(numa, `the runner is not root, and ${missing}`)
 }
 
-async function systemdExecutor(
-  config: RunnerConfig,
-  deps: ExecutorDeps,
-  numa: boolean,
-  why: string,
-): Promise<Executor> {
+/** Builds the executor for a configuration. @throws AppError when the one that was asked for cannot work here */
+export async function chooseExecutor(config: RunnerConfig, deps: ExecutorDeps): Promise<Executor> {
+  const info = await decideExecutor(config)
+  switch (info.name) {
+    case 'fake':
+      return new FakeExecutor(new FakeMachine(), deps)
+    case 'process':
+      return processExecutor(config, deps, info)
+    case 'systemd':
+      return systemdExecutor(config, deps, info)
+    case 'systemd-user':
+      return userExecutor(config, deps, info)
+  }
+}
+
+async function systemdInfo(config: RunnerConfig, numa: boolean, why: string): Promise<ExecutorInfo> {
   const isRoot = process.getuid?.() === 0
-  const isAllowed = isRoot || (config.useSudo ?? (await canSudo()))
+  const isAllowed = isRoot || (config.useSudo ?? (await sudoProblem()) === null)
   if (!isAllowed) {
     throw new AppError(
       'not_permitted',
       'the systemd executor needs root, or sudo without a password for systemd-run and systemctl; without either use systemd-user or process',
     )
   }
+  // before 257 only root can make a PID namespace for a task
+  const privatePids = isRoot || (await systemdVersion()) >= privatePidsVersion
+  return { name: 'systemd', why, enforcesLimits: true, features: { privateNetwork: true, privatePids, numa } }
+}
+
+async function userInfoOf(numa: boolean, why: string): Promise<ExecutorInfo> {
+  const missing = missingDelegation()
+  const hasSandbox = (await systemdVersion()) >= privatePidsVersion
+  return {
+    name: 'systemd-user',
+    why: missing === null ? why : `${why}; limits are not enforced: ${missing}`,
+    enforcesLimits: missing === null,
+    features: { privateNetwork: hasSandbox, privatePids: hasSandbox, numa },
+  }
+}
+
+function processInfo(numa: boolean, why: string): ExecutorInfo {
+  const features = { privateNetwork: false, privatePids: false, numa }
+  return { name: 'process', why, enforcesLimits: false, features }
+}
+
+async function systemdExecutor(
+  config: RunnerConfig,
+  deps: ExecutorDeps,
+  info: ExecutorInfo,
+): Promise<Executor> {
+  const isRoot = process.getuid?.() === 0
   if (!isRoot && (config.taskUser === null || config.taskUser === userInfo().username)) {
     deps.log('Tasks run as the user of this runner, who may use sudo: name another one with --task-user')
   }
-  const version = await systemdVersion()
-  const hasPrivatePids = version >= privatePidsVersion
   return SystemdExecutor.open(
     {
-      info: {
-        name: 'systemd',
-        why,
-        enforcesLimits: true,
-        // before 257 only root can make a PID namespace for a task
-        features: { privateNetwork: true, privatePids: hasPrivatePids || isRoot, numa },
-      },
+      info,
       openManager: isRoot
         ? (events) => DbusUnitManager.open({ socketPath: systemSocket, events, log: deps.log })
         : (events) => SudoUnitManager.open({ events, log: deps.log }),
       // with sudo the tasks' user has to reach it, and a logout must not remove it
       runDir: isRoot ? '/run/hakuriver/tasks' : tempRunDir(),
-      hasPrivatePids,
+      hasPrivatePids: (await systemdVersion()) >= privatePidsVersion,
       setsLimits: true,
       numactlPath: config.numactlPath,
     },
@@ -91,47 +123,26 @@ async function systemdExecutor(
   )
 }
 
-async function userExecutor(
-  config: RunnerConfig,
-  deps: ExecutorDeps,
-  numa: boolean,
-  why: string,
-): Promise<Executor> {
-  const missing = missingDelegation()
-  const version = await systemdVersion()
+async function userExecutor(config: RunnerConfig, deps: ExecutorDeps, info: ExecutorInfo): Promise<Executor> {
   return SystemdExecutor.open(
     {
-      info: {
-        name: 'systemd-user',
-        why: missing === null ? why : `${why}; limits are not enforced: ${missing}`,
-        enforcesLimits: missing === null,
-        features: {
-          privateNetwork: version >= privatePidsVersion,
-          privatePids: version >= privatePidsVersion,
-          numa,
-        },
-      },
+      info,
       openManager: (events) =>
         DbusUnitManager.open({ socketPath: join(runtimeDir(), 'systemd/private'), events, log: deps.log }),
       runDir: userRunDir(),
-      hasPrivatePids: version >= privatePidsVersion,
-      setsLimits: missing === null,
+      hasPrivatePids: info.features.privatePids,
+      setsLimits: info.enforcesLimits,
       numactlPath: config.numactlPath,
     },
     deps,
   )
 }
 
-function processExecutor(config: RunnerConfig, deps: ExecutorDeps, numa: boolean, why: string): Executor {
+function processExecutor(config: RunnerConfig, deps: ExecutorDeps, info: ExecutorInfo): Executor {
   const isRoot = process.getuid?.() === 0
   return new ProcessExecutor(
     {
-      info: {
-        name: 'process',
-        why,
-        enforcesLimits: false,
-        features: { privateNetwork: false, privatePids: false, numa },
-      },
+      info,
       runDir: isRoot ? '/run/hakuriver/processes' : userRunDir(),
       numactlPath: config.numactlPath,
     },
@@ -139,20 +150,8 @@ function processExecutor(config: RunnerConfig, deps: ExecutorDeps, numa: boolean
   )
 }
 
-/** May this user start units through sudo without a password? Tried, as no listing of rights tells it for sure. */
-async function canSudo(): Promise<boolean> {
-  try {
-    for (const program of ['systemd-run', 'systemctl'])
-      await run('sudo', ['-n', program, '--version'], { timeout: 5_000 })
-    return true
-  } catch {
-    // no sudo here, or a password is asked for
-    return false
-  }
-}
-
 /** Why the user's own systemd cannot bound tasks here; null: it can. Only cgroup v2 delegates safely. */
-function missingDelegation(): string | null {
+export function missingDelegation(): string | null {
   if (!existsSync(join(runtimeDir(), 'systemd/private'))) return "the user's own systemd does not run"
   const uid = process.getuid?.() ?? 0
   const path = `/sys/fs/cgroup/user.slice/user-${uid}.slice/user@${uid}.service/cgroup.controllers`
@@ -162,12 +161,13 @@ function missingDelegation(): string | null {
   return missing.length === 0 ? null : `${missing.join(', ')} is not delegated to the user`
 }
 
-async function systemdVersion(): Promise<number> {
+/** Major version of systemd's programs; 0 where they do not tell. */
+export async function systemdVersion(): Promise<number> {
   const { stdout } = await run('systemctl', ['--version'], { timeout: 5_000 })
   return Number(/^systemd (\d+)/.exec(stdout)?.[1] ?? 0)
 }
 
-function runtimeDir(): string {
+export function runtimeDir(): string {
   return process.env.XDG_RUNTIME_DIR ?? `/run/user/${process.getuid?.() ?? 0}`
 }
 

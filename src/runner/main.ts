@@ -17,15 +17,25 @@ Example:
 Options:
 ${describeFlags(runnerSettings)}
   --config VALUE  Configuration file (TOML)
+  --check         Print what it finds on this machine as JSON, and end; hakuriver doctor judges it
 `
 
 async function main(argv: string[]): Promise<void> {
   if (argv.includes('--help') || argv.includes('-h')) return void process.stdout.write(help)
   if (argv.includes('--version')) return void process.stdout.write(`${version}\n`)
+  if (argv.includes('--check')) return check(argv.filter((word) => word !== '--check'))
   const config = loadRunnerConfig({ argv, env: process.env })
   const log = createLog({ name: 'runner', level: config.logLevel, file: config.logFile })
   const runner = await createRunner({ config, log })
   closeOnSignals(() => runner.close(), log)
+}
+
+async function check(argv: string[]): Promise<never> {
+  const { checkRunner } = await import('./check.ts')
+  const facts = await checkRunner(argv, process.env)
+  await new Promise((resolve) => process.stdout.write(`${JSON.stringify(facts)}\n`, resolve))
+  // what hangs is not waited for
+  process.exit(0)
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -21,6 +21,9 @@ export interface SudoManagerOptions {
   busPath?: string
 }
 
+/** Where anybody may listen (D-Bus specification, "Well-known Message Bus Instances"). */
+export const systemBus = '/run/dbus/system_bus_socket'
+
 const commandDeadlineMs = 25_000
 
 export class SudoUnitManager implements UnitManager {
@@ -34,7 +37,7 @@ export class SudoUnitManager implements UnitManager {
 
   /** @throws DbusError where there is no message bus to watch from */
   static async open(options: SudoManagerOptions): Promise<SudoUnitManager> {
-    const { events, log, busPath = '/run/dbus/system_bus_socket' } = options
+    const { events, log, busPath = systemBus } = options
     return new SudoUnitManager(await DbusUnitManager.open({ socketPath: busPath, kind: 'bus', events, log }))
   }
 

@@ -1,0 +1,129 @@
+/** `hakuriver.host --check`: what a host would find on this machine, as facts in JSON. It starts nothing. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createServer, isIP } from 'node:net'
+import { dirname, join } from 'node:path'
+import { AppError } from '../core/errors.ts'
+import type { HostFacts, StateDirFacts } from '../platform/check-facts.ts'
+import { checkDirectory, type DirectoryFacts } from '../platform/directory-check.ts'
+import { type HostProbe, probeHost } from '../platform/host-probe.ts'
+import { isLocked } from '../platform/instance-lock.ts'
+import { ownUserName } from '../platform/own-user.ts'
+import { version } from '../platform/version.ts'
+import { listenRefusal } from './app.ts'
+import { type HostConfig, loadHostConfig } from './config.ts'
+
+/** What is not known by then is not waited for. */
+const budgetMs = 3_000
+
+/** Looks at everything at once. Never rejects. */
+export async function checkHost(
+  argv: readonly string[],
+  env: Record<string, string | undefined>,
+): Promise<HostFacts> {
+  const { config, error } = readConfig(argv, env)
+  if (config === null) return { ...nothing, configError: error }
+  const isRunning = await isLocked(config.stateDir, 'host')
+  const isHere = isRunning || existsSync(config.databaseFile)
+  const [databaseDir, sharedDir, portProblem, reachable] = await Promise.all([
+    tryDirectory(dirname(config.databaseFile)),
+    config.sharedDir === null ? null : tryDirectory(config.sharedDir),
+    isRunning ? null : findPortProblem(config),
+    isRunning ? tryReachable(config) : null,
+  ])
+  const { bindAddress, port, reachableAddress, stateDir, databaseFile } = config
+  return {
+    version,
+    configError: null,
+    isHere,
+    config: { bindAddress, port, reachableAddress, stateDir, databaseFile },
+    isRunning,
+    runningUrl: isRunning ? readRunningUrl(stateDir) : null,
+    portProblem,
+    stateDir: lookAtStateDir(config),
+    databaseDir,
+    sharedDir,
+    reachable,
+  }
+}
+
+const nothing: HostFacts = {
+  version,
+  configError: null,
+  isHere: false,
+  config: null,
+  isRunning: false,
+  runningUrl: null,
+  portProblem: null,
+  stateDir: null,
+  databaseDir: null,
+  sharedDir: null,
+  reachable: null,
+}
+
+function readConfig(argv: readonly string[], env: Record<string, string | undefined>) {
+  try {
+    return { config: loadHostConfig({ argv, env }), error: null }
+  } catch (error) {
+    if (error instanceof AppError) return { config: null, error: error.message }
+    throw error
+  }
+}
+
+function tryDirectory(path: string): Promise<DirectoryFacts> {
+  return checkDirectory(path, { as: { user: ownUserName(), words: [] }, deadlineMs: budgetMs })
+}
+
+/** Tries to listen where the host would. */
+async function findPortProblem(config: HostConfig): Promise<string | null> {
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: config.bindAddress, port: config.port }, resolve)
+    })
+    return null
+  } catch (error) {
+    return listenRefusal(error, config)?.message ?? String(error)
+  } finally {
+    server.close()
+  }
+}
+
+/** Goes to the host by the address that others are told. */
+async function tryReachable({ reachableAddress, port }: HostConfig): Promise<HostProbe | null> {
+  if (reachableAddress === null) return null
+  const address = isIP(reachableAddress) === 6 ? `[${reachableAddress}]` : reachableAddress
+  const url = /^https?:\/\//.test(address) ? address : `http://${address}:${port}`
+  return probeHost({ url, token: null, deadlineMs: budgetMs }, null)
+}
+
+function readRunningUrl(stateDir: string): string | null {
+  try {
+    const known: unknown = JSON.parse(readFileSync(join(stateDir, 'host.json'), 'utf8'))
+    const url = typeof known === 'object' && known !== null && 'url' in known ? known.url : null
+    return typeof url === 'string' ? url : null
+  } catch {
+    // it has just begun, or somebody removed the file
+    return null
+  }
+}
+
+const others = 0o077
+
+function lookAtStateDir({ stateDir, databaseFile }: HostConfig): StateDirFacts {
+  const found = statSync(stateDir, { throwIfNoEntry: false })
+  const secrets = [join(stateDir, 'admin-token'), join(stateDir, 'join-token')]
+  // what is in the state directory is closed by it
+  if (dirname(databaseFile) !== stateDir) secrets.push(databaseFile)
+  return {
+    path: stateDir,
+    exists: found !== undefined,
+    isOwn: found?.uid === process.getuid?.(),
+    mode: found === undefined ? null : found.mode & 0o7777,
+    openFiles: secrets.filter((path) => ((modeOf(path) ?? 0) & others) !== 0),
+  }
+}
+
+function modeOf(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.mode ?? null
+}

@@ -1,0 +1,177 @@
+/** `hakuriver.runner --check`: what a runner would find on this machine, as facts in JSON. It starts nothing. */
+import { createHash, randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppError } from '../core/errors.ts'
+import type { RunnerFacts, SharedFileFacts, TaskUserFacts } from '../platform/check-facts.ts'
+import { type As, checkDirectory, removeCheckFile } from '../platform/directory-check.ts'
+import { askForSharedFile, type ProbeOptions, probeHost } from '../platform/host-probe.ts'
+import { isLocked } from '../platform/instance-lock.ts'
+import { ownUserName } from '../platform/own-user.ts'
+import { version } from '../platform/version.ts'
+import { inTime } from '../platform/wait.ts'
+import { decideExecutor } from './choose-executor.ts'
+import { loadRunnerConfig, type RunnerConfig } from './config.ts'
+import { isPlainPath } from './executors/systemd/unit.ts'
+import { cgroupFacts, numactlFacts, systemdFacts, userManagerFacts } from './machine-facts.ts'
+import { becomeBySudo, sudoProblem } from './sudo.ts'
+import { becomeUser, findUser } from './users.ts'
+
+/** What is not known by then is not waited for, so that whoever asked is answered, however broken the machine is. */
+const budgetMs = 3_000
+/** sudo comes first: where it works, directories are tried through it. */
+const sudoDeadlineMs = 1_200
+/** The last steps get so long also where the time is up. */
+const leastMs = 300
+
+/** Looks at everything at once. Never rejects. */
+export async function checkRunner(
+  argv: readonly string[],
+  env: Record<string, string | undefined>,
+): Promise<RunnerFacts> {
+  const { config, error } = readConfig(argv, env)
+  const isRoot = process.getuid?.() === 0
+  const left = countdown(budgetMs)
+  const sudo = isRoot ? null : inTime(sudoProblem(), sudoDeadlineMs, 'sudo did not answer in time')
+  const taskUser = config === null ? null : taskUserOf(config)
+  const [systemd, sudoTold, numactl, executor, directories, host, isRunning] = await Promise.all([
+    systemdFacts(isRoot, budgetMs),
+    sudo,
+    config === null ? null : numactlFacts(config.numactlPath, budgetMs),
+    config === null ? null : inTime(tellExecutor(config), budgetMs, null),
+    config === null || taskUser === null ? null : checkDirectories(config, taskUser, sudo, left),
+    config === null ? null : probeHost(probeOf(config, budgetMs), config.nodeName),
+    config === null ? false : isLocked(config.stateDir, 'runner'),
+  ])
+  return {
+    version,
+    configError: error,
+    config: config === null ? null : toldConfig(config),
+    user: { name: ownUserName(), isRoot },
+    systemd,
+    cgroup: cgroupFacts(),
+    sudo: isRoot ? null : { problem: sudoTold },
+    userManager: isRoot ? null : userManagerFacts(),
+    executor,
+    numactl,
+    taskUser,
+    stateDir: directories?.stateDir ?? null,
+    localTempDir: directories?.localTempDir ?? null,
+    sharedDir: directories?.sharedDir ?? null,
+    sharedDirOfTasks: directories?.sharedDirOfTasks ?? null,
+    sharedFile: directories?.sharedFile ?? null,
+    isRunning,
+    hasRun: config !== null && existsSync(join(config.stateDir, 'runner-id')),
+    host,
+  }
+}
+
+function readConfig(argv: readonly string[], env: Record<string, string | undefined>) {
+  try {
+    return { config: loadRunnerConfig({ argv, env }), error: null }
+  } catch (error) {
+    if (error instanceof AppError) return { config: null, error: error.message }
+    throw error
+  }
+}
+
+function toldConfig({ nodeName, hostUrl, joinToken }: RunnerConfig): RunnerFacts['config'] {
+  return { node: nodeName, hostUrl, hasJoinToken: joinToken !== null }
+}
+
+/** Tells how much of a time is left, in milliseconds. */
+function countdown(ms: number): () => number {
+  const endMs = performance.now() + ms
+  return () => Math.max(leastMs, Math.round(endMs - performance.now()))
+}
+
+function probeOf({ hostUrl, joinToken }: RunnerConfig, deadlineMs: number): ProbeOptions {
+  return { url: hostUrl, token: joinToken, deadlineMs }
+}
+
+async function tellExecutor(config: RunnerConfig): Promise<RunnerFacts['executor']> {
+  try {
+    return await decideExecutor(config)
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** As the runner has it: its own user, or `nobody` where that is root. */
+function taskUserOf({ taskUser }: RunnerConfig): TaskUserFacts {
+  const own = ownUserName()
+  const name = taskUser ?? (process.getuid?.() === 0 ? 'nobody' : own)
+  const isOwn = name === own
+  return { name, exists: isOwn || findUser(name) !== null, isNamed: taskUser !== null, isOwn }
+}
+
+type DirectoryKeys = 'stateDir' | 'localTempDir' | 'sharedDir' | 'sharedDirOfTasks' | 'sharedFile'
+
+/** In its own directory and the shared one the runner writes, in the temporary and the shared one tasks do. */
+async function checkDirectories(
+  config: RunnerConfig,
+  taskUser: TaskUserFacts,
+  sudo: Promise<string | null> | null,
+  left: () => number,
+): Promise<Pick<RunnerFacts, DirectoryKeys>> {
+  const own: As = { user: ownUserName(), words: [] }
+  const hasSudo = sudo !== null && (await sudo) === null
+  const asTask = (path: string) => {
+    const user = findUser(taskUser.name)
+    if (taskUser.isOwn || user === null) return own
+    if (process.getuid?.() === 0) return { user: user.name, words: becomeUser(user) }
+    return hasSudo && isPlainPath(path) ? { user: user.name, words: becomeBySudo(user.name) } : own
+  }
+  const { stateDir, localTempDir, sharedDir } = config
+  const [ownDir, temp, shared, sharedDirOfTasks] = await Promise.all([
+    checkDirectory(stateDir, { as: own, deadlineMs: left() }),
+    checkDirectory(localTempDir, { as: asTask(localTempDir), deadlineMs: left() }),
+    sharedDir === null ? null : checkShared(config, sharedDir, own, left),
+    sharedDir === null || asTask(sharedDir) === own
+      ? null
+      : checkDirectory(sharedDir, { as: asTask(sharedDir), deadlineMs: left() }),
+  ])
+  return {
+    stateDir: ownDir,
+    localTempDir: temp,
+    sharedDir: shared?.directory ?? null,
+    sharedDirOfTasks,
+    sharedFile: shared?.file ?? null,
+  }
+}
+
+/** Leaves a file there until the host has said what it sees. */
+async function checkShared(config: RunnerConfig, path: string, as: As, left: () => number) {
+  const name = randomUUID()
+  const content = `A check of hakuriver: this file may be removed. ${randomUUID()}\n`
+  const directory = await checkDirectory(path, { as, deadlineMs: left(), leave: { name, content } })
+  if (directory.state !== 'ok') return { directory, file: null }
+  try {
+    return { directory, file: await askUntilSeen(config, name, content, left) }
+  } finally {
+    await removeCheckFile(path, name, as, left())
+  }
+}
+
+/** A shared file system may take a moment to show a file elsewhere, and the host may be busy with another check. */
+const againMs = 150
+const seenDeadlineMs = 1_200
+
+async function askUntilSeen(
+  config: RunnerConfig,
+  name: string,
+  content: string,
+  left: () => number,
+): Promise<SharedFileFacts> {
+  const written = {
+    size: Buffer.byteLength(content),
+    sha256: createHash('sha256').update(content).digest('hex'),
+  }
+  const patience = countdown(seenDeadlineMs)
+  for (;;) {
+    const told = await askForSharedFile(probeOf(config, left()), name)
+    const isSeen = told.answer !== null && told.answer.state !== 'absent'
+    if (isSeen || Math.min(left(), patience()) <= leastMs) return { ...told, ...written }
+    await new Promise((resolve) => setTimeout(resolve, againMs))
+  }
+}
