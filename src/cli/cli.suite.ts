@@ -25,6 +25,8 @@ export interface TestIoOptions {
   /** Columns of the terminal; left out: no terminal. */
   columns?: number
   env?: Record<string, string>
+  /** The key that is pressed when something is asked; left out: nobody is there. */
+  answer?: string
   /** Takes the place of standard output. */
   stdout?: Sink
 }
@@ -39,7 +41,7 @@ export interface TestIo {
 }
 
 /** What a command touches besides the host. */
-export function testIo({ columns, env = {}, stdout }: TestIoOptions = {}): TestIo {
+export function testIo({ columns, env = {}, answer, stdout }: TestIoOptions = {}): TestIo {
   const home = temporaryDir()
   const written = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
   const handlers = new Set<() => void>()
@@ -60,7 +62,11 @@ export function testIo({ columns, env = {}, stdout }: TestIoOptions = {}): TestI
         handlers.add(handler)
         return () => handlers.delete(handler)
       },
-      onKey: () => () => {},
+      canAsk: answer !== undefined,
+      onKey: (handler) => {
+        if (answer !== undefined) queueMicrotask(() => handler(answer))
+        return () => {}
+      },
     },
     out: () => Buffer.concat(written.stdout).toString(),
     err: () => Buffer.concat(written.stderr).toString(),

@@ -344,17 +344,13 @@ export class FakeHost {
     if (known !== undefined) return known
     const made = this.submitResult ?? {
       batchId: '900',
-      tasks: (body.targets ?? ['any']).map((target) => {
-        this.nextId += 1
-        const [spec] = body.specs
-        this.add({
-          id: String(this.nextId),
-          target,
-          command: spec?.command ?? '',
-          arguments: spec?.arguments ?? [],
-        })
-        return { target, specIndex: 0, taskId: String(this.nextId), error: null }
-      }),
+      tasks: body.specs.flatMap(({ command, arguments: rest = [], name = null }, specIndex) =>
+        (body.targets ?? ['any']).map((target) => {
+          this.nextId += 1
+          this.add({ id: String(this.nextId), target, command, arguments: rest, name })
+          return { target, specIndex, taskId: String(this.nextId), error: null }
+        }),
+      ),
     }
     if (body.submissionId !== undefined) this.submits.set(body.submissionId, made)
     return made

@@ -5,6 +5,7 @@ import type { KillOptions } from './commands/kill.ts'
 import type { LogsOptions } from './commands/logs.ts'
 import type { PsOptions } from './commands/ps.ts'
 import type { SubmitOptions } from './commands/submit.ts'
+import type { SweepOptions } from './commands/sweep.ts'
 import type { WaitCommandOptions } from './commands/wait.ts'
 import type { Act, Declare } from './declare.ts'
 import { statusList } from './status-option.ts'
@@ -16,6 +17,7 @@ export function declareTaskCommands(program: Command, declare: Declare, act: Act
   const parts = { declare, act }
   program.commandsGroup('Tasks:')
   declareSubmit(program, parts)
+  declareSweep(program, parts)
   declarePs(program, 'ps', parts)
   declareShow(program, parts)
   declareLogs(program, parts)
@@ -26,6 +28,7 @@ export function declareTaskCommands(program: Command, declare: Declare, act: Act
     .description('the same under a noun: task submit, list, show, logs, wait, kill')
     .helpCommand(false)
   declareSubmit(task, parts)
+  declareSweep(task, parts)
   declarePs(task, 'list', parts)
   declareShow(task, parts)
   declareLogs(task, parts)
@@ -48,41 +51,82 @@ function declareSubmit(parent: Command, { declare, act }: Parts): void {
     'submit [command...]',
     'run a command on one or more targets; prints the ids of the tasks',
     (command) =>
-      command
-        .usage('[options] -- command [argument...]')
-        .passThroughOptions()
-        .addHelpText('before', submitExamples)
-        .addOption(
-          repeated(
-            '-t, --target <target>',
-            'any, a node (node1), or one of its NUMA nodes (node1:0); may be repeated',
-          ),
+      submitOptions(command.addHelpText('before', submitExamples))
+        .option(
+          '--span',
+          'read the spans in it: a task for each combination, as `hakuriver sweep` makes them',
+          false,
         )
-        .addOption(whole('-c, --cores <number>', 'CPUs that it may use', 1, 1))
-        .addOption(size('-m, --memory <size>', 'memory that it may use, like 512M or 8G (powers of 1024)'))
-        .addOption(duration('--timeout <time>', 'end it after so long, like 90s or 1h30m'))
-        .addOption(
-          repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'),
-        )
-        .addOption(repeated('--env-file <path>', 'a file of NAME=value lines, taken literally'))
-        .addOption(text('--cwd <path>', 'directory on the node to run in'))
-        .addOption(text('-n, --name <name>', 'a name for people'))
-        .option('--private-network', 'no network but its own loopback', false)
-        .option('--private-pid', 'see no processes but its own', false)
-        .option('--all-or-nothing', 'where one target is refused, submit to none', false)
-        .option('--no-queue', 'be refused rather than wait for a busy target')
-        .option('-w, --wait', 'wait until it has ended, and exit with its code', false)
-        .option('-f, --follow', 'show its output as it comes, and exit with its code', false)
-        .addOption(exitStatus())
-        .option('-q, --quiet', 'print the ids and nothing else', false)
+        .option('--zip', 'with --span: pair the spans instead of each with each', false)
         .action(
-          act(async (context, words: string[], options: SubmitOptions) => {
+          act(async (context, words: string[], options: SubmitOptions & { span: boolean; zip: boolean }) => {
+            if (options.span) {
+              const { sweep } = await import('./commands/sweep.ts')
+              return sweep(words, { ...options, dryRun: false, yes: false }, context)
+            }
             const { submit } = await import('./commands/submit.ts')
             return submit(words, options, context)
           }),
         ),
   )
 }
+
+function declareSweep(parent: Command, { declare, act }: Parts): void {
+  declare(
+    parent,
+    'sweep [command...]',
+    'submit a command with every combination of its spans: one batch',
+    (command) =>
+      submitOptions(command.addHelpText('before', sweepExamples))
+        .option('--zip', 'pair the spans: first with first, second with second', false)
+        .option('--dry-run', 'print the first commands and how many there are; submit nothing', false)
+        .option('-y, --yes', 'do not ask, however many tasks it makes', false)
+        .action(
+          act(async (context, words: string[], options: SweepOptions) => {
+            const { sweep } = await import('./commands/sweep.ts')
+            return sweep(words, options, context)
+          }),
+        ),
+  )
+}
+
+/** What a submit and a sweep may say of their tasks. */
+function submitOptions(command: Command): Command {
+  return command
+    .usage('[options] -- command [argument...]')
+    .passThroughOptions()
+    .addOption(
+      repeated(
+        '-t, --target <target>',
+        'any, a node (node1), or one of its NUMA nodes (node1:0); may be repeated',
+      ),
+    )
+    .addOption(whole('-c, --cores <number>', 'CPUs that it may use', 1, 1))
+    .addOption(size('-m, --memory <size>', 'memory that it may use, like 512M or 8G (powers of 1024)'))
+    .addOption(duration('--timeout <time>', 'end it after so long, like 90s or 1h30m'))
+    .addOption(
+      repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'),
+    )
+    .addOption(repeated('--env-file <path>', 'a file of NAME=value lines, taken literally'))
+    .addOption(text('--cwd <path>', 'directory on the node to run in'))
+    .addOption(text('-n, --name <name>', 'a name for people'))
+    .option('--private-network', 'no network but its own loopback', false)
+    .option('--private-pid', 'see no processes but its own', false)
+    .option('--all-or-nothing', 'where one target is refused, submit to none', false)
+    .option('--no-queue', 'be refused rather than wait for a busy target')
+    .option('-w, --wait', 'wait until it has ended, and exit with its code', false)
+    .option('-f, --follow', 'show its output as it comes, and exit with its code', false)
+    .addOption(exitStatus())
+    .option('-q, --quiet', 'print the ids and nothing else', false)
+}
+
+const sweepExamples = `Examples:
+  hakuriver sweep -- python train.py --lr 'span:[0.1,0.01]' --seed 'span:{1..5}'     10 tasks
+  hakuriver sweep --zip -- ./job.sh 'span:{1..3}' 'span:[a,b,c]'                      3 tasks, paired
+  hakuriver sweep --dry-run -- ./job.sh 'span:@inputs.txt'                            a task a line
+
+Spans: {1..10}, {0..1..0.25}, {A..Z}, [a,b], @file, each after span: and in quotes, in any part of an argument.
+`
 
 const submitExamples = `Examples:
   hakuriver submit -- echo hello

@@ -1,6 +1,7 @@
 /** Sweeps: the combinations of all spans in the words of a command, made one by one. */
 import { AppError } from './errors.ts'
 import { type Axis, bareSpan, maxCount, type Part, parseWord, type SpanValue, textAxis } from './span.ts'
+import { count } from './text.ts'
 
 /** `product`: each with each, the last span fastest. `zip`: the first with the first, the second with the second. */
 export type SweepMode = 'product' | 'zip'
@@ -74,6 +75,11 @@ export function parseSweep(
 /** All combinations in their order. */
 export function* combinationsOf(sweep: Sweep): Generator<Combination> {
   for (let index = 0; index < sweep.count; index += 1) yield sweep.at(index)
+}
+
+/** "40 combinations (10 × 4)". */
+export function sizeOf({ count: total, sizes }: Sweep, noun: string): string {
+  return `${count(total, noun)}${sizes.length > 1 ? ` (${sizes.join(' × ')})` : ''}`
 }
 
 function placeOf(

@@ -1,11 +1,11 @@
 /** One call of hakurun: reads the spans, runs the combinations, and says what became of them. */
-import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { AppError, exitCodes } from '../core/errors.ts'
-import { combinationsOf, parseSweep, type Sweep, spanFiles, spanLines } from '../core/sweep.ts'
-import { count, printable, shellQuote } from '../core/text.ts'
+import { combinationsOf, type Sweep, sizeOf } from '../core/sweep.ts'
+import { printable, shellQuote } from '../core/text.ts'
 import { formatDuration } from '../core/units.ts'
 import { type Io, wantsColors } from '../platform/io.ts'
+import { readSweep } from '../platform/read-sweep.ts'
 import { type Cell, renderTable } from '../platform/table.ts'
 import { killAll } from './child.ts'
 import { type HakurunOptions, parallelism } from './options.ts'
@@ -22,7 +22,7 @@ const toldFailures = 20
 
 /** Runs it all. Returns the exit code. @throws AppError, BrokenPipeError */
 export async function hakurun(words: string[], options: HakurunOptions, io: Io): Promise<number> {
-  const sweep = readSweep(words, options.zip)
+  const sweep = readSweep(words, options.zip ? 'zip' : 'product')
   const target = await findTarget(words[0] ?? '', options.python, io.env)
   if (options.resume && options.outputDir === null)
     throw new AppError('invalid_request', '--resume needs the --output-dir of the run to go on with')
@@ -68,31 +68,12 @@ export async function hakurun(words: string[], options: HakurunOptions, io: Io):
   }
 }
 
-function readSweep(words: readonly string[], isZip: boolean): Sweep {
-  const files = new Map(spanFiles(words).map((path) => [path, readLines(path)] as const))
-  return parseSweep(words, isZip ? 'zip' : 'product', files)
-}
-
-function readLines(path: string): string[] {
-  try {
-    return spanLines(readFileSync(path, 'utf8'))
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
-    throw new AppError('invalid_request', `cannot read the file ${path} of a span (${code})`)
-  }
-}
-
 async function dryRun(sweep: Sweep, io: Io): Promise<number> {
   for (const { words } of combinationsOf(sweep)) {
     await io.stdout.write(`${printable(words.map(({ text }) => shellQuote(text)).join(' '))}\n`)
   }
-  await io.stderr.write(`${sizeOf(sweep)}; none was run\n`)
+  await io.stderr.write(`${sizeOf(sweep, 'combination')}; none was run\n`)
   return exitCodes.ok
-}
-
-/** "40 combinations (10 × 4)". */
-function sizeOf({ count: total, sizes }: Sweep): string {
-  return `${count(total, 'combination')}${sizes.length > 1 ? ` (${sizes.join(' × ')})` : ''}`
 }
 
 function summaryOf(sweep: Sweep, tally: Tally, results: Result[]) {
@@ -124,7 +105,9 @@ async function tellEnd(
   ]
   const begin = how.isInterrupted ? 'Interrupted: of ' : ''
   if (failures.length > 0) for (const line of failureTable(failures, io)) await screen.note(line)
-  await screen.note(`${begin}${sizeOf(sweep)}: ${parts.join(', ')}, in ${formatDuration(tally.wallMs)}`)
+  await screen.note(
+    `${begin}${sizeOf(sweep, 'combination')}: ${parts.join(', ')}, in ${formatDuration(tally.wallMs)}`,
+  )
 }
 
 function failureTable(failures: readonly Result[], io: Io): string[] {

@@ -1,6 +1,6 @@
 /** Failures of a request as the one error type. */
 import { AppError } from '../core/errors.ts'
-import { limits } from '../protocol/schemas.ts'
+import { limits } from '../protocol/limits.ts'
 
 /** What fastify itself refuses, in our words; everything else is a fault of ours. */
 export function asAppError(error: unknown): AppError {

@@ -28,6 +28,8 @@ export interface Io {
   now(): number
   /** Calls back on Ctrl-C, a polite kill or a closed terminal instead of ending the process. Returns how to stop that. */
   onInterrupt(handler: () => void): () => void
+  /** Is there somebody at a terminal who could answer? */
+  readonly canAsk: boolean
   /** Calls back for each key on a terminal, unechoed. Returns how to stop that. */
   onKey(handler: (key: string) => void): () => void
 }
@@ -53,6 +55,9 @@ export function processIo(process: NodeJS.Process): Io {
       return () => {
         for (const signal of interrupts) process.off(signal, handler)
       }
+    },
+    get canAsk() {
+      return process.stdin.isTTY === true
     },
     onKey(handler) {
       if (!process.stdin.isTTY) return () => {}

@@ -2,18 +2,7 @@
 import { type Static, type TProperties, type TSchema, Type } from 'typebox'
 import { nodeStatuses } from '../core/node.ts'
 import { statuses } from '../core/task.ts'
-
-/** Bounds on everything that a caller can make large. */
-export const limits = {
-  bodyBytes: 4 * 1024 * 1024,
-  /** One argument: the kernel's MAX_ARG_STRLEN less the closing NUL (execve(2)). */
-  argumentBytes: 131_071,
-  /** All arguments and environment of one task together; the kernel allows a quarter of the stack limit. */
-  commandLineBytes: 1024 * 1024,
-  tasksPerBatch: 10_000,
-  pageSize: 1_000,
-  logReadBytes: 1024 * 1024,
-} as const
+import { limits } from './limits.ts'
 
 const closed = { additionalProperties: false } as const
 function Closed<T extends TProperties>(properties: T, options: { description?: string } = {}) {

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, errorTable, exitCodes } from '../../core/errors.ts'
 import { count, printable } from '../../core/text.ts'
+import { formatBytes } from '../../core/units.ts'
+import { limits } from '../../protocol/limits.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
 import { taskEnvironment } from '../environment.ts'
@@ -35,9 +37,18 @@ export interface SubmitOptions {
 const retryDeadlineMs = 10_000
 
 /** Submits, prints the ids, and waits or follows where asked to. Returns the exit code. */
-export async function submit(words: string[], options: SubmitOptions, context: Context): Promise<number> {
-  const body = bodyOf(words, options, context)
-  if (options.follow && (body.targets?.length ?? 1) > 1) {
+export function submit(words: string[], options: SubmitOptions, context: Context): Promise<number> {
+  return submitSpecs([specOf(words, options, context)], options, context)
+}
+
+/** The same for any number of specs: one batch. */
+export async function submitSpecs(
+  specs: SpecInput[],
+  options: SubmitOptions,
+  context: Context,
+): Promise<number> {
+  const body = bodyOf(specs, options)
+  if (options.follow && specs.length * (body.targets?.length ?? 1) > 1) {
     throw new AppError('invalid_request', 'cannot follow several tasks at once', {
       details: { fix: 'Leave --follow out, and use `hakuriver logs -f ID` for one of them.' },
     })
@@ -60,18 +71,18 @@ export async function submit(words: string[], options: SubmitOptions, context: C
   return code === exitCodes.ok ? refusedCode : code
 }
 
-function bodyOf(words: string[], options: SubmitOptions, context: Context): SubmitBody {
+/** @throws AppError `invalid_request` where there is no command, or the environment cannot be read */
+export function specOf(words: readonly string[], options: SubmitOptions, context: Context): SpecInput {
   const [command, ...rest] = words
   if (command === undefined || command === '') {
     throw new AppError('invalid_request', 'there is no command to run', {
       details: { fix: 'Write it after --, like: hakuriver submit -- python train.py' },
     })
   }
-  const env = taskEnvironment(options.envFile, options.env, context.io.env)
-  const spec: SpecInput = {
+  return {
     command,
     arguments: rest,
-    env,
+    env: taskEnvironment(options.envFile, options.env, context.io.env),
     cores: options.cores,
     memoryBytes: options.memory,
     timeoutMs: options.timeout,
@@ -81,12 +92,24 @@ function bodyOf(words: string[], options: SubmitOptions, context: Context): Subm
     privatePids: options.privatePid,
     queue: options.queue,
   }
-  return {
+}
+
+/** @throws AppError `too_large` where no host would take it */
+function bodyOf(specs: SpecInput[], options: SubmitOptions): SubmitBody {
+  const body = {
     submissionId: randomUUID(),
-    specs: [spec],
+    specs,
     ...(options.target.length > 0 && { targets: options.target }),
     ...(options.allOrNothing && { allOrNothing: true }),
   }
+  const tasks = specs.length * Math.max(1, options.target.length)
+  const bytes = Buffer.byteLength(JSON.stringify(body))
+  if (tasks <= limits.tasksPerBatch && bytes <= limits.bodyBytes) return body
+  const size = tasks > limits.tasksPerBatch ? count(tasks, 'task') : formatBytes(bytes)
+  const most = tasks > limits.tasksPerBatch ? limits.tasksPerBatch : formatBytes(limits.bodyBytes)
+  throw new AppError('too_large', `this submit has ${size}: a host takes at most ${most} at a time`, {
+    details: { fix: 'Submit it in parts.' },
+  })
 }
 
 /**

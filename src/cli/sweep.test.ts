@@ -1,0 +1,86 @@
+import { expect, it } from 'vitest'
+import { run, startHost, temporaryFile } from './cli.suite.ts'
+
+it('makes one batch with a task for each combination, named by it', async () => {
+  const host = await startHost()
+  const words = ['sweep', '-t', 'node1', '--cores', '2', '--', 'job', 'span:{1..2}', '--x=span:[a,b]']
+  const { code, out, err } = await run(host, words)
+  expect({ code, out }).toEqual({ code: 0, out: '1001\n1002\n1003\n1004\n' })
+  expect(err).toBe('This will make 4 tasks (2 × 2).\n')
+  const [body, ...others] = host.submitBodies()
+  expect(others).toEqual([])
+  expect(
+    body?.specs.map(({ command, arguments: rest, name, cores }) => [command, rest, name, cores]),
+  ).toEqual([
+    ['job', ['1', '--x=a'], '1 a', 2],
+    ['job', ['1', '--x=b'], '1 b', 2],
+    ['job', ['2', '--x=a'], '2 a', 2],
+    ['job', ['2', '--x=b'], '2 b', 2],
+  ])
+})
+
+it('is the same as submit --span, pairs with --zip, and reads files', async () => {
+  const host = await startHost()
+  const file = temporaryFile('x y\nz\n')
+  const words = ['--zip', '--name', 'mine', '--', 'job', `span:@${file}`, 'span:{1..2}']
+  await run(host, ['sweep', ...words])
+  await run(host, ['submit', '--span', ...words])
+  const [one, two] = host.submitBodies()
+  expect(one?.specs).toEqual(two?.specs)
+  expect(one?.specs.map(({ arguments: rest, name }) => [rest, name])).toEqual([
+    [['x y', '1'], 'mine'],
+    [['z', '2'], 'mine'],
+  ])
+})
+
+it('a submit without --span leaves spans as they are', async () => {
+  const host = await startHost()
+  await run(host, ['submit', '--', 'hakurun', 'job', 'span:{1..2}'])
+  expect(host.submitBodies()[0]?.specs.map((spec) => spec.arguments)).toEqual([['job', 'span:{1..2}']])
+})
+
+it('--dry-run shows the first commands and the number, and submits nothing', async () => {
+  const host = await startHost()
+  const words = ['sweep', '--dry-run', '-t', 'node1', '-t', 'node2', '--', 'job', 'span:{1..20}']
+  const { code, out, err } = await run(host, words)
+  expect(code).toBe(0)
+  expect(out).toMatch(/^job 1\njob 2\n(.*\n){8}…\n$/)
+  expect(err).toBe('This would make 40 tasks (20, on 2 targets); nothing was submitted.\n')
+  expect(host.submitBodies()).toEqual([])
+})
+
+it.each([
+  [['sweep', '--', 'job', 'span:{1..'], 'not closed'],
+  [['sweep', '--', 'job', 'span:@/nowhere'], '/nowhere'],
+  [
+    ['sweep', '--', 'job', 'span:{1..200}', 'span:{1..100}'],
+    '20000 tasks (200 × 100): a batch has at most 10000',
+  ],
+  [['sweep', '--', 'job', `${'x'.repeat(100_000)}-span:{1..60}`], 'a host takes at most 4 MiB'],
+  [['sweep', '-f', '--', 'job', 'span:{1..2}'], 'cannot follow several tasks'],
+  [['sweep'], 'there is no command'],
+])('$1: refused before anything is sent', async (words, why) => {
+  const host = await startHost()
+  const { code, out, err } = await run(host, words)
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err).toContain(why)
+  expect(host.submitBodies()).toEqual([])
+})
+
+it('asks a person before it makes very many', async () => {
+  const answers = async (key: string) => {
+    const host = await startHost()
+    const words = ['sweep', '--', 'job', 'span:{1..100}']
+    const { code, err } = await run(host, words, { columns: 80, answer: key })
+    return { code, asked: err.includes('Go on? [y/N]'), submits: host.submitBodies().length }
+  }
+  expect(await answers('y')).toEqual({ code: 0, asked: true, submits: 1 })
+  expect(await answers('n')).toEqual({ code: 130, asked: true, submits: 0 })
+  expect(await answers('\u0003')).toEqual({ code: 130, asked: true, submits: 0 })
+  const host = await startHost()
+  const { err } = await run(host, ['sweep', '--yes', '--', 'job', 'span:{1..100}'], {
+    columns: 80,
+    answer: 'n',
+  })
+  expect([err.includes('Go on?'), host.submitBodies().length]).toEqual([false, 1])
+})

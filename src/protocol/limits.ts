@@ -1,0 +1,13 @@
+/** How much a caller may send and ask for at a time; without the schemas, which a CLI call has no time to build. */
+
+/** Bounds on everything that a caller can make large. */
+export const limits = {
+  bodyBytes: 4 * 1024 * 1024,
+  /** One argument: the kernel's MAX_ARG_STRLEN less the closing NUL (execve(2)). */
+  argumentBytes: 131_071,
+  /** All arguments and environment of one task together; the kernel allows a quarter of the stack limit. */
+  commandLineBytes: 1024 * 1024,
+  tasksPerBatch: 10_000,
+  pageSize: 1_000,
+  logReadBytes: 1024 * 1024,
+} as const
