@@ -2,7 +2,12 @@
 import { readFile, rm } from 'node:fs/promises'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 
-const programs = { cli: 'src/cli/main.ts', host: 'src/host/main.ts', runner: 'src/runner/main.ts', hakurun: 'src/hakurun/main.ts' }
+const programs = {
+  cli: 'src/cli/main.ts',
+  host: 'src/host/main.ts',
+  runner: 'src/runner/main.ts',
+  hakurun: 'src/hakurun/main.ts',
+}
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 
 /** Commander wants child_process for subcommands in files of their own. We have none, and loading it takes time. */

@@ -1,9 +1,14 @@
-/** Writes the docs that are made from code (docs/states.md, docs/exit-codes.md); `--check` only compares. */
+/** Writes the docs that are made from code; `--check` only compares. */
 import { readFile, writeFile } from 'node:fs/promises'
+import { describeConfiguration } from './docs/configuration.ts'
 import { describeExitCodes } from './docs/exit-codes.ts'
 import { describeStates } from './docs/states.ts'
 
-const pages = { 'docs/states.md': describeStates(), 'docs/exit-codes.md': describeExitCodes() }
+const pages = {
+  'docs/states.md': describeStates(),
+  'docs/exit-codes.md': describeExitCodes(),
+  'docs/configuration.md': describeConfiguration(),
+}
 const isCheck = process.argv.includes('--check')
 let stale = 0
 

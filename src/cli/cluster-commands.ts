@@ -1,7 +1,10 @@
 /** The commands about machines and the cluster itself: their arguments, options and help. */
 import type { Command } from 'commander'
-import { whole } from '../platform/option-types.ts'
+import { text, whole } from '../platform/option-types.ts'
 import { version } from '../platform/version.ts'
+import type { ConfigShowOptions } from './commands/config.ts'
+import type { InitOptions } from './commands/init.ts'
+import type { ServiceOptions } from './commands/service.ts'
 import type { UpOptions } from './commands/up.ts'
 import type { Act, Declare } from './declare.ts'
 
@@ -50,6 +53,8 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
     ),
   )
   declareDoctor(program, declare, act)
+  declareInit(program, declare, act)
+  declareConfig(program, declare, act)
   // These two are taken by main.ts before the options are read: here they are for the help.
   program
     .command('host')
@@ -108,3 +113,59 @@ const doctorExamples = `Examples:
 
 Exit code 0: no problem, though there may be warnings; 1: a problem.
 `
+
+function declareInit(program: Command, declare: Declare, act: Act): void {
+  const init = declare(program, 'init', 'write the configuration file; also init service', (command) =>
+    command.option('--force', 'write it anew where it is there already', false).action(
+      act(async (context, options: InitOptions) => {
+        const { init: run } = await import('./commands/init.ts')
+        return run(options, context)
+      }),
+    ),
+  )
+  const about = 'print systemd units that start host and runner at boot, or install them'
+  declare(init, 'service', about, (command) =>
+    command
+      .addHelpText('before', serviceExamples)
+      .option('--host', 'the host', false)
+      .option('--runner', 'the runner of this machine', false)
+      .option('--install', 'write them to /etc/systemd/system, and start them at every boot', false)
+      .option('--now', 'with --install: start them now as well', false)
+      .addOption(text('--user <name>', 'whom they run as (default: root)'))
+      .action(
+        act(async (context, options: ServiceOptions) => {
+          const { service } = await import('./commands/service.ts')
+          return service(options, context)
+        }),
+      ),
+  )
+}
+
+const serviceExamples = `Examples:
+  hakuriver init service --host                              see the unit
+  sudo hakuriver init service --host --install --now         on the machine of the host
+  sudo hakuriver init service --runner --install --now --config /etc/hakuriver.toml
+`
+
+function declareConfig(program: Command, declare: Declare, act: Act): void {
+  const config = program
+    .command('config')
+    .description('what is set here: config show, config path')
+    .helpCommand(false)
+  declare(config, 'show', 'every setting, with the value that holds', (command) =>
+    command.option('--origin', 'say where each value comes from', false).action(
+      act(async (context, options: ConfigShowOptions) => {
+        const { configShow } = await import('./commands/config.ts')
+        return configShow(options, context)
+      }),
+    ),
+  )
+  declare(config, 'path', 'the file that is read', (command) =>
+    command.action(
+      act(async (context) => {
+        const { configFile } = await import('./commands/config.ts')
+        return configFile(context)
+      }),
+    ),
+  )
+}

@@ -63,7 +63,7 @@ it('finds the host by config.toml, and tells where the file is wrong', async () 
   writeFileSync(path, '[network\n')
   const wrong = await runAlone(['ps'], test)
   expect(wrong.code).toBe(2)
-  expect(wrong.err).toContain(`cannot read ${path}`)
+  expect(wrong.err).toContain(`hakuriver: ${path}, line 1, column `)
 })
 
 it.each([

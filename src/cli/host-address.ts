@@ -1,5 +1,5 @@
 /** Finds the host and the token to show it, and says where each was found. */
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import type { Io } from '../platform/io.ts'
@@ -78,16 +78,14 @@ async function namedConfig(
 ): Promise<{ url: string; from: string } | null> {
   const path = options.config ?? io.env.HAKURIVER_CONFIG
   if (!path) return null
-  if (readIfThere(path) === null)
-    throw new AppError('invalid_request', `there is no configuration file ${path}`)
+  if (!existsSync(path)) throw new AppError('invalid_request', `there is no configuration file ${path}`)
   return configuredUrl(path)
 }
 
 async function configuredUrl(from: string): Promise<{ url: string; from: string } | null> {
-  const text = readIfThere(from)
-  if (text === null) return null
+  if (!existsSync(from)) return null
   const { hostUrlOf } = await import('./config-file.ts')
-  const url = hostUrlOf(text, from)
+  const url = hostUrlOf(from)
   return url === null ? null : { url, from }
 }
 

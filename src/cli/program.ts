@@ -65,9 +65,11 @@ export function createProgram({ io, firstWord, onExit, onHelp }: ProgramOptions)
 
 /** Last, so that the help of a command begins with its own options. */
 function addCommonOptions(command: Command, children: readonly Command[] = command.commands): void {
+  command.optionsGroup('Every command has:')
+  // `init service --host` talks to none
+  if (!command.options.some(({ long }) => long === '--host'))
+    command.option('--host <url>', 'the host to talk to (else HAKURIVER_HOST_URL)')
   command
-    .optionsGroup('Every command has:')
-    .option('--host <url>', 'the host to talk to (else HAKURIVER_HOST_URL)')
     .option('--config <path>', 'configuration file (else HAKURIVER_CONFIG, else ~/.hakuriver/config.toml)')
     .option('--token-file <path>', 'file with the token (else HAKURIVER_TOKEN)')
     .option('--json', 'print JSON')

@@ -55,12 +55,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const hub = new EventHub()
     const cluster = await Cluster.load({ store, hub, log, now })
     closers.push(() => cluster.close())
-    const { heartbeatMs, silenceFactor, sharedDir } = config
+    const { heartbeatMs, watchMs, silenceFactor, sharedDir } = config
     const links = new Links({
       cluster,
       store,
       log,
       heartbeatMs,
+      watchMs,
       silenceFactor,
       now,
       monotonic: () => performance.now(),

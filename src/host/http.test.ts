@@ -348,8 +348,8 @@ describe('odd requests', () => {
 
 describe('the options', () => {
   it.each([
-    [['--port', '70000'], 'no port 70000'],
-    [['--port', '1.5'], 'no port 1.5'],
+    [['--port', '70000'], '--port is "70000": write a whole number from 0 to 65535'],
+    [['--port', '1.5'], 'write a whole number'],
     [['--heartbeat', '0'], 'heartbeat'],
     [['--heartbeat', '-1'], 'heartbeat'],
   ])('%s is refused', (argv, message) => {

@@ -18,6 +18,8 @@ export interface LinksDeps {
   store: Store
   log: Log
   heartbeatMs: number
+  /** Between two looks for nodes that have fallen silent. */
+  watchMs: number
   silenceFactor: number
   /** Milliseconds since the epoch, and of a clock that is never set. */
   now: () => number
@@ -50,7 +52,7 @@ export class Links {
     this.deps = deps
     this.watchedAt = deps.monotonic()
     for (const name of deps.cluster.nodes.keys()) this.heardAt.set(name, this.watchedAt)
-    this.watch = setInterval(() => this.findSilent(), deps.heartbeatMs / 2)
+    this.watch = setInterval(() => this.findSilent(), deps.watchMs)
     deps.cluster.setDispatcher((type, task) => this.dispatch(type, task))
   }
 
@@ -280,11 +282,11 @@ export class Links {
 
   /** A node that has said nothing for too long is unreachable. A pause of our own is not its silence. */
   private findSilent(): void {
-    const { cluster, heartbeatMs, silenceFactor, monotonic } = this.deps
+    const { cluster, heartbeatMs, watchMs, silenceFactor, monotonic } = this.deps
     const at = monotonic()
-    const pauseMs = at - this.watchedAt - heartbeatMs / 2
+    const pauseMs = at - this.watchedAt - watchMs
     this.watchedAt = at
-    if (pauseMs > heartbeatMs)
+    if (pauseMs > Math.max(heartbeatMs, watchMs))
       for (const [name, heard] of this.heardAt) this.heardAt.set(name, Math.min(at, heard + pauseMs))
     const limitMs = heartbeatMs * silenceFactor
     for (const [name, { record }] of cluster.nodes) {

@@ -32,7 +32,16 @@ beforeEach(async () => {
   store = new TestStore(join(dir, 'cluster.db'))
   const now = () => clockMs
   cluster = await Cluster.load({ store, hub: new EventHub(), log: silentLog, now })
-  links = new Links({ cluster, store, log: silentLog, heartbeatMs, silenceFactor, now, monotonic: now })
+  links = new Links({
+    cluster,
+    store,
+    log: silentLog,
+    heartbeatMs,
+    watchMs: tickMs,
+    silenceFactor,
+    now,
+    monotonic: now,
+  })
   server = createServer()
   server.on('upgrade', (request, socket, head) => links.upgrade(request, socket, head))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

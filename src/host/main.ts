@@ -2,10 +2,11 @@
 import { AppError, errorTable } from '../core/errors.ts'
 import { describeFlags } from '../platform/config.ts'
 import { createLog } from '../platform/log.ts'
+import { hostSettings } from '../platform/settings.ts'
 import { closeOnSignals } from '../platform/shutdown.ts'
 import { version } from '../platform/version.ts'
 import { createHost } from './app.ts'
-import { hostSettings, loadHostConfig } from './config.ts'
+import { loadHostConfig } from './config.ts'
 
 const help = `Usage: hakuriver host [options]
 

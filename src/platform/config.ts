@@ -1,33 +1,26 @@
-/**
- * Configuration from flags, environment, a TOML file and defaults, in this order. One table of keys per program
- * is the source of its types, its checks and its help.
- */
+/** Configuration from flags, environment, a TOML file and defaults, in this order, by the table of settings. */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { AppError } from '../core/errors.ts'
-
-/** One setting. `key` is `section.name` in the file; null: not in the file. */
-export interface Setting {
-  key: string | null
-  /** Without the dashes; null: no flag. */
-  flag: string | null
-  env: string | null
-  type: 'text' | 'number' | 'switch'
-  /** Text of the default; null: none. */
-  default: string | number | boolean | null
-  doc: string
-}
+import { nearest } from '../core/nearest.ts'
+import { fileKeys, type Setting } from './settings.ts'
+import { lineOfKey } from './toml-lines.ts'
 
 export type Origin = 'flag' | 'environment' | 'file' | 'default'
 export type Value = string | number | boolean | null
 
-/** What was found for every setting, and where. */
-export type Settings<T extends Record<string, Setting>> = {
-  [K in keyof T]: { value: Value; origin: Origin }
+export interface Found {
+  value: Value
+  origin: Origin
+  /** Where it was found, for people: `--port`, `HAKURIVER_HOST_PORT`, `config.toml, line 3`, `default`. */
+  place: string
 }
+
+/** What was found for every setting, and where. */
+export type Settings<T extends Record<string, Setting>> = { [K in keyof T]: Found }
 
 export interface Sources {
   argv: readonly string[]
@@ -40,36 +33,53 @@ export function hakuriverHome(env: Record<string, string | undefined>): string {
 }
 
 /**
- * Reads all settings of a table. The file is `--config`, else HAKURIVER_CONFIG, else `config.toml` in the home
- * directory where it exists. Keys of other programs (`known`) may stand in the same file.
+ * The configuration file: `--config`, else HAKURIVER_CONFIG, else `config.toml` in the home directory. Only one that
+ * was named has to be there.
+ */
+export function configPath(
+  flag: string | null,
+  env: Record<string, string | undefined>,
+): { path: string; isNamed: boolean } {
+  const named = flag ?? (env.HAKURIVER_CONFIG || null)
+  return { path: named ?? join(hakuriverHome(env), 'config.toml'), isNamed: named !== null }
+}
+
+/**
+ * Reads all settings of a table. The whole file is checked, also what is there for other programs.
  * @throws AppError `invalid_request` in one sentence that names the place
  */
-export function readSettings<T extends Record<string, Setting>>(
-  table: T,
-  sources: Sources,
-  known: readonly string[] = [],
-): Settings<T> {
+export function readSettings<T extends Record<string, Setting>>(table: T, sources: Sources): Settings<T> {
   const flags = readFlags(table, sources.argv)
-  const named = flags.config ?? sources.env.HAKURIVER_CONFIG
-  const path = typeof named === 'string' ? named : join(hakuriverHome(sources.env), 'config.toml')
-  const file = readFile(path, named !== undefined)
-  const fileKeys = Object.values(table).flatMap((setting) => setting.key ?? [])
-  checkKeys(file, [...fileKeys, ...known], path)
-  const entries = Object.entries(table).map(([name, setting]) => {
-    const candidates: [unknown, Origin, string][] = [
-      [setting.flag === null ? undefined : flags[setting.flag], 'flag', `--${setting.flag}`],
-      [
-        setting.env === null ? undefined : sources.env[setting.env] || undefined,
-        'environment',
-        String(setting.env),
-      ],
-      [setting.key === null ? undefined : file.get(setting.key), 'file', `${setting.key} in ${path}`],
-    ]
-    const found = candidates.find(([value]) => value !== undefined)
-    if (found === undefined) return [name, { value: setting.default, origin: 'default' }]
-    return [name, { value: convert(found[0], setting.type, found[2]), origin: found[1] }]
-  })
-  return Object.fromEntries(entries) as Settings<T>
+  const { path, isNamed } = configPath(typeof flags.config === 'string' ? flags.config : null, sources.env)
+  const file = readConfigFile(path, isNamed)
+  const entries = Object.entries(table).map(([name, setting]) => [
+    name,
+    find(setting, flags, sources.env, file),
+  ])
+  return Object.fromEntries(entries) as Settings<T> // one entry for each of its keys
+}
+
+function find(
+  setting: Setting,
+  flags: Record<string, unknown>,
+  env: Record<string, string | undefined>,
+  file: ConfigFile,
+): Found {
+  const candidates: [unknown, Origin, string][] = [
+    [setting.flag === null ? undefined : flags[setting.flag], 'flag', `--${setting.flag}`],
+    [setting.env === null ? undefined : env[setting.env] || undefined, 'environment', String(setting.env)],
+    [
+      setting.key === null ? undefined : file.values.get(setting.key),
+      'file',
+      file.placeOf(setting.key ?? ''),
+    ],
+  ]
+  const found = candidates.find(([value]) => value !== undefined)
+  if (found === undefined) return { value: setting.default, origin: 'default', place: 'default' }
+  const [raw, origin, place] = found
+  // of the file it is said which key; a flag and a variable say it by themselves
+  const value = checked(raw, setting, origin === 'file' ? `${place}: ${setting.key}` : place)
+  return { value, origin, place }
 }
 
 /** The help text of a program's flags. */
@@ -79,9 +89,10 @@ export function describeFlags(table: Record<string, Setting>): string {
   const width = Math.max(...rows.map((setting) => left(setting).length))
   return rows
     .map((setting) => {
+      const choices = setting.choices === undefined ? '' : `: ${setting.choices.join(', ')}`
       const fallback =
         setting.default === null || setting.default === false ? '' : ` (default: ${setting.default})`
-      return `${left(setting).padEnd(width)}  ${setting.doc}${fallback}`
+      return `${left(setting).padEnd(width)}  ${setting.doc}${choices}${fallback}`
     })
     .join('\n')
 }
@@ -104,14 +115,48 @@ function readFlags(table: Record<string, Setting>, argv: readonly string[]): Rec
   }
 }
 
-function readFile(path: string, mustExist: boolean): Map<string, unknown> {
-  let text: string
+/** A configuration file: its values by `section.name`, and where each stands. */
+export interface ConfigFile {
+  values: ReadonlyMap<string, unknown>
+  /** `PATH, line N`. */
+  placeOf: (key: string) => string
+}
+
+/**
+ * Reads a file and checks that every key of it is one of ours.
+ * @throws AppError `invalid_request` with path, line and the nearest right name
+ */
+export function readConfigFile(path: string, mustExist: boolean): ConfigFile {
+  const text = readText(path, mustExist)
+  const placeOf = (key: string) => `${path}, line ${lineOfKey(text, key)}`
+  const values = parseValues(text, path)
+  for (const key of values.keys()) {
+    if (fileKeys.includes(key)) continue
+    const near = nearest(key, fileKeys) ?? sameName(key)
+    throw new AppError(
+      'invalid_request',
+      `${placeOf(key)}: there is no setting ${key}${near === null ? '; remove it' : `; did you mean ${near}?`}`,
+    )
+  }
+  return { values, placeOf }
+}
+
+/** The right name in the wrong section. */
+function sameName(key: string): string | null {
+  const name = key.slice(key.lastIndexOf('.') + 1)
+  return fileKeys.find((known) => known.endsWith(`.${name}`)) ?? null
+}
+
+function readText(path: string, mustExist: boolean): string {
   try {
-    text = readFileSync(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
-    if (!mustExist && error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Map()
+    if (!mustExist && error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
     throw new AppError('invalid_request', `cannot read the configuration file ${path}: ${messageOf(error)}`)
   }
+}
+
+function parseValues(text: string, path: string): Map<string, unknown> {
   try {
     const sections = Object.entries(parseToml(text))
     return new Map(
@@ -128,63 +173,50 @@ function readFile(path: string, mustExist: boolean): Map<string, unknown> {
   }
 }
 
-function checkKeys(file: Map<string, unknown>, known: readonly string[], path: string): void {
-  for (const key of file.keys()) {
-    if (known.includes(key)) continue
-    const near = nearest(key, known)
-    const line = lineOf(path, key)
-    throw new AppError(
-      'invalid_request',
-      `${path}, line ${line}: there is no setting ${key}${near === null ? '' : `; did you mean ${near}?`}`,
-    )
-  }
+/** The value as the setting's type, within its bounds. */
+function checked(raw: unknown, setting: Setting, place: string): Value {
+  const value = converted(raw, setting.type)
+  const wanted = wantedOf(setting)
+  const isRight =
+    value !== null &&
+    (setting.choices === undefined || setting.choices.includes(String(value))) &&
+    (typeof value !== 'number' ||
+      (value >= (setting.min ?? -Infinity) &&
+        value <= (setting.max ?? Infinity) &&
+        (setting.isWhole !== true || Number.isInteger(value))))
+  if (isRight) return value
+  const near = setting.choices === undefined ? null : nearest(String(raw), setting.choices)
+  const guess = near === null ? '' : `; did you mean ${near}?`
+  throw new AppError('invalid_request', `${place} is ${shown(raw)}: write ${wanted}${guess}`)
 }
 
-/** The line that sets a key; the file is known to parse. */
-function lineOf(path: string, key: string): number {
-  const name = key.slice(key.indexOf('.') + 1)
-  const lines = readFileSync(path, 'utf8').split('\n')
-  return lines.findIndex((line) => line.trimStart().startsWith(name)) + 1
-}
-
-function convert(raw: unknown, type: Setting['type'], place: string): Value {
+/** null: it is of another type. */
+function converted(raw: unknown, type: Setting['type']): Value {
   switch (type) {
     case 'text':
-      if (typeof raw === 'string') return raw
-      break
+      return typeof raw === 'string' ? raw : null
     case 'number': {
       const number = typeof raw === 'string' && raw.trim() !== '' ? Number(raw) : raw
-      if (typeof number === 'number' && Number.isFinite(number)) return number
       if (typeof number === 'bigint') return Number(number)
-      break
+      return typeof number === 'number' && Number.isFinite(number) ? number : null
     }
     case 'switch':
-      if (typeof raw === 'boolean') return raw
-      if (raw === 'true' || raw === '1') return true
-      if (raw === 'false' || raw === '0') return false
+      if (raw === true || raw === 'true' || raw === '1') return true
+      return raw === false || raw === 'false' || raw === '0' ? false : null
   }
-  const wanted = { text: 'a text', number: 'a number', switch: 'true or false' }[type]
-  throw new AppError('invalid_request', `${place} is ${JSON.stringify(raw)}: write ${wanted}`)
 }
 
-/** The known name nearest to a wrong one, where it is near enough to be meant (Levenshtein distance). */
-export function nearest(wrong: string, known: readonly string[]): string | null {
-  const ranked = known.map((name) => [distance(wrong, name), name] as const).sort(([a], [b]) => a - b)
-  const [best] = ranked
-  return best !== undefined && best[0] <= Math.max(2, Math.floor(wrong.length / 3)) ? best[1] : null
+/** "a whole number from 0 to 65535", "auto, process or fake". */
+export function wantedOf({ type, choices, min, max, isWhole }: Setting): string {
+  if (choices !== undefined) return `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`
+  if (type === 'text') return 'a text in quotes'
+  if (type === 'switch') return 'true or false'
+  const range = min === undefined || max === undefined ? '' : ` from ${min} to ${max}`
+  return `${isWhole === true ? 'a whole number' : 'a number'}${range}`
 }
 
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
+function shown(raw: unknown): string {
+  return typeof raw === 'bigint' ? String(raw) : (JSON.stringify(raw) ?? String(raw)).slice(0, 60)
 }
 
 function messageOf(error: unknown): string {

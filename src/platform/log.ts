@@ -1,5 +1,6 @@
 /** Structured logs: one line of JSON per entry with fields; the message begins with a capital letter. */
 import { pino } from 'pino'
+import type { LogLevel } from './settings.ts'
 
 /** What code logs through: fields first, then the sentence. */
 export interface Log {
@@ -9,9 +10,6 @@ export interface Log {
   error(fields: object, message: string): void
   child(fields: object): Log
 }
-
-export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
-export type LogLevel = (typeof logLevels)[number]
 
 /** Makes the log of one program; to standard error, or appended to `file`. */
 export function createLog(options: { name: string; level: LogLevel; file?: string | null }): Log {

@@ -2,10 +2,11 @@
 import { AppError, errorTable } from '../core/errors.ts'
 import { describeFlags } from '../platform/config.ts'
 import { createLog } from '../platform/log.ts'
+import { runnerSettings } from '../platform/settings.ts'
 import { closeOnSignals } from '../platform/shutdown.ts'
 import { version } from '../platform/version.ts'
 import { createRunner } from './app.ts'
-import { loadRunnerConfig, runnerSettings } from './config.ts'
+import { loadRunnerConfig } from './config.ts'
 
 const help = `Usage: hakuriver runner [options]
 

@@ -1,8 +1,8 @@
 /** What `up` must know of the settings that host and runner will read by themselves. */
 import { hostname } from 'node:os'
-import { readSettings, type Setting } from '../../platform/config.ts'
-import { fileKeys } from '../../platform/config-keys.ts'
+import { readSettings } from '../../platform/config.ts'
 import type { Io } from '../../platform/io.ts'
+import { fileSettings } from '../../platform/settings.ts'
 
 export interface UpSettings {
   /** Name that this machine's runner gives its node. */
@@ -11,13 +11,10 @@ export interface UpSettings {
   bindAddress: string
 }
 
-const table = {
-  node: { key: 'runner.name', flag: null, env: 'HAKURIVER_NODE_NAME', type: 'text', default: null, doc: '' },
-  bindAddress: { key: 'network.host_bind_ip', flag: null, env: 'HAKURIVER_HOST_BIND_IP', type: 'text', default: '127.0.0.1', doc: '' },
-} as const satisfies Record<string, Setting> // biome-ignore format: a table
+const table = { node: fileSettings.nodeName, bindAddress: fileSettings.bindAddress } as const
 
 /** @throws AppError `invalid_request` where the configuration file is wrong */
 export function readUpSettings(io: Pick<Io, 'env'>, home: string): UpSettings {
-  const found = readSettings(table, { argv: [], env: { ...io.env, HAKURIVER_HOME: home } }, fileKeys)
+  const found = readSettings(table, { argv: [], env: { ...io.env, HAKURIVER_HOME: home } })
   return { node: String(found.node.value ?? hostname()), bindAddress: String(found.bindAddress.value) }
 }
