@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { AppError, errorTable } from '../../core/errors.ts'
+import { errorTable } from '../../core/errors.ts'
 import { parseId } from '../../core/id.ts'
 import { taskCan } from '../../core/task.ts'
 import type { Log } from '../../platform/log.ts'
@@ -20,7 +20,7 @@ import { type LogDeps, TaskLog } from '../logs.ts'
 import type { Store } from '../store/store.ts'
 import { taskDetail } from '../views.ts'
 import { LaxError, wholeNumber } from './lax-body.ts'
-import { allFailedDetail, readSubmit, submitAnswer } from './submit.ts'
+import { allFailedDetail, failedTargets, outcomesOf, readSubmit, submitAnswer } from './submit.ts'
 import { seedHealth, seedNode, seedTask } from './views.ts'
 
 export interface SeedDeps {
@@ -109,11 +109,12 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
     access: 'view',
     handle: async (request, reply) => {
       const task = await taskOf(request, 'Task not found')
-      if (task.node === null) throw new Refusal(404, `${name} file not found.`)
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       const reader = new TaskLog(logs, Number(task.id), stream, gone.signal)
       const first = await reader.read(0, limits.logReadBytes, 0)
+      if (first.size === 0 && task.startedAt === null)
+        throw new Refusal(404, `${name} file not found (might not be generated yet).`)
       reply.header('content-type', 'text/plain; charset=utf-8').header('x-content-type-options', 'nosniff')
       return reply.send(Readable.from(textOf(reader, first)))
     },
@@ -134,7 +135,8 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
         const { hostname } = request.query as { hostname?: string | string[] }
         const wanted = Array.isArray(hostname) ? hostname.at(-1) : hostname
         const nodes = (await nodesOf()).filter(({ name }) => !wanted || name === wanted)
-        if (wanted && nodes.length === 0) throw new Refusal(404, `Node '${wanted}' not found.`)
+        if (wanted && nodes.length === 0)
+          throw new Refusal(404, `No health data found for hostname: ${wanted}`)
         return nodes.map(seedHealth)
       },
     },
@@ -143,16 +145,16 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
       path: '/submit',
       access: 'submit',
       handle: async (request, reply) => {
-        const body = readSubmit(textBody(request))
+        const { body, spec, failed } = readSubmit(textBody(request))
+        const outcomes =
+          body === null
+            ? []
+            : await outcomesOf(handlers.submitBatch({ params: undefined, query: undefined, body }, caller))
+        const ids = outcomes.flatMap(({ taskId }) => taskId ?? [])
+        failed.unshift(...failedTargets(outcomes, spec, cluster.ledger))
+        if (ids.length === 0) throw new Refusal(503, allFailedDetail(failed))
         reply.code(202)
-        try {
-          const result = await handlers.submitBatch({ params: undefined, query: undefined, body }, caller)
-          return submitAnswer(result, cluster.ledger)
-        } catch (error) {
-          const detail = error instanceof AppError ? allFailedDetail(error, cluster.ledger) : null
-          if (detail === null) throw error
-          throw new Refusal(503, detail)
-        }
+        return submitAnswer(ids, failed)
       },
     },
     {
