@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import fc from 'fast-check'
 import { type TSchema, Type } from 'typebox'
 import { Check } from 'typebox/value'
@@ -289,15 +291,20 @@ describe('a submit', () => {
     })
   })
 
-  it('is read whatever its type is said to be', async () => {
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded']) {
-      const sent = { method: 'POST', body: '{"command": "job"}' }
-      const headers = { authorization: `Bearer ${host.token('admin')}`, 'content-type': type }
-      expect((await fetch(`${host.host.url}/submit`, { ...sent, headers })).status).toBe(202)
+  it('has to say that it is JSON, so that no page of another site can send it', async () => {
+    const send = async (type: string) => {
+      const body = new Blob(['{"command": "job"}'], { type })
+      const headers = { authorization: `Bearer ${host.token('admin')}` }
+      const answer = await fetch(`${host.host.url}/submit`, { method: 'POST', body, headers })
+      return [answer.status, await answer.json()]
     }
-    const body = new Blob(['{"command": "job"}']) // without a type
-    const headers = { authorization: `Bearer ${host.token('admin')}` }
-    expect((await fetch(`${host.host.url}/submit`, { method: 'POST', body, headers })).status).toBe(202)
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', '']) {
+      const [status, json] = await send(type)
+      expect(status).toBe(422)
+      expectShape(Invalid, json)
+    }
+    expect((await send('application/json; charset=utf-8'))[0]).toBe(202)
+    expect((await send('application/vnd.api+json'))[0]).toBe(202)
   })
 
   it('may ask for no more than the native API gives', async () => {
@@ -473,6 +480,13 @@ describe('errors', () => {
     expect((await call('POST', '/submit', { command: 'x' }, host.token('join'))).status).toBe(403)
     await host.restart('--insecure-loopback')
     expect((await call('GET', '/nodes', undefined, 'wrong')).status).toBe(200)
+    const { port } = new URL(host.host.url)
+    for (const path of ['/nodes', '/api/v1/nodes']) {
+      const headers = { 'sec-fetch-site': 'cross-site' }
+      const [answer] = await once(request({ port, path, headers }).end(), 'response')
+      answer.resume()
+      expect(answer.statusCode).toBe(403)
+    }
   })
 })
 

@@ -57,7 +57,7 @@ export async function addSeedRoutes(app: FastifyInstance, deps: SeedDeps): Promi
     await app.register(
       async (scope) => {
         scope.setErrorHandler((error, request, reply) => tellError(error, request, reply, deps.log))
-        // bodies are read by hand, whatever their type is said to be
+        // bodies are read by hand: one that cannot be read is told of in the original's shape
         scope.removeAllContentTypeParsers()
         scope.addContentTypeParser('*', { parseAs: 'string' }, (_, body, done) => done(null, body))
         for (const route of routes) addRoute(scope, route, deps)
@@ -145,7 +145,7 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
       path: '/submit',
       access: 'submit',
       handle: async (request, reply) => {
-        const { body, spec, failed } = readSubmit(textBody(request))
+        const { body, spec, failed } = readSubmit(jsonBody(request))
         const outcomes =
           body === null
             ? []
@@ -214,8 +214,16 @@ function pageOf(request: FastifyRequest): { limit: number; cursor: number | null
   return { limit: number, cursor: after }
 }
 
-function textBody({ body }: FastifyRequest): string {
-  return typeof body === 'string' ? body : ''
+/**
+ * The body where it is said to be JSON, as the original had it: a page of another site cannot send that without
+ * asking first (Fetch Standard, CORS-preflight), and nobody answers there.
+ * @throws LaxError
+ */
+function jsonBody({ body, headers }: FastifyRequest): string {
+  const text = typeof body === 'string' ? body : ''
+  if (text === '' || /^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return text
+  const msg = 'Input should be a valid dictionary or object to extract fields from'
+  throw new LaxError([{ type: 'model_attributes_type', loc: ['body'], msg, input: text }])
 }
 
 /** What the log holds now, as text: what is no UTF-8 is replaced. */
