@@ -164,12 +164,17 @@ export class TestRunner {
     this.send({ type: 'report', seq: this.seq, taskId, attempt: 1, event: { type: 'started', startedAtMs } })
   }
 
-  exited(taskId: string, exitCode: number | null = 0, cause: 'exited' | 'killed' = 'exited'): number {
+  exited(
+    taskId: string,
+    exitCode: number | null = 0,
+    cause: 'exited' | 'killed' = 'exited',
+    signal: string | null = null,
+  ): number {
     this.seq += 1
     const exit = {
       cause,
       exitCode,
-      signal: null,
+      signal,
       startedAtMs: 1_000,
       endedAtMs: 2_000,
       cpuTimeMs: 3,

@@ -140,7 +140,8 @@ function addStream(app: FastifyInstance, deps: HttpDeps, route: StreamRoute): vo
 }
 
 function authorize(tokens: Tokens | null, access: Access, request: FastifyRequest): void {
-  if (access === 'public' || tokens === null) return
+  if (access === 'public') return
+  if (tokens === null) return refuseOtherSites(request)
   const kind = tokens.kindOf(request.headers.authorization)
   if (kind === 'admin' || (kind === 'join' && access === 'check')) return
   throw refusalOf(kind, request.headers.authorization)
@@ -151,6 +152,15 @@ function callerOf(tokens: Tokens | null, access: Access, request: FastifyRequest
   if (tokens === null) return { ...admin, token: 'none' }
   const kind = access === 'check' ? tokens.kindOf(request.headers.authorization) : 'admin'
   return kind === 'join' ? { name: 'a runner', token: 'join' } : admin
+}
+
+/**
+ * Without tokens nothing tells the user's own calls from those of a page that a browser on this machine has open,
+ * but what the browser says itself (Fetch Metadata Request Headers, `Sec-Fetch-Site`).
+ */
+function refuseOtherSites(request: FastifyRequest): void {
+  if (request.headers['sec-fetch-site'] !== 'cross-site') return
+  throw new AppError('not_permitted', 'a page of another site may not use a host that asks for no tokens')
 }
 
 function refusalOf(kind: TokenKind | null, authorization: string | undefined): AppError {

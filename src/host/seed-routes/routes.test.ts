@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import fc from 'fast-check'
 import { type TSchema, Type } from 'typebox'
 import { Check } from 'typebox/value'
@@ -131,6 +133,37 @@ async function call(
 const get = (path: string) => call('GET', path)
 const post = (path: string, body?: unknown) => call('POST', path, body)
 
+/** A node with two NUMA nodes that runs tasks as units, without sandbox. */
+async function linkSystemdNode(): Promise<TestRunner> {
+  const second = await host.dial()
+  const distances = {}
+  second.send({
+    type: 'hello',
+    version: 1,
+    runnerVersion: 'test',
+    node: 'n2',
+    runnerId: 'runner-2',
+    bootId: 'boot-2',
+    capacity: {
+      cores: 4,
+      memoryBytes: 2 ** 33,
+      numaNodes: [
+        { id: 0, cpus: [0, 1], memoryBytes: 2 ** 30, distances },
+        { id: 1, cpus: [2, 3], memoryBytes: null, distances },
+      ],
+    },
+    executor: {
+      name: 'systemd',
+      why: 'a test',
+      enforcesLimits: true,
+      features: { privateNetwork: false, privatePids: false, numa: true },
+    },
+    attempts: [],
+  })
+  await second.heard('welcome')
+  return second
+}
+
 function expectShape(schema: TSchema, value: unknown): void {
   expect(Check(schema, value), JSON.stringify(value)).toBe(true)
 }
@@ -146,8 +179,7 @@ describe.each(['', '/api'])('below "%s"', (base) => {
     expect((await get(`${base}/health?hostname=`)).json).toHaveLength(1)
     expect((await get(`${base}/health?hostname=n1`)).json).toHaveLength(1)
     const unknown = await get(`${base}/health?hostname=n9`)
-    expect(unknown.status).toBe(404)
-    expectShape(Detail, unknown.json)
+    expect([unknown.status, unknown.json]).toEqual([404, { detail: 'No health data found for hostname: n9' }])
   })
 
   it('submits, tells the status, gives the log and kills', async () => {
@@ -238,6 +270,49 @@ describe('a submit', () => {
     ])
   })
 
+  it('tells what a node cannot do, or not now, in the words of the original', async () => {
+    await linkSystemdNode()
+    const reasonOf = async (target: string, rest: object = {}) =>
+      (await submit({ command: 'job', targets: ['n1', target], ...rest })).json.failed_targets?.[0].reason
+    expect(await reasonOf('n2:7')).toBe('Invalid NUMA ID for node (Valid: [0, 1])')
+    expect(await reasonOf('n2:12345')).toBe('Invalid NUMA ID format')
+    expect(await reasonOf('-n2')).toBe('Node not registered')
+    const many = await submit({ command: 'job', required_cores: 9, targets: ['n2', 'n2:0'] })
+    const tooMany = "'reason': 'Insufficient available cores'"
+    expect(many.json.detail.split(tooMany)).toHaveLength(3)
+    // it has the cores, but not these
+    expect(await reasonOf('n2', { use_private_network: true })).toContain('private network')
+    const busy = await submit({ command: 'job', targets: ['n1'], queue: false })
+    expect(busy.json.detail).toContain(tooMany)
+    host.runners[1]?.cut()
+    await waitFor('n2 is away', async () => {
+      const { json } = await submit({ command: 'job', targets: ['n2'], queue: false })
+      return json.detail?.includes("'reason': 'Node status is offline'")
+    })
+  })
+
+  it('has to say that it is JSON, so that no page of another site can send it', async () => {
+    const send = async (type: string) => {
+      const body = new Blob(['{"command": "job"}'], { type })
+      const headers = { authorization: `Bearer ${host.token('admin')}` }
+      const answer = await fetch(`${host.host.url}/submit`, { method: 'POST', body, headers })
+      return [answer.status, await answer.json()]
+    }
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', '']) {
+      const [status, json] = await send(type)
+      expect(status).toBe(422)
+      expectShape(Invalid, json)
+    }
+    expect((await send('application/json; charset=utf-8'))[0]).toBe(202)
+    expect((await send('application/vnd.api+json'))[0]).toBe(202)
+  })
+
+  it('may ask for no more than the native API gives', async () => {
+    const { status, json } = await submit({ command: 'job', required_cores: 1_000_000 })
+    expect(status).toBe(400)
+    expectShape(Detail, json)
+  })
+
   it('is refused with 503 where no target takes it', async () => {
     const { status, json } = await submit({ command: 'job', targets: ['n9', 'n8'] })
     expect(status).toBe(503)
@@ -299,7 +374,63 @@ describe('a submit', () => {
   })
 })
 
+describe('a task on a node with systemd', () => {
+  it('names its unit, its NUMA node and the signal that ended it', async () => {
+    const second = await linkSystemdNode()
+    const [id] = (await post('/submit', { command: 'job', targets: ['n2:1'] })).json.task_ids
+    await second.heard('start')
+    second.started(id)
+    second.exited(id, null, 'killed', 'SIGKILL')
+    await waitFor('it has ended', async () => (await get(`/status/${id}`)).json.completed_at !== null)
+    const { json } = await get(`/status/${id}`)
+    expectShape(SeedTask, json)
+    expect(json).toMatchObject({
+      systemd_unit_name: `hakuriver-task-${id}-1.service`,
+      target_numa_node_id: 1,
+      exit_code: -9,
+    })
+    const [node] = (await get('/nodes')).json.filter(
+      ({ hostname }: { hostname: string }) => hostname === 'n2',
+    )
+    expectShape(SeedNode, node)
+    expect(node.numa_topology).toEqual({
+      0: { cores: [0, 1], memory_bytes: 2 ** 30 },
+      1: { cores: [2, 3], memory_bytes: null },
+    })
+  })
+
+  it('has its logs where host and node share a directory', async () => {
+    const [id] = (await post('/submit', { command: 'job' })).json.task_ids
+    await host.restart('--shared-dir', '/nowhere/shared')
+    const { json } = await get(`/status/${id}`)
+    expect([json.stdout_path, json.stderr_path]).toEqual([
+      `/nowhere/shared/task_outputs/${id}.out`,
+      `/nowhere/shared/task_errors/${id}.err`,
+    ])
+  })
+})
+
 describe('errors', () => {
+  it('no id, name or page whatever ends in 500', async () => {
+    const text = fc.oneof(fc.string(), fc.bigInt().map(String), fc.double().map(String))
+    const wild = text.map((some) => encodeURIComponent(some.toWellFormed()))
+    const path = fc.oneof(
+      wild.map((some) => ['GET', `/status/${some}`] as const),
+      wild.map((some) => ['GET', `/api/task/${some}/stderr`] as const),
+      wild.map((some) => ['POST', `/kill/${some}`] as const),
+      wild.map((some) => ['GET', `/health?hostname=${some}&hostname=${some}`] as const),
+      fc.tuple(wild, wild).map(([a, b]) => ['GET', `/tasks?limit=${a}&cursor=${b}`] as const),
+    )
+    await fc.assert(
+      fc.asyncProperty(path, async ([method, at]) => {
+        const { status, json } = await call(method, at)
+        expect(status).toBeLessThan(500)
+        if (status >= 400) expect(json).not.toBeNull()
+      }),
+      { numRuns: 150 },
+    )
+  })
+
   it.each([
     ['GET', '/status/99', 404, 'Task not found'],
     ['GET', '/status/99999999999999999999', 404, 'Task not found'],
@@ -331,7 +462,10 @@ describe('errors', () => {
     const [first] = (await post('/submit', { command: 'job', required_cores: 4 })).json.task_ids
     const [second] = (await post('/submit', { command: 'job', required_cores: 4 })).json.task_ids
     const waiting = await get(`/task/${second}/stderr`)
-    expect([waiting.status, waiting.json]).toEqual([404, { detail: 'Standard error file not found.' }])
+    expect([waiting.status, waiting.json]).toEqual([
+      404,
+      { detail: 'Standard error file not found (might not be generated yet).' },
+    ])
     await runner.heard('start')
     runner.cut()
     await waitFor('it is away', async () => (await get(`/task/${first}/stdout`)).status === 503)
@@ -346,6 +480,13 @@ describe('errors', () => {
     expect((await call('POST', '/submit', { command: 'x' }, host.token('join'))).status).toBe(403)
     await host.restart('--insecure-loopback')
     expect((await call('GET', '/nodes', undefined, 'wrong')).status).toBe(200)
+    const { port } = new URL(host.host.url)
+    for (const path of ['/nodes', '/api/v1/nodes']) {
+      const headers = { 'sec-fetch-site': 'cross-site' }
+      const [answer] = await once(request({ port, path, headers }).end(), 'response')
+      answer.resume()
+      expect(answer.statusCode).toBe(403)
+    }
   })
 })
 

@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { AppError, errorTable } from '../../core/errors.ts'
+import { errorTable } from '../../core/errors.ts'
 import { parseId } from '../../core/id.ts'
 import { taskCan } from '../../core/task.ts'
 import type { Log } from '../../platform/log.ts'
@@ -20,7 +20,7 @@ import { type LogDeps, TaskLog } from '../logs.ts'
 import type { Store } from '../store/store.ts'
 import { taskDetail } from '../views.ts'
 import { LaxError, wholeNumber } from './lax-body.ts'
-import { allFailedDetail, readSubmit, submitAnswer } from './submit.ts'
+import { allFailedDetail, failedTargets, outcomesOf, readSubmit, submitAnswer } from './submit.ts'
 import { seedHealth, seedNode, seedTask } from './views.ts'
 
 export interface SeedDeps {
@@ -57,7 +57,7 @@ export async function addSeedRoutes(app: FastifyInstance, deps: SeedDeps): Promi
     await app.register(
       async (scope) => {
         scope.setErrorHandler((error, request, reply) => tellError(error, request, reply, deps.log))
-        // bodies are read by hand, whatever their type is said to be
+        // bodies are read by hand: one that cannot be read is told of in the original's shape
         scope.removeAllContentTypeParsers()
         scope.addContentTypeParser('*', { parseAs: 'string' }, (_, body, done) => done(null, body))
         for (const route of routes) addRoute(scope, route, deps)
@@ -109,11 +109,12 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
     access: 'view',
     handle: async (request, reply) => {
       const task = await taskOf(request, 'Task not found')
-      if (task.node === null) throw new Refusal(404, `${name} file not found.`)
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       const reader = new TaskLog(logs, Number(task.id), stream, gone.signal)
       const first = await reader.read(0, limits.logReadBytes, 0)
+      if (first.size === 0 && task.startedAt === null)
+        throw new Refusal(404, `${name} file not found (might not be generated yet).`)
       reply.header('content-type', 'text/plain; charset=utf-8').header('x-content-type-options', 'nosniff')
       return reply.send(Readable.from(textOf(reader, first)))
     },
@@ -134,7 +135,8 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
         const { hostname } = request.query as { hostname?: string | string[] }
         const wanted = Array.isArray(hostname) ? hostname.at(-1) : hostname
         const nodes = (await nodesOf()).filter(({ name }) => !wanted || name === wanted)
-        if (wanted && nodes.length === 0) throw new Refusal(404, `Node '${wanted}' not found.`)
+        if (wanted && nodes.length === 0)
+          throw new Refusal(404, `No health data found for hostname: ${wanted}`)
         return nodes.map(seedHealth)
       },
     },
@@ -143,16 +145,16 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
       path: '/submit',
       access: 'submit',
       handle: async (request, reply) => {
-        const body = readSubmit(textBody(request))
+        const { body, spec, failed } = readSubmit(jsonBody(request))
+        const outcomes =
+          body === null
+            ? []
+            : await outcomesOf(handlers.submitBatch({ params: undefined, query: undefined, body }, caller))
+        const ids = outcomes.flatMap(({ taskId }) => taskId ?? [])
+        failed.unshift(...failedTargets(outcomes, spec, cluster.ledger))
+        if (ids.length === 0) throw new Refusal(503, allFailedDetail(failed))
         reply.code(202)
-        try {
-          const result = await handlers.submitBatch({ params: undefined, query: undefined, body }, caller)
-          return submitAnswer(result, cluster.ledger)
-        } catch (error) {
-          const detail = error instanceof AppError ? allFailedDetail(error, cluster.ledger) : null
-          if (detail === null) throw error
-          throw new Refusal(503, detail)
-        }
+        return submitAnswer(ids, failed)
       },
     },
     {
@@ -212,8 +214,16 @@ function pageOf(request: FastifyRequest): { limit: number; cursor: number | null
   return { limit: number, cursor: after }
 }
 
-function textBody({ body }: FastifyRequest): string {
-  return typeof body === 'string' ? body : ''
+/**
+ * The body where it is said to be JSON, as the original had it: a page of another site cannot send that without
+ * asking first (Fetch Standard, CORS-preflight), and nobody answers there.
+ * @throws LaxError
+ */
+function jsonBody({ body, headers }: FastifyRequest): string {
+  const text = typeof body === 'string' ? body : ''
+  if (text === '' || /^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return text
+  const msg = 'Input should be a valid dictionary or object to extract fields from'
+  throw new LaxError([{ type: 'model_attributes_type', loc: ['body'], msg, input: text }])
 }
 
 /** What the log holds now, as text: what is no UTF-8 is replaced. */

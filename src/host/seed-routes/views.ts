@@ -1,4 +1,5 @@
 /** Nodes and tasks in the original's words. Times are ISO 8601 with their zone; ids are texts. */
+import { constants } from 'node:os'
 import { numaIdOf, parseTarget } from '../../core/target.ts'
 import { unitNameOf } from '../../core/unit-name.ts'
 import { logPath } from '../../platform/log-paths.ts'
@@ -67,7 +68,7 @@ export function seedTask(task: TaskDetail, sharedDir: string | null, runsUnits: 
     target_numa_node_id: task.numaId ?? numaIdOf(parseTarget(task.target)),
     stdout_path: logPath(sharedDir ?? '', 'stdout', id),
     stderr_path: logPath(sharedDir ?? '', 'stderr', id),
-    exit_code: task.exitCode,
+    exit_code: task.exitCode ?? signalCode(task.signal),
     error_message: task.reason,
     submitted_at: task.submittedAt,
     started_at: task.startedAt,
@@ -77,4 +78,12 @@ export function seedTask(task: TaskDetail, sharedDir: string | null, runsUnits: 
     systemd_unit_name: runsUnits && task.attempt > 0 ? unitNameOf(id, task.attempt) : null,
     assignment_suspicion_count: 0,
   }
+}
+
+/** An end by a signal as Python's `subprocess` tells it: the signal's number below zero. */
+function signalCode(name: string | null): number | null {
+  // the table has no name that Node does not know
+  const numbers: Partial<Record<string, number>> = constants.signals
+  const number = name === null ? undefined : numbers[name]
+  return number === undefined ? null : -number
 }
