@@ -1,7 +1,10 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { runAlone, testIo } from './cli.suite.ts'
+import { service } from './commands/service.ts'
+import { createContext } from './context.ts'
 import { serviceUnit } from './service-unit.ts'
 
 describe('init', () => {
@@ -75,9 +78,10 @@ describe('init service', () => {
     })
     const test = testIo()
     writeFileSync(join(test.home, 'config.toml'), '')
-    const { out, code } = await runAlone(['init', 'service', '--host', '--json'], test)
-    expect(code).toBe(0)
-    const { units } = JSON.parse(out) as { units: { file: string; text: string }[] }
+    const options = { host: true, runner: false, install: false, now: false, user: null }
+    const own = fileURLToPath(new URL('main.ts', import.meta.url))
+    expect(await service(options, createContext({ json: true }, test.io), own)).toBe(0)
+    const { units } = JSON.parse(test.out()) as { units: { file: string; text: string }[] }
     expect(units.map(({ file }) => file)).toEqual(['hakuriver-host.service'])
     expect(units[0]?.text).toContain(`--config ${join(test.home, 'config.toml')}\n`)
     const missing = await runAlone(['init', 'service', '--host', '--config', '/nowhere.toml'], testIo())

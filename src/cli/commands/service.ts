@@ -21,7 +21,7 @@ export interface ServiceOptions {
   user: string | null
 }
 
-/** Prints the units, or installs them. @throws AppError `invalid_request`, `not_permitted` */
+/** Prints the units, or installs them; `own` is this program's file, the daemons lie beside it. @throws AppError `invalid_request`, `not_permitted` */
 export async function service(
   options: ServiceOptions,
   context: Context,
@@ -53,6 +53,7 @@ export async function service(
 function textOf(
   name: ProgramName,
   options: ServiceOptions,
+  own: string,
   { io, home, configFile: named }: Context,
 ): string {
   const { path: config, isNamed } = configPath(named, { ...io.env, HAKURIVER_HOME: home })
@@ -61,7 +62,7 @@ function textOf(
   return serviceUnit({
     name,
     nodeFile: process.execPath,
-    programFile: programFile(name, ownFile()),
+    programFile: programFile(name, own),
     configFile: isThere ? resolve(config) : null,
     home: io.env.HAKURIVER_HOME ? resolve(home) : null,
     user: options.user,
