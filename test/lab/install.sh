@@ -73,6 +73,7 @@ nsenter util-linux
 setpriv util-linux
 numactl numactl
 busybox busybox
+python3 python3
 LIST
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null 2>&1 || skip "there is no apt-get to install what is missing:$missing."
