@@ -34,11 +34,13 @@ it('learns of the end from the event stream, without asking in between', async (
   const host = await startHost()
   host.add({ id: '5' })
   const running = start(host, ['wait', '5'])
+  const looks = () => host.seen.filter(({ path }) => path.endsWith('/tasks/5')).length
   await waitFor('somebody to listen', () => host.count('listeners') > 0)
-  await waitFor('the first look', () => host.seen.some(({ path }) => path.endsWith('/tasks/5')))
+  // before the stream is opened, and once it is
+  await waitFor('the first looks', () => looks() === 2)
   host.end('5', { status: 'failed', exitCode: 9 })
   expect(await running.ended).toBe(9)
-  expect(host.seen.filter(({ path }) => path.endsWith('/tasks/5'))).toHaveLength(3)
+  expect(looks()).toBe(3)
 })
 
 it('of several tasks exits with 0 only where all completed', async () => {

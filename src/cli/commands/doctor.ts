@@ -10,10 +10,15 @@ import { ownFile } from '../sibling.ts'
  * Checks what applies, or the host's or runner's part alone; further words are that program's flags. 0 where there
  * is no problem. `own` is this program's file: host and runner lie beside it.
  */
-export async function doctor(words: string[], context: Context, own: string = ownFile()): Promise<number> {
+export async function doctor(
+  words: string[],
+  context: Context,
+  own: string = ownFile(),
+  programDeadlineMs?: number,
+): Promise<number> {
   const { io } = context
   const { part, flags } = readWords(words)
-  const groups = judge(await gather({ part, flags, context, ownFile: own }))
+  const groups = judge(await gather({ part, flags, context, ownFile: own, programDeadlineMs }))
   const findings = groups.flatMap((group) => group.findings)
   if (context.json) await context.printJson(findings)
   else {

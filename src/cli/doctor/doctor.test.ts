@@ -9,8 +9,10 @@ import { type FakeHost, nodeOf } from '../fake-host.suite.ts'
 import type { Finding } from './finding.ts'
 
 const own = join(import.meta.dirname, '../main.ts')
-/** Of the whole command, however broken everything is; starting three programs from source on a busy machine. */
-const wholeMs = 5_000
+/** Three programs start from source, perhaps on a busy machine. */
+const programDeadlineMs = 25_000
+/** Nothing waits for long, however broken everything is. */
+const wholeMs = 20_000
 
 let host: FakeHost
 let dir: string
@@ -42,7 +44,7 @@ async function check(words: string[], options: CommonOptions & TestIoOptions & {
   })
   if (options.toml !== undefined) writeFileSync(join(test.home, 'config.toml'), options.toml)
   const beginMs = performance.now()
-  const code = await doctor(words, createContext(options, test.io), own)
+  const code = await doctor(words, createContext(options, test.io), own, programDeadlineMs)
   return { code, out: test.out(), home: test.home, ms: performance.now() - beginMs }
 }
 

@@ -17,12 +17,14 @@ export interface GatherOptions {
   /** Handed to the program that is checked: those with which it is started. */
   flags: readonly string[]
   context: Pick<Context, 'address' | 'configFile' | 'io' | 'home'>
+  /** For what each program looks at; default: as long as a person waits. */
+  programDeadlineMs?: number | undefined
   /** This program's own file: the others lie beside it. */
   ownFile: string
 }
 
 /** The programs have 3 s for themselves. */
-const programDeadlineMs = 4_200
+const defaultDeadlineMs = 4_200
 const probeDeadlineMs = 3_000
 
 export async function gather(options: GatherOptions): Promise<DoctorFacts> {
@@ -85,7 +87,7 @@ async function probeClient(found: Found, io: Io): Promise<DoctorFacts['client']>
 async function ask<T>(
   name: ProgramName,
   flags: readonly string[],
-  { context, ownFile }: GatherOptions,
+  { context, ownFile, programDeadlineMs = defaultDeadlineMs }: GatherOptions,
 ): Promise<Told<T>> {
   try {
     const config = context.configFile === null ? [] : ['--config', context.configFile]
