@@ -11,7 +11,8 @@ export function declareClient(program: Command, firstWord: string | undefined, a
     .command('client [command...]', { hidden: true })
     .description('Submit commands to the cluster, look at them, and end them.')
     .helpCommand(false)
-  if (firstWord !== 'client') return
+  // `hakuriver --no-color client …` names it later
+  if (firstWord !== 'client' && firstWord?.startsWith('-') !== true) return
   client
     .configureHelp({
       ...program.configureHelp(),
@@ -27,7 +28,7 @@ export function declareClient(program: Command, firstWord: string | undefined, a
         'host, or host:numa for one of its NUMA nodes; may be repeated; else any',
       ),
     )
-    .addOption(whole('--cores <number>', 'CPUs that it may use', 1, 1))
+    .addOption(whole('--cores <number>', 'CPUs that it may use (default: 1)', 1, null))
     .addOption(size('--memory <size>', 'memory that it may use, like 512M or 1G (powers of 1024)'))
     .addOption(repeated('--env <name=value>', 'a variable for the task; may be repeated'))
     .option('--private-network', 'no network but its own loopback', false)
@@ -35,13 +36,13 @@ export function declareClient(program: Command, firstWord: string | undefined, a
     .option('--all-or-nothing', 'where one target is refused, submit to none', false)
     .option('--wait', 'wait for the end; the exit code is that of the task', false)
     .addOption(
-      whole('--poll-interval <seconds>', 'taken for the sake of old scripts: ends are told at once', 1, null),
+      whole('--poll-interval <seconds>', 'no longer needed: the host tells of an end as it comes', 1, null),
     )
     .optionsGroup('Or one of:')
-    .option('--list-nodes', 'the machines of the cluster (also: hakuriver nodes)', false)
-    .addOption(new Option('--health [host]', 'what one machine has, or all (also: hakuriver node HOST)'))
-    .addOption(text('--status <id>', 'everything about one task (also: hakuriver show ID)'))
-    .addOption(text('--kill <id>', 'end a task (also: hakuriver kill ID)'))
+    .option('--list-nodes', 'the machines of the cluster (now: hakuriver nodes)', false)
+    .addOption(new Option('--health [host]', 'what one machine has, or all (now: hakuriver node HOST)'))
+    .addOption(text('--status <id>', 'everything about one task (now: hakuriver show ID)'))
+    .addOption(text('--kill <id>', 'end a task (now: hakuriver kill ID)'))
     .action(
       act(async (context, words: string[], options: ClientOptions) => {
         const { client: run } = await import('./commands/client.ts')

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { run, runAlone, startHost, temporaryFile, testIo } from './cli.suite.ts'
+import { waitFor } from '../platform/wait.ts'
+import { run, runAlone, start, startHost, temporaryFile, testIo } from './cli.suite.ts'
 import { nodeOf } from './fake-host.suite.ts'
 
 const client = (host: Parameters<typeof run>[0], ...words: string[]) => run(host, ['client', ...words])
@@ -71,6 +72,9 @@ describe('hakuriver.client', () => {
     [['--kill', '99'], 3, 'there is no task 99'],
     [['--health', 'node9'], 3, 'node9'],
     [['--status', '1', '--kill', '1'], 2, '--status and --kill exclude each other'],
+    [['--target', 'node1', '--health'], 2, 'hakuriver.client --health node1'],
+    [['--status', '1', '--wait'], 2, 'hakuriver wait ID'],
+    [['--list-nodes', '--cores', '2'], 2, '--cores is for a submit, and --list-nodes submits nothing'],
     [['--list-nodes', '--', 'true'], 2, '--list-nodes and a command'],
     [['--target', 'node1'], 2, 'no command'],
     [['--cores', '0', '--', 'true'], 2, 'whole number'],
@@ -81,6 +85,45 @@ describe('hakuriver.client', () => {
     const host = await startHost()
     const ran = await client(host, ...words)
     expect(ran).toMatchObject({ code, out: '', err: expect.stringContaining(why) })
+  })
+
+  it('is found behind an option of every command too', async () => {
+    const host = await startHost()
+    host.nodes.push(nodeOf({ name: 'node1' }))
+    const ran = await run(host, ['--no-color', 'client', '--list-nodes'])
+    expect(ran).toMatchObject({ code: 0, out: expect.stringContaining('node1') })
+  })
+
+  it.each(['--list-nodes', '--health'])('%s fits a terminal of 40 columns', async (flag) => {
+    const host = await startHost()
+    const numaNode = { coresAllocated: 1, memoryAllocatedBytes: 0, cpuPercent: 5, memoryUsedBytes: 0 }
+    const numaNodes = [0, 1].map((id) => ({
+      ...numaNode,
+      id,
+      cpus: [4 * id, 4 * id + 1, 4 * id + 3],
+      memoryBytes: 64 * 1024 ** 3,
+      distances: { 0: id === 0 ? 10 : 21, 1: id === 1 ? 10 : 21 },
+    }))
+    host.nodes.push(nodeOf({ name: 'node1', numaNodes }))
+    const wide = await client(host, flag)
+    if (flag === '--health') {
+      expect(wide.out).toMatch(/NUMA NODE +CORES +MEMORY +BUSY +CPUS +DISTANCES/)
+      expect(wide.out).toMatch(/node1:1 +1\/3 +0 B\/64 GiB +5 % +4-5,7 +21 10\n/)
+    } else expect(wide.out).toMatch(/node1 .* 0-1 /)
+    const narrow = await run(host, ['client', flag], { columns: 40 })
+    const table = narrow.out.split('\n').filter((line) => /^(NODE|NUMA|node1)/.test(line))
+    expect(table.length).toBeGreaterThan(1)
+    expect(table.filter((line) => line.length > 40)).toEqual([])
+  })
+
+  it('--kill may wait until nothing is left', async () => {
+    const host = await startHost()
+    host.add({ id: '7' })
+    const running = start(host, ['client', '--kill', '7', '--wait'])
+    await waitFor('the kill', () => host.tasks.get('7')?.status === 'killing')
+    host.end('7', { status: 'killed' })
+    expect(await running.ended).toBe(0)
+    expect(running.out()).toContain('7  killed')
   })
 
   it('--config names the file that knows the host, and one that is not there is told', async () => {

@@ -5,7 +5,7 @@ import { isFinal } from '../core/task.ts'
 import type { TaskView } from '../protocol/schemas.ts'
 
 /** What is known of an end. */
-export type Outcome = Pick<TaskView, 'id' | 'status' | 'exitCode' | 'signal' | 'reason'>
+export type Outcome = Pick<TaskView, 'id' | 'status' | 'node' | 'numaId' | 'exitCode' | 'signal' | 'reason'>
 
 /** As the shell has it: 128 + the signal's number. SIGKILL is 9. */
 const killedCode = 137

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
+import { countStatuses, isBatchFinal } from '../core/batch.ts'
 import { type ErrorCode, errorTable } from '../core/errors.ts'
 import { type FinalStatus, isFinal, type Status } from '../core/task.ts'
 import { checkFilePrefix, type LogStream, logHeaders } from '../protocol/routes.ts'
@@ -179,6 +180,14 @@ export class FakeHost {
     }
   }
 
+  /** Lets a task run that waited. */
+  begin(id: string): void {
+    const task = this.tasks.get(id)
+    if (task === undefined) throw new Error(`there is no task ${id}`)
+    Object.assign(task, { status: 'running', startedAt: submittedAt })
+    this.tell(task, 'running', true)
+  }
+
   write(id: string, stream: LogStream, text: string | Uint8Array): void {
     const key = `${id}/${stream}`
     this.logs.set(key, Buffer.concat([this.log(id, stream), Buffer.from(text)]))
@@ -322,18 +331,18 @@ export class FakeHost {
     const own = [...this.tasks.values()].filter((task) => task.batchId === id)
     if (what === 'kill') {
       const alreadyEnded = own.filter((task) => isFinal(task.status)).map((task) => task.id)
-      return json(response, 202, {
-        killed: own.map((task) => task.id).filter((each) => !alreadyEnded.includes(each)),
-        alreadyEnded,
-      })
+      const open = own.filter((task) => !isFinal(task.status))
+      for (const task of open) task.status = 'killing'
+      return json(response, 202, { killed: open.map((task) => task.id), alreadyEnded })
     }
+    const counts = countStatuses(own)
     const view = {
       id: id || '900',
       name: null,
       submittedAt,
       total: own.length,
-      counts: { running: own.length },
-      isFinal: false,
+      counts,
+      isFinal: isBatchFinal(counts),
     }
     json(response, 200, id === '' ? { items: [view], total: 1, next: null } : view)
   }
@@ -395,8 +404,13 @@ export class FakeHost {
 }
 
 /** Answers as the host does when it refuses. */
-export function refuse(response: ServerResponse, code: ErrorCode, message: string): void {
-  json(response, errorTable[code].http, { code, message, requestId: 'req-1' })
+export function refuse(
+  response: ServerResponse,
+  code: ErrorCode,
+  message: string,
+  details: Record<string, unknown> = {},
+): void {
+  json(response, errorTable[code].http, { code, message, details, requestId: 'req-1' })
 }
 
 function json(response: ServerResponse, status: number, body: unknown): void {

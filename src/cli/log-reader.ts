@@ -1,6 +1,7 @@
 /** Reads a task's log by byte offset, and follows it over restarts of the host until the task has ended. */
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { AppError } from '../core/errors.ts'
 import { isFinal } from '../core/task.ts'
 import { fillPath } from '../protocol/client.ts'
 import { type LogStream, logHeaders, streamRoutes } from '../protocol/routes.ts'
@@ -38,9 +39,34 @@ export async function readLog(options: LogOptions, offset: number): Promise<numb
   return at
 }
 
+/**
+ * As `readLog`, again where others read too many logs of the node, and where `isPatient` over restarts of the host.
+ * @throws AppError `unavailable` where the log lies on a node that is away
+ */
+export async function readLogSurely(
+  options: LogOptions & { isPatient: boolean },
+  offset: number,
+): Promise<number> {
+  const { host, signal, isPatient } = options
+  let at = offset
+  const write = async (chunk: Uint8Array) => {
+    await options.write(chunk)
+    at += chunk.length
+  }
+  for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+    try {
+      return await readLog({ ...options, write }, at)
+    } catch (error) {
+      const mayHelp = isPatient ? host.wasReached && isMomentary(error) : isTooMany(error)
+      if (signal.aborted || awayNode(error) !== null || !mayHelp) throw error
+    }
+    await sleep(pauseMs, undefined, { signal })
+  }
+}
+
 export interface FollowLogOptions extends LogOptions {
-  /** The host has gone away, or is back. */
-  onLink?: (state: 'cut' | 'back') => Promise<void>
+  /** The host, or the node that has the log, has gone away, or is back. */
+  onLink?: (state: 'cut' | 'back', node: string | null) => Promise<void>
   backoffMs?: number
 }
 
@@ -51,12 +77,13 @@ export interface FollowLogOptions extends LogOptions {
 export async function followLog(options: FollowLogOptions, offset: number): Promise<void> {
   let at = offset
   let wasCut = false
+  let node: string | null = null
   const first = options.backoffMs ?? 100
   let pauseMs = first
   while (!options.signal.aborted) {
     try {
       const answer = await openLog(options, { offset: at, follow: true })
-      if (wasCut) await options.onLink?.('back')
+      if (wasCut) await options.onLink?.('back', node)
       wasCut = false
       for await (const chunk of answer) {
         at += chunk.length
@@ -64,23 +91,30 @@ export async function followLog(options: FollowLogOptions, offset: number): Prom
         await options.write(chunk)
       }
       // A clean end means that all was sent; a host that is shutting down may end cleanly as well.
-      const task = await untilAnswered(
-        () => options.host.client.getTask({ params: { id: options.taskId } }),
-        options.signal,
-      )
-      if (isFinal(task.status)) {
+      if (await hasEnded(options)) {
         await readLog(options, at)
         return
       }
     } catch (error) {
       if (options.signal.aborted) return
-      if (!(options.host.wasReached && (isPassing(error) || isCut(error)))) throw error
-      if (!wasCut) await options.onLink?.('cut')
-      wasCut = true
+      if (!(options.host.wasReached && isMomentary(error))) throw error
+      const away = awayNode(error)
+      // what has ended grows no more: its node may be away for good
+      if (away !== null && (await hasEnded(options))) throw error
+      if (!wasCut && !isTooMany(error)) {
+        node = away
+        await options.onLink?.('cut', node)
+        wasCut = true
+      }
     }
     await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => {})
     pauseMs = Math.min(pauseMs * 2, 1_000)
   }
+}
+
+async function hasEnded({ host, taskId, signal }: LogOptions): Promise<boolean> {
+  const task = await untilAnswered(() => host.client.getTask({ params: { id: taskId } }), signal)
+  return isFinal(task.status)
 }
 
 /** The offset at which the last `lines` lines of the log begin, as tail(1) counts them. */
@@ -128,6 +162,22 @@ function headerNumber(answer: IncomingMessage, name: string): number | null {
   const value = answer.headers[name]
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : null
   return number
+}
+
+/** May trying again help? */
+function isMomentary(error: unknown): boolean {
+  return isPassing(error) || isCut(error) || isTooMany(error)
+}
+
+/** So many logs are read from the node already that this one has to wait for its turn. */
+function isTooMany(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'too_many'
+}
+
+/** The node that has the log, where it is that one which is away; null for any other failure. */
+export function awayNode(error: unknown): string | null {
+  const node = error instanceof AppError && error.code === 'unavailable' ? error.details?.node : null
+  return typeof node === 'string' ? node : null
 }
 
 /** A body that broke off: Node says `aborted` (ECONNRESET). */

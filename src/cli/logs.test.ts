@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { waitFor } from '../platform/wait.ts'
 import { run, start, startHost } from './cli.suite.ts'
+import { refuse } from './fake-host.suite.ts'
 
 it('prints standard output to ours and standard error to ours, byte for byte', async () => {
   const host = await startHost()
@@ -169,4 +170,26 @@ it.each([
   const ran = await run(host, words)
   expect(ran.code).toBe(code)
   expect(ran.err).toContain(sentence)
+})
+
+it('waits for a node that is away and names it, unless the task has ended', async () => {
+  const host = await startHost()
+  host.add({ id: '5' })
+  host.write('5', 'stdout', 'out\n')
+  let isAway = true
+  host.intercept = ({ path }, response) => {
+    if (!isAway || !path.includes('/logs/')) return false
+    refuse(response, 'unavailable', 'cannot read the log: it lies on node n2', { node: 'n2' })
+    return true
+  }
+  const running = start(host, ['logs', '-f', '--stdout', '5'])
+  await waitFor('the loss to be told', () => running.err().includes('node n2 cannot be reached'))
+  isAway = false
+  await waitFor('the log', () => running.out() === 'out\n')
+  expect(running.err()).toContain('hakuriver: node n2 is back\n')
+  host.end('5', { status: 'completed' })
+  expect(await running.ended).toBe(0)
+  isAway = true
+  const ended = await run(host, ['logs', '-f', '5'])
+  expect(ended).toMatchObject({ code: 5, err: expect.stringContaining('it lies on node n2') })
 })

@@ -115,7 +115,7 @@ function submitOptions(command: Command): Command {
     .option('--all-or-nothing', 'where one target is refused, submit to none', false)
     .option('--no-queue', 'be refused rather than wait for a busy target')
     .option('-w, --wait', 'wait until it has ended, and exit with its code', false)
-    .option('-f, --follow', 'show its output as it comes, and exit with its code', false)
+    .option('-f, --follow', 'show its output as it comes, of several each line behind its task, and exit with its code', false)
     .addOption(exitStatus())
     .option('-q, --quiet', 'print the ids and nothing else', false)
 }
@@ -177,32 +177,37 @@ function declareLogs(parent: Command, { declare, act }: Parts): void {
     'logs <id>',
     'print what a task has written: its stdout to stdout, its stderr to stderr',
     (command) =>
-      command
+      logOptions(command)
         .addHelpText('before', logsExamples)
-        .option('-f, --follow', 'go on as it writes, until it has ended; may begin before it does', false)
-        .option('--stdout', 'standard output only', false)
-        .option('--stderr', 'standard error only', false)
-        .option('--both', 'both (the default)', false)
         .addOption(whole('-n, --lines <number>', 'the last so many lines', 0, null))
         .addOption(whole('--offset <bytes>', 'from this byte on', 0, null))
         .action(
           act(async (context, id: string, options: LogsOptions & { both: boolean }) => {
             const { logs } = await import('./commands/logs.ts')
-            const { both } = options
-            return logs(
-              id,
-              { ...options, stdout: both || options.stdout, stderr: both || options.stderr },
-              context,
-            )
+            return logs(id, chosenStreams(options), context)
           }),
         ),
   )
+}
+
+function logOptions(command: Command): Command {
+  return command
+    .option('-f, --follow', 'go on as it writes, until it has ended; may begin before it does', false)
+    .option('--stdout', 'standard output only', false)
+    .option('--stderr', 'standard error only', false)
+    .option('--both', 'both (the default)', false)
+}
+
+function chosenStreams<T extends { stdout: boolean; stderr: boolean; both: boolean }>(options: T): T {
+  const { both } = options
+  return { ...options, stdout: both || options.stdout, stderr: both || options.stderr }
 }
 
 const logsExamples = `Examples:
   hakuriver logs -f last                the newest task, live
   hakuriver logs -n 20 123              the last 20 lines
   hakuriver logs 123 > out.txt          byte for byte
+  hakuriver logs -f batch:last          all tasks of the newest submit, each line behind its task
 `
 
 function declareWait(parent: Command, { declare, act }: Parts): void {
@@ -244,7 +249,7 @@ function declareKill(parent: Command, { declare, act }: Parts): void {
 function declareBatch(program: Command, { declare, act }: Parts): void {
   const batch = program
     .command('batch')
-    .description('the tasks of one submit: batch list, show, wait, kill')
+    .description('the tasks of one submit: batch list, show, logs, wait, kill')
     .helpCommand(false)
   declare(batch, 'list', 'the latest batches, counted by status', (command) =>
     command.addOption(whole('-n, --lines <number>', 'the newest so many', 1, 20)).action(
@@ -254,13 +259,23 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
       }),
     ),
   )
-  declare(batch, 'show <id>', 'one batch and its tasks', (command) =>
+  declare(batch, 'show <id>', 'one batch: how far it is, target by target, and its tasks', (command) =>
     command.action(
       act(async (context, id: string) => {
         const { batchShow } = await import('./commands/batch.ts')
         return batchShow(id, context)
       }),
     ),
+  )
+  declare(batch, 'logs <id>', 'print what its tasks have written, each line behind its task', (command) =>
+    logOptions(command)
+      .addOption(whole('-n, --lines <number>', 'the last so many lines of each', 0, null))
+      .action(
+        act(async (context, id: string, options: Omit<LogsOptions, 'offset'> & { both: boolean }) => {
+          const { batchLogs } = await import('./commands/batch-logs.ts')
+          return batchLogs(id, { ...chosenStreams(options), offset: null }, context)
+        }),
+      ),
   )
   declare(batch, 'wait <id>', 'wait until all its tasks have ended', (command) =>
     command

@@ -82,6 +82,7 @@ export class Links {
       throw new AppError(
         'unavailable',
         `cannot read the log: it lies on node ${node}, which is not reachable now`,
+        { details: { node } },
       )
     }
     return session.readLog(query, signal)

@@ -4,7 +4,8 @@ import type { Context } from '../context.ts'
 
 export interface ClientOptions {
   target: string[]
-  cores: number
+  /** null: not given, which is 1. */
+  cores: number | null
   /** Bytes; null: no limit. */
   memory: number | null
   env: string[]
@@ -30,7 +31,37 @@ export async function client(words: string[], options: ClientOptions, context: C
       details: { fix: 'Run hakuriver.client twice.' },
     })
   }
+  const [idle] = ofSubmit(options)
+  // --kill can wait as well
+  if (idle !== undefined && !(idle === '--wait' && flag === '--kill')) throw noMeaning(idle, flag)
   return look(options, context)
+}
+
+function noMeaning(option: string, flag: string): AppError {
+  const fix =
+    option === '--wait' && flag === '--status'
+      ? 'To wait for a task: hakuriver wait ID'
+      : option === '--target' && flag === '--health'
+        ? 'Name the node itself: hakuriver.client --health node1'
+        : `Leave ${option} out.`
+  return new AppError('invalid_request', `${option} is for a submit, and ${flag} submits nothing`, {
+    details: { fix },
+  })
+}
+
+/** The options that were given and mean something for a submit alone. */
+function ofSubmit(options: ClientOptions): string[] {
+  const { target, cores, memory, env, privateNetwork, privatePid, allOrNothing, wait } = options
+  return [
+    ...(target.length > 0 ? ['--target'] : []),
+    ...(cores === null ? [] : ['--cores']),
+    ...(memory === null ? [] : ['--memory']),
+    ...(env.length > 0 ? ['--env'] : []),
+    ...(privateNetwork ? ['--private-network'] : []),
+    ...(privatePid ? ['--private-pid'] : []),
+    ...(allOrNothing ? ['--all-or-nothing'] : []),
+    ...(wait ? ['--wait'] : []),
+  ]
 }
 
 function askedFor({ listNodes, health, status, kill }: ClientOptions): string[] {
@@ -42,10 +73,10 @@ function askedFor({ listNodes, health, status, kill }: ClientOptions): string[] 
   ]
 }
 
-async function look({ health, status, kill }: ClientOptions, context: Context): Promise<number> {
+async function look({ health, status, kill, wait }: ClientOptions, context: Context): Promise<number> {
   if (status !== null) return (await import('./show.ts')).show(status, context)
   if (kill !== null) {
-    const options = { batch: [], reason: null, wait: false, quiet: false }
+    const options = { batch: [], reason: null, wait, quiet: false }
     return (await import('./kill.ts')).kill([kill], options, context)
   }
   if (health === undefined) return (await import('./nodes.ts')).nodes({ quiet: false }, context)
@@ -61,5 +92,5 @@ async function submitAs(words: string[], options: ClientOptions, context: Contex
   }
   const { submit } = await import('./submit.ts')
   const rest = { envFile: [], cwd: null, name: null, timeout: null, queue: true, follow: false, quiet: false }
-  return submit(words, { ...options, ...rest, exitStatus: 'own' }, context)
+  return submit(words, { ...options, ...rest, cores: options.cores ?? 1, exitStatus: 'own' }, context)
 }

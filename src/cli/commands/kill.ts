@@ -4,7 +4,7 @@ import { count } from '../../core/text.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
 import { tellError } from '../output/error.ts'
-import { selectBatch, selectTasks } from '../selectors.ts'
+import { selectBatch, selectTasks, tasksOf } from '../selectors.ts'
 import type { Host } from '../transport.ts'
 import { waitAndTell } from './wait.ts'
 
@@ -40,8 +40,11 @@ export async function kill(words: string[], options: KillOptions, context: Conte
   for (const word of batchWords) {
     const id = await selectBatch(word, host)
     const { killed, alreadyEnded } = await host.client.killBatch({ params: { id }, body })
-    results.push(...killed.map((each) => ({ id: each, status: null, error: null })))
-    if (!context.json && !options.quiet) await context.note(batchLine(id, killed.length, alreadyEnded.length))
+    const became = await statusesOf(id, killed, host)
+    results.push(...became)
+    if (context.json || options.quiet) continue
+    if (!options.wait) await context.print(became.map(killedLine))
+    await context.note(batchLine(id, killed.length, alreadyEnded.length))
   }
   for (const id of await selectTasks(
     words.filter((word) => !word.startsWith('batch:')),
@@ -52,7 +55,7 @@ export async function kill(words: string[], options: KillOptions, context: Conte
     if (exitCode !== exitCodes.ok) code = code === exitCodes.ok ? exitCode : exitCodes.failed
     if (context.json || options.quiet) continue
     if (result.error !== null) await context.note(`hakuriver: ${result.error.message}`)
-    else if (!options.wait) await context.print(`${id}  ${result.status ?? ''}`)
+    else if (!options.wait) await context.print(killedLine(result))
   }
   if (context.json) await context.printJson({ tasks: results })
   const asked = results.filter((result) => result.error === null).map((result) => result.id)
@@ -64,6 +67,16 @@ export async function kill(words: string[], options: KillOptions, context: Conte
   )
   return waited === exitCodes.ok ? code : waited
 }
+
+/** What those of a batch are now that were asked to end. */
+async function statusesOf(batchId: string, killed: string[], host: Host): Promise<Killed[]> {
+  const statuses = new Map<string, TaskView['status']>()
+  if (killed.length > 0)
+    for await (const task of tasksOf(host, { batchId })) statuses.set(task.id, task.status)
+  return killed.map((id) => ({ id, status: statuses.get(id) ?? null, error: null }))
+}
+
+const killedLine = ({ id, status }: Killed) => `${id}  ${status ?? ''}`
 
 async function killOne(
   id: string,

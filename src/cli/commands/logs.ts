@@ -25,6 +25,10 @@ export interface LogsOptions {
 
 /** Prints what is there, or follows until the task has ended. */
 export async function logs(word: string, options: LogsOptions, context: Context): Promise<number> {
+  if (word.startsWith('batch:')) {
+    const { batchLogs } = await import('./batch-logs.ts')
+    return batchLogs(word.slice('batch:'.length), options, context)
+  }
   if (context.json) {
     throw new AppError('invalid_request', 'a log is bytes and has no JSON form', {
       details: { fix: 'Leave --json out; `hakuriver show --json ID` has the facts about the task.' },
@@ -80,8 +84,8 @@ async function pour(
   try {
     if (options.follow) {
       // Both streams see the host go: one of them says it.
-      const onLink = async (state: 'cut' | 'back') =>
-        stream === 'stdout' || options.stderr ? context.note(linkNote(state)) : undefined
+      const onLink = async (state: 'cut' | 'back', node: string | null) =>
+        stream === 'stdout' || options.stderr ? context.note(linkNote(state, node)) : undefined
       await followLog({ ...log, onLink }, offset)
     } else await readLog(log, offset)
   } catch (error) {

@@ -95,19 +95,26 @@ function memoryText(view: NodeView): string {
 const numaColumns: Column[] = [
   { title: 'NUMA NODE' },
   { title: 'CORES', align: 'right' },
-  { title: 'MEMORY', align: 'right' },
-  { title: 'BUSY', align: 'right' },
-  { title: 'CPUS', shrinkTo: 8 },
+  { title: 'MEMORY', align: 'right', dropOrder: 1 },
+  { title: 'BUSY', align: 'right', dropOrder: 3 },
+  { title: 'CPUS', shrinkTo: 4 },
 ]
+/** How far the memory of each NUMA node is, in their order, as numactl(8) has it: 10 is its own. */
+const distanceColumn: Column = { title: 'DISTANCES', dropOrder: 2 }
 
 function numaTable(view: NodeView, width: number | null, context: Context): string[] {
   if (view.numaNodes.length === 0) return []
+  const hasDistances = view.numaNodes.some(({ distances }) => Object.keys(distances).length > 1)
   const rows = view.numaNodes.map((numaNode): Cell[] => [
     { text: `${printable(view.name)}:${numaNode.id}` },
     { text: `${numaNode.coresAllocated}/${numaNode.cpus.length}` },
     { text: `${formatBytes(numaNode.memoryAllocatedBytes)}/${bytesOrDash(numaNode.memoryBytes)}` },
     { text: numaNode.cpuPercent === null ? '-' : `${Math.round(numaNode.cpuPercent)} %` },
     { text: formatCpuList(numaNode.cpus) },
+    ...(hasDistances
+      ? [{ text: view.numaNodes.map(({ id }) => numaNode.distances[id] ?? '-').join(' ') }]
+      : []),
   ])
-  return ['', ...renderTable(numaColumns, rows, { width, paintTitle: context.colors.dim })]
+  const columns = hasDistances ? [...numaColumns, distanceColumn] : numaColumns
+  return ['', ...renderTable(columns, rows, { width, paintTitle: context.colors.dim })]
 }

@@ -48,11 +48,6 @@ export async function submitSpecs(
   context: Context,
 ): Promise<number> {
   const body = bodyOf(specs, options)
-  if (options.follow && specs.length * (body.targets?.length ?? 1) > 1) {
-    throw new AppError('invalid_request', 'cannot follow several tasks at once', {
-      details: { fix: 'Leave --follow out, and use `hakuriver logs -f ID` for one of them.' },
-    })
-  }
   const host = await context.host()
   const result = await submitSurely(body, host, context).catch((error: unknown) =>
     tellRefusals(error, context),
@@ -61,14 +56,27 @@ export async function submitSpecs(
   await tellResult(result, ids, options, context)
   const refusedCode = codeOfRefusals(result, ids.length)
   if (ids.length === 0 || !(options.wait || options.follow)) return refusedCode
-  const [only] = ids
-  if (options.follow && only !== undefined) return followOne(only, options.exitStatus, context)
-  const code = await waitAndTell(
-    ids,
-    { timeout: null, exitStatus: options.exitStatus, quiet: options.quiet, told: true },
-    context,
-  )
+  const code = options.follow
+    ? await followAll(result, ids, options.exitStatus, context)
+    : await waitAndTell(
+        ids,
+        { timeout: null, exitStatus: options.exitStatus, quiet: options.quiet, told: true },
+        context,
+      )
   return code === exitCodes.ok ? refusedCode : code
+}
+
+/** One as it is; several with the task before each line. */
+async function followAll(
+  { batchId }: SubmitResult,
+  ids: string[],
+  exitStatus: ExitStatus,
+  context: Context,
+): Promise<number> {
+  const [first = ''] = ids
+  if (ids.length === 1 || batchId === null) return followOne(first, exitStatus, context)
+  const { followBatch } = await import('./batch-logs.ts')
+  return followBatch(batchId, exitStatus, context)
 }
 
 /** @throws AppError `invalid_request` where there is no command, or the environment cannot be read */
@@ -151,7 +159,10 @@ async function tellRefusals(error: unknown, context: Context): Promise<never> {
   // the host's own words, in the shape of `SubmitResult`
   const refused = Array.isArray(outcomes) ? (outcomes as SubmitResult['tasks']) : []
   if (context.json && refused.length > 0) await context.printJson({ batchId: null, tasks: refused })
-  else if (refused.length > 1) for (const outcome of refused) await tellRefusal(outcome, context)
+  else if (refused.length > 1) {
+    for (const { target, error: why } of refused)
+      await context.note(`${printable(target)}: ${printable(why?.message ?? '')}`)
+  }
   throw error
 }
 
@@ -172,7 +183,8 @@ async function tellResult(
   for (const outcome of result.tasks) await tellRefusal(outcome, context)
   // With --follow standard output is the task's own.
   if (options.follow) {
-    if (!options.quiet && ids[0] !== undefined) await context.note(`task ${ids[0]}`)
+    if (!options.quiet && ids.length > 0)
+      await context.note(ids.length === 1 ? `task ${ids[0]}` : `batch ${result.batchId}`)
   } else if (context.json) await context.printJson(result)
   else if (ids.length > 0) await context.print(ids)
   if (context.json || options.quiet || options.wait || options.follow || !context.io.stdout.isTty) return

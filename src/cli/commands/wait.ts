@@ -1,6 +1,7 @@
 /** `hakuriver wait`: until tasks have ended. The exit code is the task's own. */
+import { countStatuses } from '../../core/batch.ts'
 import { AppError, exitCodes } from '../../core/errors.ts'
-import { count } from '../../core/text.ts'
+import { count, printable } from '../../core/text.ts'
 import type { Context } from '../context.ts'
 import { exitCodeOfAll, type Outcome } from '../exit-code.ts'
 import { outcome, paintStatus } from '../output/text.ts'
@@ -53,9 +54,12 @@ export async function waitAndTell(ids: string[], options: TellOptions, context: 
     const outcomes = await waitForEnds(ids, host, {
       signal: AbortSignal.any([late.signal, interrupt.signal]),
       onLink: (state) => context.note(linkNote(state)),
-      onEnd: (ended) => tellEnd(ended, options, context),
+      onEnd: (ended) => tellEnd(ended, ids.length > 1, options, context),
     })
-    if (outcomes !== null) return options.exitStatus === 'never' ? exitCodes.ok : exitCodeOfAll(outcomes)
+    if (outcomes !== null) {
+      if (ids.length > 1 && !options.quiet && !context.json) await context.note(summary(outcomes))
+      return options.exitStatus === 'never' ? exitCodes.ok : exitCodeOfAll(outcomes)
+    }
     if (late.signal.aborted) throw late.signal.reason
     await context.note(`\nLet go of ${describe(ids)}: ${ids.length === 1 ? 'it goes' : 'they go'} on.`)
     return interruptedCode
@@ -65,19 +69,40 @@ export async function waitAndTell(ids: string[], options: TellOptions, context: 
   }
 }
 
-/** What a person is told when the host goes away or comes back. */
-export function linkNote(state: 'cut' | 'back'): string {
-  return state === 'cut' ? 'hakuriver: lost the host; trying again …' : 'hakuriver: the host is back'
+/** What a person is told when the host, or a node, goes away or comes back. */
+export function linkNote(state: 'cut' | 'back', node: string | null = null): string {
+  const who = node === null ? 'the host' : `node ${printable(node)}`
+  if (state === 'back') return `hakuriver: ${who} is back`
+  return node === null
+    ? 'hakuriver: lost the host; trying again …'
+    : `hakuriver: ${who} cannot be reached now, and the log lies there; trying again …`
 }
 
-async function tellEnd(ended: Outcome, options: TellOptions, context: Context): Promise<void> {
+async function tellEnd(
+  ended: Outcome,
+  isOneOfSeveral: boolean,
+  options: TellOptions,
+  context: Context,
+): Promise<void> {
   if (context.json && !options.told) return context.printJsonLine(ended)
   if (options.quiet) return
   const { colors } = context
   const why = outcome(ended)
-  const line = `${ended.id}  ${paintStatus(ended.status, colors)(ended.status)}${why === '' ? '' : `  ${why}`}`
+  const where = isOneOfSeveral && ended.node !== null ? [colors.dim(`on ${placedOn(ended)}`)] : []
+  const status = paintStatus(ended.status, colors)(ended.status)
+  const line = [ended.id, status, ...(why === '' ? [] : [why]), ...where].join('  ')
   if (options.told) await context.note(line)
   else await context.print(line)
+}
+
+function placedOn({ node, numaId }: Outcome): string {
+  return printable(numaId === null ? `${node}` : `${node}:${numaId}`)
+}
+
+/** `3 tasks: 2 completed, 1 failed` */
+function summary(outcomes: Outcome[]): string {
+  const counts = Object.entries(countStatuses(outcomes)).map(([status, number]) => `${number} ${status}`)
+  return `${count(outcomes.length, 'task')}: ${counts.join(', ')}`
 }
 
 function describe(ids: string[]): string {
