@@ -1,9 +1,9 @@
 /** Prints the logs of many tasks as they are now, one task after the other, within a bound of connections. */
 import { AppError } from '../core/errors.ts'
 import type { Status } from '../core/task.ts'
+import type { LineWriter } from '../platform/lines.ts'
 import type { LogStream } from '../protocol/routes.ts'
 import { awayNode, type LogOptions, readLogSurely, tailOffset } from './log-reader.ts'
-import type { LineWriter } from './output/lines.ts'
 import type { Host } from './transport.ts'
 
 /** A task and how far its output is printed. */

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { createLineWriter } from '../platform/lines.ts'
 import { waitFor } from '../platform/wait.ts'
 import { followLogs } from './batch-follower.ts'
 import type { LogEntry } from './batch-log.ts'
 import { run, start, startHost } from './cli.suite.ts'
 import { type FakeHost, refuse } from './fake-host.suite.ts'
-import { createLineWriter } from './output/lines.ts'
 import { createHost } from './transport.ts'
 
 const isLog = (path: string) => path.includes('/logs/')

@@ -115,7 +115,11 @@ function submitOptions(command: Command): Command {
     .option('--all-or-nothing', 'where one target is refused, submit to none', false)
     .option('--no-queue', 'be refused rather than wait for a busy target')
     .option('-w, --wait', 'wait until it has ended, and exit with its code', false)
-    .option('-f, --follow', 'show its output as it comes, of several each line behind its task, and exit with its code', false)
+    .option(
+      '-f, --follow',
+      'show its output as it comes, of several each line behind its task, and exit with its code',
+      false,
+    )
     .addOption(exitStatus())
     .option('-q, --quiet', 'print the ids and nothing else', false)
 }
@@ -183,6 +187,10 @@ function declareLogs(parent: Command, { declare, act }: Parts): void {
         .addOption(whole('--offset <bytes>', 'from this byte on', 0, null))
         .action(
           act(async (context, id: string, options: LogsOptions & { both: boolean }) => {
+            if (id.startsWith('batch:')) {
+              const { batchLogs } = await import('./commands/batch-logs.ts')
+              return batchLogs(id.slice('batch:'.length), chosenStreams(options), context)
+            }
             const { logs } = await import('./commands/logs.ts')
             return logs(id, chosenStreams(options), context)
           }),

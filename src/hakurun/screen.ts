@@ -1,8 +1,8 @@
 /** What hakurun writes: whole lines of the children with their prefix, and a progress bar below them on a terminal. */
 import { printable } from '../core/text.ts'
 import { formatDuration } from '../core/units.ts'
-import { createAnsiFilter } from '../platform/ansi.ts'
 import type { Io } from '../platform/io.ts'
+import { behindPrefix, createLineWriter } from '../platform/lines.ts'
 
 export interface Progress {
   total: number
@@ -22,8 +22,6 @@ export interface ScreenOptions {
 
 const clearLine = '\r\u001b[K'
 const redrawMs = 200
-/** A longer line is shown in pieces. */
-const lineBytes = 64 * 1024
 const prefixWidth = 40
 /** Of ECMA-48: cyan, green, yellow, magenta, blue, as far as they can be read on dark and on light. */
 const prefixColors = [36, 32, 33, 35, 34]
@@ -54,7 +52,7 @@ export class Screen {
   }
 
   /** Writes whole lines, above the bar. @throws BrokenPipeError */
-  write(stream: 'stdout' | 'stderr', text: string | Buffer): Promise<void> {
+  write(stream: 'stdout' | 'stderr', text: string | Uint8Array): Promise<void> {
     const { io, hasBar } = this.options
     const written = this.queue.then(async () => {
       if (hasBar) await io.stderr.write(clearLine)
@@ -84,12 +82,12 @@ export class Screen {
     const prefix = hasColors ? `\u001b[${color}m${label}\u001b[0m` : label
     const writers = (['stdout', 'stderr'] as const).map((stream) => {
       const target = targets[stream]
-      const filter = io[target].isTty ? createAnsiFilter(hasColors) : null
-      return new LineWriter(prefix, filter, (lines) => this.write(target, lines))
+      const format = behindPrefix(prefix, { isTty: io[target].isTty, keepColors: hasColors })
+      return createLineWriter(format, (lines) => this.write(target, lines))
     })
     const [out, err] = writers
     return {
-      push: (stream, data) => (stream === 'stdout' ? out : err)?.push(data) ?? Promise.resolve(),
+      push: (stream, data) => (stream === 'stdout' ? out : err)?.write(data) ?? Promise.resolve(),
       finish: async () => {
         for (const writer of writers) await writer.finish()
       },
@@ -98,52 +96,6 @@ export class Screen {
 }
 
 type Push = (stream: 'stdout' | 'stderr', data: Buffer) => Promise<void>
-
-/** Puts the prefix before each line; lines are handed on whole. */
-class LineWriter {
-  private readonly prefix: Buffer
-  private readonly filter: ReturnType<typeof createAnsiFilter> | null
-  private readonly write: (lines: Buffer) => Promise<void>
-  private rest: Buffer = Buffer.alloc(0)
-
-  constructor(
-    prefix: string,
-    filter: ReturnType<typeof createAnsiFilter> | null,
-    write: (lines: Buffer) => Promise<void>,
-  ) {
-    this.prefix = Buffer.from(prefix)
-    this.filter = filter
-    this.write = write
-  }
-
-  async push(data: Buffer): Promise<void> {
-    const shown = this.filter === null ? data : Buffer.from(this.filter.push(data))
-    const all = Buffer.concat([this.rest, shown])
-    const lines: Buffer[] = []
-    let from = 0
-    for (let end = all.indexOf(10); end >= 0; end = all.indexOf(10, from)) {
-      lines.push(all.subarray(from, end))
-      from = end + 1
-    }
-    for (; all.length - from > lineBytes; from += lineBytes) lines.push(all.subarray(from, from + lineBytes))
-    this.rest = Buffer.from(all.subarray(from))
-    await this.writeLines(lines)
-  }
-
-  /** A last line without its end is a line as well. */
-  async finish(): Promise<void> {
-    const lines = this.rest.length === 0 ? [] : [this.rest]
-    this.rest = Buffer.alloc(0)
-    await this.writeLines(lines)
-  }
-
-  private async writeLines(lines: Buffer[]): Promise<void> {
-    if (lines.length === 0) return
-    const reset = this.filter === null ? [] : [Buffer.from(this.filter.end())]
-    const end = Buffer.from('\n')
-    await this.write(Buffer.concat(lines.flatMap((line) => [this.prefix, line, ...reset, end])))
-  }
-}
 
 function barOf({ total, succeeded, failed, running, elapsedMs }: Progress, columns: number): string {
   const done = succeeded + failed

@@ -2,6 +2,7 @@
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { isFinal } from '../../core/task.ts'
 import { printable } from '../../core/text.ts'
+import { behindPrefix, createLineWriter } from '../../platform/lines.ts'
 import { cut } from '../../platform/table.ts'
 import { type LogStream, logStreams } from '../../protocol/routes.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
@@ -9,7 +10,6 @@ import { followLogs } from '../batch-follower.ts'
 import { type BatchLogOptions, type LogEntry, printLogs } from '../batch-log.ts'
 import type { Colors, Context } from '../context.ts'
 import { exitCodeOfAll } from '../exit-code.ts'
-import { createLineWriter, terminalLine } from '../output/lines.ts'
 import { selectBatch, tasksOf } from '../selectors.ts'
 import type { Host } from '../transport.ts'
 import type { LogsOptions } from './logs.ts'
@@ -149,7 +149,5 @@ function formatOf(
   const keepColors = options.color && context.hasColors
   const color = labelColors[at % labelColors.length] ?? 'cyan'
   const paint = isTty && context.hasColors ? context.colors[color] : (text: string) => text
-  const prefix = Buffer.from(`${paint(`${label} |`)} `)
-  const lineEnd = Uint8Array.of(0x0a)
-  return (line) => Buffer.concat([prefix, isTty ? terminalLine(line, keepColors) : line, lineEnd])
+  return behindPrefix(`${paint(`${label} |`)} `, { isTty, keepColors })
 }

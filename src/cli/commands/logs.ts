@@ -25,10 +25,6 @@ export interface LogsOptions {
 
 /** Prints what is there, or follows until the task has ended. */
 export async function logs(word: string, options: LogsOptions, context: Context): Promise<number> {
-  if (word.startsWith('batch:')) {
-    const { batchLogs } = await import('./batch-logs.ts')
-    return batchLogs(word.slice('batch:'.length), options, context)
-  }
   if (context.json) {
     throw new AppError('invalid_request', 'a log is bytes and has no JSON form', {
       details: { fix: 'Leave --json out; `hakuriver show --json ID` has the facts about the task.' },

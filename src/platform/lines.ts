@@ -1,5 +1,5 @@
 /** The output of several tasks on one sink: cut into whole lines, so that no line of one is torn by another's. */
-import { createAnsiFilter } from '../../platform/ansi.ts'
+import { createAnsiFilter } from './ansi.ts'
 
 /** Takes bytes in any pieces. */
 export interface LineWriter {
@@ -12,6 +12,7 @@ export interface LineWriter {
 export const lineBytes = 64 * 1024
 
 const lineFeed = 0x0a
+const lineEnd = Uint8Array.of(lineFeed)
 
 /**
  * Makes a writer that hands on whole lines, all of one chunk at once, each as `format` makes it.
@@ -47,9 +48,18 @@ export function createLineWriter(
   return {
     write: take,
     async finish() {
-      if (rest.length > 0) await take(Uint8Array.of(lineFeed))
+      if (rest.length > 0) await take(lineEnd)
     },
   }
+}
+
+/** A `format` that puts a prefix before each line; on a terminal the line is one that cannot harm it. */
+export function behindPrefix(
+  prefix: string,
+  { isTty, keepColors }: { isTty: boolean; keepColors: boolean },
+): (line: Uint8Array) => Uint8Array {
+  const start = Buffer.from(prefix)
+  return (line) => Buffer.concat([start, isTty ? terminalLine(line, keepColors) : line, lineEnd])
 }
 
 /**
