@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { run, startHost, temporaryFile } from './cli.suite.ts'
+import { waitFor } from '../platform/wait.ts'
+import { run, start, startHost, temporaryFile } from './cli.suite.ts'
 
 it('makes one batch with a task for each combination, named by it', async () => {
   const host = await startHost()
@@ -39,6 +40,17 @@ it('a submit without --span leaves spans as they are', async () => {
   expect(host.submitBodies()[0]?.specs.map((spec) => spec.arguments)).toEqual([['job', 'span:{1..2}']])
 })
 
+it('-f shows the output of all, each line behind its combination', async () => {
+  const host = await startHost()
+  const running = start(host, ['sweep', '-f', '--', 'job', 'span:{1..2}'])
+  await waitFor('followers', () => host.count('followers') === 4)
+  host.write('1002', 'stdout', 'hello\n')
+  host.end('1001', { status: 'completed', exitCode: 0 })
+  host.end('1002', { status: 'completed', exitCode: 0 })
+  expect(await running.ended).toBe(0)
+  expect(running.out()).toBe('1002 2 | hello\n')
+})
+
 it('--dry-run shows the first commands and the number, and submits nothing', async () => {
   const host = await startHost()
   const words = ['sweep', '--dry-run', '-t', 'node1', '-t', 'node2', '--', 'job', 'span:{1..20}']
@@ -57,7 +69,6 @@ it.each([
     '20000 tasks (200 × 100): a batch has at most 10000',
   ],
   [['sweep', '--', 'job', `${'x'.repeat(100_000)}-span:{1..60}`], 'a host takes at most 4 MiB'],
-  [['sweep', '-f', '--', 'job', 'span:{1..2}'], 'cannot follow several tasks'],
   [['sweep'], 'there is no command'],
 ])('$1: refused before anything is sent', async (words, why) => {
   const host = await startHost()
