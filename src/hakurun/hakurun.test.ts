@@ -191,6 +191,8 @@ describe('--output-dir', () => {
       err: expect.stringContaining('1 succeeded, 2 had succeeded before'),
     })
     expect(readFileSync(join(dir, 'log'), 'utf8')).toBe('1\n2\n3\n2\n')
+    // the line after the torn one counts as well
+    expect((await run(['--resume', ...words])).err).toContain('0 succeeded, 3 had succeeded before')
     expect((await run(['--resume', 'echo'])).code).toBe(2)
   })
 })
@@ -227,6 +229,21 @@ describe('failures', () => {
     expect(err).toContain('timeout')
     const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'))
     await waitFor('it is gone', () => !isAlive(pid))
+  })
+
+  it('--timeout of the only combination leaves nothing either, and may be very long', async () => {
+    const script = 'sleep 61.6 & echo $! > pid; sleep 61.6'
+    expect((await run(['--timeout', '300ms', 'sh', '-c', script])).code).toBe(124)
+    const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'))
+    await waitFor('it is gone', () => !isAlive(pid))
+    expect(await run(['--timeout', '60d', 'sleep', '0.1'])).toEqual({ code: 0, out: '', err: '' })
+  })
+
+  it('of whoever reads us ends it all', async () => {
+    const { child, code } = start(['sh', '-c', 'echo $0 >> log; echo $0', 'span:{1..400}'])
+    child.stdout.once('data', () => child.stdout.destroy())
+    expect(await code).toBe(141)
+    expect(readFileSync(join(dir, 'log'), 'utf8').trim().split('\n').length).toBeLessThan(100)
   })
 
   it('of a program that is not there are one sentence', async () => {
