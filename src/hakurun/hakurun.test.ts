@@ -140,7 +140,7 @@ describe('combinations', () => {
       notRun: 0,
       results: [
         { index: 0, ok: true },
-        { index: 1, ok: false, exitCode: 1, values: ['1'] },
+        { index: 1, ok: false, exitCode: 1, parameters: { arg3: '1' } },
       ],
     })
   })
@@ -160,7 +160,7 @@ describe('--output-dir', () => {
     expect(readdirSync(join(dir, 'out')).sort()).toEqual(['1-a-b.log', '2-..-x.log', 'results.jsonl'])
     expect(readFileSync(join(dir, 'out', '1-a-b.log'), 'utf8')).toBe('a b\ne\n')
     expect(results()[0]).toMatchObject({
-      values: ['a b'],
+      parameters: { arg3: 'a b' },
       exitCode: 0,
       ok: true,
       output: '1-a-b.log',

@@ -8,7 +8,8 @@ import { isErrno } from '../platform/files.ts'
 export interface Result {
   /** Its place in the sweep, from 0. */
   index: number
-  values: string[]
+  /** The value of each span, by its name. */
+  parameters: Record<string, string>
   command: string[]
   ok: boolean
   exitCode: number | null
