@@ -1,5 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -311,6 +319,32 @@ describe.skipIf(!hasPython && !process.env.CI)('Python (python3 is needed)', () 
     expect(code).toBe(0)
     expect(out.split('\n')[0]).toBe("[1 0.1 x] (1, '7') [('lr', 0.1), ('name', 'x')]")
     expect(out.split('\n')).toHaveLength(5)
+  })
+
+  it('functions get numbers also from a range that the shell has expanded', async () => {
+    expect((await run(['mymod:show', 'span:1', 'span:2'])).out).toBe('[1] (1,) []\n[2] (2,) []\n')
+  })
+
+  it('packages are found here, and a broken one shows why', async () => {
+    mkdirSync(join(dir, 'pkg'))
+    writeFileSync(join(dir, 'pkg', '__init__.py'), '')
+    writeFileSync(join(dir, 'pkg', 'mod.py'), 'def fn(x): print(x + 1)\n')
+    const env = { PYTHONSAFEPATH: '1' }
+    expect((await run(['pkg.mod:fn', 'span:{1..1}'], env)).out).toBe('2\n')
+    expect((await run(['pkg.other:fn'], env)).err).toContain('nor a Python module')
+    writeFileSync(join(dir, 'pkg', '__init__.py'), 'import no_such_dependency\n')
+    const { code, err } = await run(['pkg.mod:fn', '1'], env)
+    expect([code, err]).toEqual([1, expect.stringContaining("No module named 'no_such_dependency'")])
+  })
+
+  it('is that of the active virtual environment, else the one that was named', async () => {
+    mkdirSync(join(dir, 'venv', 'bin'), { recursive: true })
+    const own = '#!/bin/sh\necho "own python" >> used; exec python3 "$@"\n'
+    writeFileSync(join(dir, 'venv', 'bin', 'python'), own, { mode: 0o755 })
+    expect((await run(['mymod:show'], { VIRTUAL_ENV: join(dir, 'venv') })).out).toBe('() []\n')
+    expect((await run(['--python', join(dir, 'venv', 'bin', 'python'), 'mymod:show'])).code).toBe(0)
+    // to look for the module and to run it, each time
+    expect(readFileSync(join(dir, 'used'), 'utf8')).toBe('own python\n'.repeat(4))
   })
 
   it('modules are run as python -m does', async () => {
