@@ -34,6 +34,20 @@ it('is the same as submit --span, pairs with --zip, and reads files', async () =
   ])
 })
 
+it('a submit with --span shows and asks as a sweep does; its options mean nothing without --span', async () => {
+  const host = await startHost()
+  const shown = await run(host, ['submit', '--span', '--dry-run', '--', 'job', 'span:{1..2}'])
+  expect(shown).toMatchObject({ code: 0, out: 'job 1\njob 2\n' })
+  const many = ['submit', '--span', '--yes', '--', 'job', 'span:{1..101}']
+  for (const option of ['--zip', '--dry-run', '--yes'])
+    expect(await run(host, ['submit', option, '--', 'job'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`${option} goes with --span`),
+    })
+  expect(host.submitBodies()).toEqual([])
+  expect((await run(host, many, { columns: 80, answer: 'n' })).code).toBe(0)
+})
+
 it('a submit without --span leaves spans as they are', async () => {
   const host = await startHost()
   await run(host, ['submit', '--', 'hakurun', 'job', 'span:{1..2}'])
@@ -81,15 +95,20 @@ it.each([
 it('asks a person before it makes very many', async () => {
   const answers = async (key: string) => {
     const host = await startHost()
-    const words = ['sweep', '--', 'job', 'span:{1..100}']
+    const words = ['sweep', '--', 'job', 'span:{1..101}']
     const { code, err } = await run(host, words, { columns: 80, answer: key })
     return { code, asked: err.includes('Go on? [y/N]'), submits: host.submitBodies().length }
   }
+  const few = await run(await startHost(), ['sweep', '--', 'job', 'span:{1..100}'], {
+    columns: 80,
+    answer: 'n',
+  })
+  expect([few.code, few.err.includes('Go on?')]).toEqual([0, false])
   expect(await answers('y')).toEqual({ code: 0, asked: true, submits: 1 })
   expect(await answers('n')).toEqual({ code: 130, asked: true, submits: 0 })
   expect(await answers('\u0003')).toEqual({ code: 130, asked: true, submits: 0 })
   const host = await startHost()
-  const { err } = await run(host, ['sweep', '--yes', '--', 'job', 'span:{1..100}'], {
+  const { err } = await run(host, ['sweep', '--yes', '--', 'job', 'span:{1..101}'], {
     columns: 80,
     answer: 'n',
   })

@@ -4,7 +4,6 @@ import { duration, repeated, size, text, whole } from '../platform/option-types.
 import type { KillOptions } from './commands/kill.ts'
 import type { LogsOptions } from './commands/logs.ts'
 import type { PsOptions } from './commands/ps.ts'
-import type { SubmitOptions } from './commands/submit.ts'
 import type { SweepOptions } from './commands/sweep.ts'
 import type { WaitCommandOptions } from './commands/wait.ts'
 import type { Act, Declare } from './declare.ts'
@@ -58,11 +57,17 @@ function declareSubmit(parent: Command, { declare, act }: Parts): void {
           false,
         )
         .option('--zip', 'with --span: pair the spans instead of each with each', false)
+        .option(
+          '--dry-run',
+          'with --span: print the first commands and how many there are; submit nothing',
+          false,
+        )
+        .option('-y, --yes', 'with --span: do not ask, however many tasks it makes', false)
         .action(
-          act(async (context, words: string[], options: SubmitOptions & { span: boolean; zip: boolean }) => {
-            if (options.span) {
-              const { sweep } = await import('./commands/sweep.ts')
-              return sweep(words, { ...options, dryRun: false, yes: false }, context)
+          act(async (context, words: string[], options: SweepOptions & { span: boolean }) => {
+            if (options.span || options.zip || options.dryRun || options.yes) {
+              const { submitSpans } = await import('./commands/sweep.ts')
+              return submitSpans(words, options, context)
             }
             const { submit } = await import('./commands/submit.ts')
             return submit(words, options, context)

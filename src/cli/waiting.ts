@@ -1,6 +1,7 @@
 /** Waiting for ends through the event stream: nothing is polled, and a restart of the host is only said. */
 import { AppError } from '../core/errors.ts'
 import { isFinal } from '../core/task.ts'
+import { after } from '../platform/wait.ts'
 import type { TaskView } from '../protocol/schemas.ts'
 import { followEvents, untilAnswered } from './event-stream.ts'
 import type { Outcome } from './exit-code.ts'
@@ -85,6 +86,6 @@ async function readAgain(
 export function deadline(ms: number | null, what: string): { signal: AbortSignal; cancel(): void } {
   const controller = new AbortController()
   if (ms === null) return { signal: controller.signal, cancel() {} }
-  const timer = setTimeout(() => controller.abort(new AppError('timeout', what)), ms)
-  return { signal: controller.signal, cancel: () => clearTimeout(timer) }
+  const cancel = after(ms, () => controller.abort(new AppError('timeout', what)))
+  return { signal: controller.signal, cancel }
 }

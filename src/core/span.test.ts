@@ -159,6 +159,20 @@ describe('a wrong span', () => {
     expect([shown, caret?.indexOf('^')]).toEqual([`x=${word}`, 2 + 2 + at])
   })
 
+  it('has its mark below the right character, whatever stands before it', () => {
+    for (const before of ['😀é', 'x'.repeat(500), '\u202e\n']) {
+      let fix = ''
+      try {
+        parseWord(`${before}=span:{1..%}`)
+      } catch (error) {
+        fix = error instanceof AppError ? String(error.details?.fix) : ''
+      }
+      const [shown = '', caret = ''] = fix.split('\n')
+      expect([...shown][caret.indexOf('^') - 2]).toBe('%')
+      expect(shown).not.toMatch(/\p{C}/u)
+    }
+  })
+
   it('never fails in another way', () => {
     const piece = fc.oneof(
       fc.constantFrom('span:', '{', '}', '[', ']', '..', ',', '"', "'", '@', ':', '-', '0.1'),

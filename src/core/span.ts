@@ -20,7 +20,7 @@ export interface Axis {
 /** What a word is made of: plain text, values, or the lines of a file that somebody has to read. */
 export type Part =
   | { kind: 'text'; text: string }
-  | { kind: 'axis'; axis: Axis }
+  | { kind: 'axis'; axis: Axis; source: string }
   | { kind: 'file'; path: string }
 
 /** More than anybody can wait for. */
@@ -79,11 +79,11 @@ function parseSpan(word: string, open: number): { part: Part; end: number } {
     case '{': {
       const close = word.indexOf('}', open)
       if (close < 0) throw badSpan(word, word.length, 'the range is not closed: write }')
-      return { part: { kind: 'axis', axis: parseRange(word, open + 1, close) }, end: close + 1 }
+      return axisPart(word, open, close + 1, parseRange(word, open + 1, close))
     }
     case '[': {
       const { items, end } = parseList(word, open + 1)
-      return { part: { kind: 'axis', axis: textAxis(items) }, end }
+      return axisPart(word, open, end, textAxis(items))
     }
     case '@': {
       const path = word.slice(open + 1)
@@ -97,9 +97,13 @@ function parseSpan(word: string, open: number): { part: Part; end: number } {
   }
 }
 
-/** An axis of texts. */
-export function textAxis(items: readonly string[]): Axis {
-  return { count: items.length, at: (index) => ({ text: items[index] ?? '', isNumber: false }) }
+function axisPart(word: string, open: number, end: number, axis: Axis): { part: Part; end: number } {
+  return { part: { kind: 'axis', axis, source: mark + word.slice(open, end) }, end }
+}
+
+/** An axis of texts, or of numbers that are written so. */
+export function textAxis(items: readonly string[], isNumber = false): Axis {
+  return { count: items.length, at: (index) => ({ text: items[index] ?? '', isNumber }) }
 }
 
 const numberPattern = /^-?\d+(?:\.\d+)?$/
@@ -238,13 +242,15 @@ const shownBefore = 40
 const shownAfter = 20
 
 function badSpan(word: string, at: number, why: string): AppError {
-  const from = Math.max(0, at - shownBefore)
-  const shown = plainText(word.slice(from, at + shownAfter))
-  const before = from > 0 ? '…' : ''
-  const after = at + shownAfter < word.length ? '…' : ''
-  const caret = ' '.repeat(before.length + at - from)
+  // characters, not their halves: the mark stands below the right one
+  const left = [...word.slice(0, at)]
+  const right = [...word.slice(at)]
+  const before = left.length > shownBefore ? '…' : ''
+  const after = right.length > shownAfter ? '…' : ''
+  const shown = [...left.slice(-shownBefore), ...right.slice(0, shownAfter)].join('')
+  const caret = ' '.repeat(before.length + Math.min(left.length, shownBefore))
   return new AppError('invalid_request', `cannot read the span in "${clip(word)}": ${why}`, {
-    details: { fix: `${before}${shown}${after}\n  ${caret}^` },
+    details: { fix: `${before}${plainText(shown)}${after}\n  ${caret}^` },
   })
 }
 
@@ -254,6 +260,5 @@ function clip(word: string): string {
 
 /** One sign for each that would draw on a terminal, so that the caret stands where it should. */
 function plainText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?')
+  return text.replace(/\p{C}|\p{Zl}|\p{Zp}/gu, '?')
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AppError } from './errors.ts'
-import { combinationsOf, parseSweep, type SweepMode, spanFiles, spanLines } from './sweep.ts'
+import { combinationsOf, parseSweep, type SweepMode, sizeOf, spanFiles, spanLines } from './sweep.ts'
 
 function wordsOf(words: string[], mode: SweepMode = 'product', files?: Map<string, string[]>): string[][] {
   return [...combinationsOf(parseSweep(words, mode, files))].map((each) => each.words.map(({ text }) => text))
@@ -30,7 +30,11 @@ describe('a sweep', () => {
       ['2', 'b'],
       ['3', 'c'],
     ])
-    expect(() => parseSweep(['span:{1..3}', 'span:[a,b]'], 'zip')).toThrow('(3, 2)')
+    expect(() => parseSweep(['span:{1..3}', 'span:[a,b]'], 'zip')).toThrow(
+      'cannot pair span:{1..3} (3 values) with span:[a,b] (2 values)',
+    )
+    expect(sizeOf(parseSweep(['span:{1..2}', 'span:[a,b]'], 'zip'), 'task')).toBe('2 tasks')
+    expect(sizeOf(parseSweep(['span:{1..2}', 'span:[a,b]'], 'product'), 'task')).toBe('4 tasks (2 × 2)')
   })
 
   it('takes the lines of a file', () => {
@@ -124,11 +128,54 @@ describe('words that a shell has expanded', () => {
     [['span:1-a', 'span:1-b', 'span:2-a', 'span:2-b']],
     [['span:1', 'span:x']],
     [['span:1', 'span:1']],
+    [['span:1-span:3', 'span:2-span:3']],
   ])('%j could be several spans: quotes are asked for', (words) => {
     expect(() => parseSweep(words, 'product')).toThrow('cannot tell which spans')
   })
 
-  it('one alone is no span', () => {
-    expect(() => parseSweep(['job', 'span:1'], 'product')).toThrow(AppError)
+  it('are numbers where the range was of numbers, and only the value differs from the quoted span', () => {
+    const expanded = ['f', 'span:1', 'span:2', 'n=span:5', 'n=span:6', 'span:a', 'span:b']
+    const quoted = ['f', 'span:{1..2}', 'n=span:{5..6}', 'span:{a..b}']
+    expect([...combinationsOf(parseSweep(expanded, 'product'))]).toEqual([
+      ...combinationsOf(parseSweep(quoted, 'product')),
+    ])
+  })
+
+  it('are what the quoted range is, for all ranges', () => {
+    const end = fc.integer({ min: -30, max: 30 })
+    fc.assert(
+      fc.property(end, end, (from, to) => {
+        const quoted = wordsOf(['x', `--n=span:{${from}..${to}}`])
+        const expanded = quoted.map(([, word]) => String(word).replace('--n=', '--n=span:'))
+        expect(wordsOf(['x', ...expanded])).toEqual(quoted)
+      }),
+    )
+  })
+
+  it('may be one alone, where that is a number or a letter', () => {
+    expect(wordsOf(['job', '--n=span:1', 'span:a'])).toEqual([['job', '--n=1', 'a']])
+    for (const word of ['span:1..5', 'span:a,b', 'span:'])
+      expect(() => parseSweep(['job', word], 'product')).toThrow(AppError)
+    expect(wordsOf(['job', 'timespan:5'])).toEqual([['job', 'timespan:5']])
+  })
+})
+
+it('names the parameters by their options', () => {
+  const words = [
+    '--lr=span:[a]',
+    '--n',
+    'span:{1..1}',
+    'k=span:[b]',
+    'x-span:[c]',
+    '--lr=span:[d]',
+    '--n',
+    'y',
+  ]
+  expect(parseSweep(['train', ...words], 'product').at(0).parameters).toEqual({
+    lr: 'a',
+    n: '1',
+    k: 'b',
+    arg5: 'c',
+    lr_2: 'd',
   })
 })

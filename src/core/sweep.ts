@@ -11,6 +11,8 @@ export interface Combination {
   words: SpanValue[]
   /** The value of each span, in their order. */
   values: string[]
+  /** The same by the name of each span: the option that it belongs to, else `arg` and the number of its word. */
+  parameters: Record<string, string>
 }
 
 export interface Sweep {
@@ -18,6 +20,7 @@ export interface Sweep {
   count: number
   /** How many values each span has. */
   sizes: number[]
+  mode: SweepMode
   /** What should be said to the user about how the words were understood. */
   notes: string[]
   /** The combination at 0 … count - 1. */
@@ -25,6 +28,14 @@ export interface Sweep {
 }
 
 type Place = { kind: 'text'; text: string } | { kind: 'axis'; axis: number }
+
+/** A span of the command. */
+interface Span {
+  axis: Axis
+  name: string
+  /** As it was written. */
+  source: string
+}
 
 /** The files that spans name, each once. @throws AppError `invalid_request` */
 export function spanFiles(words: readonly string[]): string[] {
@@ -49,27 +60,27 @@ export function parseSweep(
   mode: SweepMode,
   files: ReadonlyMap<string, readonly string[]> = new Map(),
 ): Sweep {
-  const axes: Axis[] = []
+  const spans: Span[] = []
   const notes: string[] = []
-  const axisPlace = (axis: Axis): Place => {
-    axes.push(axis)
-    return { kind: 'axis', axis: axes.length - 1 }
-  }
   const places: Place[][] = []
+  const add = (parts: readonly Part[], position: number, before: string | undefined) => {
+    const word = parts.map((part): Place => {
+      if (part.kind === 'text') return part
+      const name = freeName(nameOf(parts, position, before), spans)
+      spans.push({ name, ...axisOf(part, files) })
+      return { kind: 'axis', axis: spans.length - 1 }
+    })
+    places.push(word)
+  }
   for (let at = 0; at < words.length; ) {
     const group = expandedByShell(words, at)
-    if (group === null) {
-      places.push(parseWord(words[at] ?? '').map((part) => placeOf(part, files, axisPlace)))
-      at += 1
-    } else {
-      notes.push(group.note)
-      places.push([axisPlace(textAxis(group.values))])
-      at += group.values.length
-    }
+    if (group !== null) notes.push(group.note)
+    add(group?.parts ?? parseWord(words[at] ?? ''), places.length, words[at - 1])
+    at += group?.length ?? 1
   }
-  const sizes = axes.map(({ count }) => count)
-  const count = mode === 'zip' ? zippedCount(sizes) : productCount(sizes)
-  return { count, sizes, notes, at: (index) => combine(places, axes, indices(sizes, mode, index)) }
+  const sizes = spans.map(({ axis }) => axis.count)
+  const count = mode === 'zip' ? zippedCount(spans) : productCount(sizes)
+  return { count, sizes, mode, notes, at: (index) => combine(places, spans, indices(sizes, mode, index)) }
 }
 
 /** All combinations in their order. */
@@ -78,61 +89,81 @@ export function* combinationsOf(sweep: Sweep): Generator<Combination> {
 }
 
 /** "40 combinations (10 × 4)". */
-export function sizeOf({ count: total, sizes }: Sweep, noun: string): string {
-  return `${count(total, noun)}${sizes.length > 1 ? ` (${sizes.join(' × ')})` : ''}`
+export function sizeOf(sweep: Sweep, noun: string): string {
+  const factors = factorsOf(sweep)
+  return `${count(sweep.count, noun)}${factors === null ? '' : ` (${factors})`}`
 }
 
-function placeOf(
-  part: Part,
+/** "10 × 4"; null where nothing is multiplied. */
+export function factorsOf({ sizes, mode }: Sweep): string | null {
+  return sizes.length > 1 && mode === 'product' ? sizes.join(' × ') : null
+}
+
+function axisOf(
+  part: Exclude<Part, { kind: 'text' }>,
   files: ReadonlyMap<string, readonly string[]>,
-  axisPlace: (axis: Axis) => Place,
-): Place {
-  switch (part.kind) {
-    case 'text':
-      return part
-    case 'axis':
-      return axisPlace(part.axis)
-    case 'file': {
-      const lines = files.get(part.path) ?? []
-      if (lines.length === 0)
-        throw new AppError('invalid_request', `the file ${part.path} of a span has no line`)
-      return axisPlace(textAxis(lines))
-    }
-  }
+): Pick<Span, 'axis' | 'source'> {
+  if (part.kind === 'axis') return part
+  const lines = files.get(part.path) ?? []
+  if (lines.length === 0) throw new AppError('invalid_request', `the file ${part.path} of a span has no line`)
+  return { axis: textAxis(lines), source: `span:@${part.path}` }
+}
+
+/** `--lr=span:…`, `lr=span:…` and `--lr span:…` are `lr`; others are `arg` and their position, the command's being 0. */
+function nameOf(parts: readonly Part[], position: number, before: string | undefined): string {
+  const [first] = parts
+  const own = first?.kind === 'text' ? /^-{0,2}([A-Za-z][\w.-]*)=$/.exec(first.text) : null
+  const option = first?.kind === 'text' ? null : /^--?([A-Za-z][\w.-]*)$/.exec(before ?? '')
+  return own?.[1] ?? option?.[1] ?? `arg${position}`
+}
+
+function freeName(name: string, spans: readonly Span[]): string {
+  const isTaken = (wanted: string) => spans.some((span) => span.name === wanted)
+  let free = name
+  for (let number = 2; isTaken(free); number += 1) free = `${name}_${number}`
+  return free
 }
 
 /**
  * bash and zsh make `span:1 span:2 span:3` of an unquoted `span:{1..3}` before we see it. Words that differ only
- * behind `span:` and go on in equal steps are that span again; others were never one.
+ * behind `span:` and go on in equal steps are that span again; others were never one. Alone, only a value that a
+ * range of one leaves behind is a span.
  */
-function expandedByShell(words: readonly string[], from: number): { values: string[]; note: string } | null {
+function expandedByShell(
+  words: readonly string[],
+  from: number,
+): { parts: Part[]; length: number; note: string } | null {
   const first = bareSpan(words[from] ?? '')
   if (first === null) return null
-  const bare = [first]
+  const values = [first.after]
   for (let at = from + 1; at < words.length; at += 1) {
     const next = bareSpan(words[at] ?? '')
     if (next === null || next.before !== first.before) break
-    bare.push(next)
+    values.push(next.after)
   }
-  // alone it says nothing of how it was made
-  if (bare.length === 1) return null
-  const afters = bare.map(({ after }) => after)
-  const shown = `${words[from]} … ${words[from + afters.length - 1]}`
-  if (!isOneRange(afters)) {
+  const { length } = values
+  if (length === 1 && !/^(?:-?\d{1,15}|[A-Za-z])$/.test(first.after)) return null
+  const shown = length === 1 ? words[from] : `${words[from]} … ${words[from + length - 1]}`
+  if (length > 1 && !isOneRange(values)) {
     throw new AppError('invalid_request', `cannot tell which spans the shell has expanded to ${shown}`, {
       details: { fix: "Write quotes around each span, so that the shell leaves it alone: 'span:{1..3}'" },
     })
   }
-  const values = afters.map((after) => first.before + after)
-  const note = `${shown}: read as one span of ${values.length} values, whose braces the shell has expanded; quote it ('span:{1..3}') to be sure`
-  return { values, note }
+  const axis = textAxis(
+    values,
+    values.every((value) => /^-?\d+$/.test(value)),
+  )
+  const before: Part[] = first.before === '' ? [] : [{ kind: 'text', text: first.before }]
+  const note = `${shown}: read as one span of ${count(length, 'value')}, whose braces the shell has expanded; quote it ('span:{1..3}') to be sure`
+  return { parts: [...before, { kind: 'axis', axis, source: String(shown) }], length, note }
 }
 
 /** Do the texts differ in one place, by a number or a letter that goes on in equal steps? */
 function isOneRange(texts: readonly string[]): boolean {
   const [head = ''] = texts
   const tail = /^(?:-?\d+|[A-Za-z])(.*)$/s.exec(head)?.[1]
-  if (tail === undefined || !texts.every((text) => text.endsWith(tail))) return false
+  if (tail === undefined || tail.includes('span:') || !texts.every((text) => text.endsWith(tail)))
+    return false
   const changing = texts.map((text) => text.slice(0, text.length - tail.length))
   const isOf = (pattern: RegExp) => changing.every((text) => pattern.test(text))
   if (!isOf(/^-?\d{1,15}$/) && !isOf(/^[A-Za-z]$/)) return false
@@ -150,13 +181,14 @@ function productCount(sizes: readonly number[]): number {
   )
 }
 
-function zippedCount(sizes: readonly number[]): number {
-  const [first = 1] = sizes
-  const other = sizes.find((size) => size !== first)
-  if (other === undefined) return first
+function zippedCount(spans: readonly Span[]): number {
+  const [first] = spans
+  const other = spans.find(({ axis }) => axis.count !== first?.axis.count)
+  if (first === undefined || other === undefined) return first?.axis.count ?? 1
+  const told = ({ source, axis }: Span) => `${source} (${count(axis.count, 'value')})`
   throw new AppError(
     'invalid_request',
-    `cannot pair spans of different lengths (${sizes.join(', ')}): make them equally long, or leave --zip out`,
+    `cannot pair ${told(first)} with ${told(other)}: make them equally long, or leave --zip out`,
   )
 }
 
@@ -171,8 +203,8 @@ function indices(sizes: readonly number[], mode: SweepMode, index: number): numb
   return found
 }
 
-function combine(places: readonly Place[][], axes: readonly Axis[], at: readonly number[]): Combination {
-  const values = axes.map((axis, number) => axis.at(at[number] ?? 0))
+function combine(places: readonly Place[][], spans: readonly Span[], at: readonly number[]): Combination {
+  const values = spans.map(({ axis }, number) => axis.at(at[number] ?? 0))
   const words = places.map((word): SpanValue => {
     const [only] = word
     if (word.length === 1 && only?.kind === 'axis') return values[only.axis] ?? { text: '', isNumber: false }
@@ -182,5 +214,6 @@ function combine(places: readonly Place[][], axes: readonly Axis[], at: readonly
     const texts = word.map((place) => (place.kind === 'text' ? place.text : (values[place.axis]?.text ?? '')))
     return { text: texts.join(''), isNumber }
   })
-  return { words, values: values.map(({ text }) => text) }
+  const parameters = Object.fromEntries(spans.map(({ name }, number) => [name, values[number]?.text ?? '']))
+  return { words, values: values.map(({ text }) => text), parameters }
 }

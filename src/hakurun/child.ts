@@ -2,11 +2,12 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { after } from '../platform/wait.ts'
 
 export interface ChildOptions {
   file: string
   args: string[]
-  /** `inherit`: it is the only one, and has the terminal for itself. A number: both outputs go to that file. */
+  /** `inherit`: it is the only one, and has our input and outputs. A number: both outputs go to that file. */
   output: 'inherit' | 'pipe' | number
   /** Milliseconds; null: no limit. */
   timeoutMs: number | null
@@ -41,31 +42,36 @@ export function killAll(): void {
   for (const pid of living) signalGroup(pid, 'SIGKILL')
 }
 
-/** Runs it to its end. Never rejects. */
+/** Runs it to its end. Rejects only with what `onData` has thrown. */
 export async function runChild(options: ChildOptions): Promise<ChildEnd> {
   const { file, args, output, timeoutMs, graceMs, onData, signal } = options
   const startedMs = performance.now()
   const isAlone = output === 'inherit'
+  // in a session of its own it could not read from the terminal
+  const hasGroup = !isAlone || !process.stdin.isTTY
   const child = spawn(file, args, {
-    detached: !isAlone,
+    detached: hasGroup,
     stdio: isAlone ? 'inherit' : ['ignore', output, output],
   })
   const { pid } = child
-  const group = isAlone ? null : (pid ?? null)
+  const group = hasGroup ? (pid ?? null) : null
   if (group !== null) living.add(group)
-  const timers: NodeJS.Timeout[] = []
-  const send = (name: NodeJS.Signals) => (group === null ? child.kill(name) : signalGroup(group, name))
+  const stops: (() => void)[] = []
+  const send = (name: NodeJS.Signals) => {
+    if (group !== null) signalGroup(group, name)
+    else if (pid !== undefined) for (const each of treeOf(pid)) signalProcess(each, name)
+  }
   const end = () => {
     send('SIGTERM')
-    timers.push(setTimeout(() => send('SIGKILL'), graceMs))
+    stops.push(after(graceMs, () => send('SIGKILL')))
   }
   let timedOut = false
   if (timeoutMs !== null) {
-    timers.push(
-      setTimeout(() => {
+    stops.push(
+      after(timeoutMs, () => {
         timedOut = true
         end()
-      }, timeoutMs),
+      }),
     )
   }
   signal.addEventListener('abort', end)
@@ -79,34 +85,41 @@ export async function runChild(options: ChildOptions): Promise<ChildEnd> {
   const wallMs = Math.round(performance.now() - startedMs)
   const peakMemoryBytes = memory?.stop() ?? null
   signal.removeEventListener('abort', end)
-  for (const timer of timers) clearTimeout(timer)
+  for (const stop of stops) stop()
   if (group !== null) {
     // what it has left behind goes with it, as under systemd, and holds its outputs open no longer
     signalGroup(group, 'SIGKILL')
     living.delete(group)
   }
-  await Promise.all(outputs)
+  const failure = (await Promise.all(outputs)).find((each) => each !== null)
+  if (failure !== undefined) throw failure.error
   return { ...ended, timedOut, wallMs, peakMemoryBytes }
 }
 
+/** Hands on all that comes. What `onData` throws is given back; the writer then finds its reader gone. */
 async function pour(
   stream: Readable | null,
   name: 'stdout' | 'stderr',
   onData: NonNullable<ChildOptions['onData']>,
-): Promise<void> {
-  if (stream === null) return
+): Promise<{ error: unknown } | null> {
+  if (stream === null) return null
   try {
     for await (const chunk of stream) await onData(name, chunk)
-  } catch {
-    // our own reader is gone, which whoever writes there has noticed
+    return null
+  } catch (error) {
+    return { error }
   }
 }
 
 function signalGroup(pid: number, name: NodeJS.Signals): void {
+  signalProcess(-pid, name)
+}
+
+function signalProcess(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(-pid, name)
+    process.kill(pid, name)
   } catch {
-    // all of it is gone
+    // it is gone
   }
 }
 

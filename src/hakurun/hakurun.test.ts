@@ -1,5 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -140,7 +148,7 @@ describe('combinations', () => {
       notRun: 0,
       results: [
         { index: 0, ok: true },
-        { index: 1, ok: false, exitCode: 1, values: ['1'] },
+        { index: 1, ok: false, exitCode: 1, parameters: { arg3: '1' } },
       ],
     })
   })
@@ -160,7 +168,7 @@ describe('--output-dir', () => {
     expect(readdirSync(join(dir, 'out')).sort()).toEqual(['1-a-b.log', '2-..-x.log', 'results.jsonl'])
     expect(readFileSync(join(dir, 'out', '1-a-b.log'), 'utf8')).toBe('a b\ne\n')
     expect(results()[0]).toMatchObject({
-      values: ['a b'],
+      parameters: { arg3: 'a b' },
       exitCode: 0,
       ok: true,
       output: '1-a-b.log',
@@ -191,6 +199,8 @@ describe('--output-dir', () => {
       err: expect.stringContaining('1 succeeded, 2 had succeeded before'),
     })
     expect(readFileSync(join(dir, 'log'), 'utf8')).toBe('1\n2\n3\n2\n')
+    // the line after the torn one counts as well
+    expect((await run(['--resume', ...words])).err).toContain('0 succeeded, 3 had succeeded before')
     expect((await run(['--resume', 'echo'])).code).toBe(2)
   })
 })
@@ -227,6 +237,21 @@ describe('failures', () => {
     expect(err).toContain('timeout')
     const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'))
     await waitFor('it is gone', () => !isAlive(pid))
+  })
+
+  it('--timeout of the only combination leaves nothing either, and may be very long', async () => {
+    const script = 'sleep 61.6 & echo $! > pid; sleep 61.6'
+    expect((await run(['--timeout', '300ms', 'sh', '-c', script])).code).toBe(124)
+    const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'))
+    await waitFor('it is gone', () => !isAlive(pid))
+    expect(await run(['--timeout', '60d', 'sleep', '0.1'])).toEqual({ code: 0, out: '', err: '' })
+  })
+
+  it('of whoever reads us ends it all', async () => {
+    const { child, code } = start(['sh', '-c', 'echo $0 >> log; echo $0', 'span:{1..400}'])
+    child.stdout.once('data', () => child.stdout.destroy())
+    expect(await code).toBe(141)
+    expect(readFileSync(join(dir, 'log'), 'utf8').trim().split('\n').length).toBeLessThan(100)
   })
 
   it('of a program that is not there are one sentence', async () => {
@@ -294,6 +319,32 @@ describe.skipIf(!hasPython && !process.env.CI)('Python (python3 is needed)', () 
     expect(code).toBe(0)
     expect(out.split('\n')[0]).toBe("[1 0.1 x] (1, '7') [('lr', 0.1), ('name', 'x')]")
     expect(out.split('\n')).toHaveLength(5)
+  })
+
+  it('functions get numbers also from a range that the shell has expanded', async () => {
+    expect((await run(['mymod:show', 'span:1', 'span:2'])).out).toBe('[1] (1,) []\n[2] (2,) []\n')
+  })
+
+  it('packages are found here, and a broken one shows why', async () => {
+    mkdirSync(join(dir, 'pkg'))
+    writeFileSync(join(dir, 'pkg', '__init__.py'), '')
+    writeFileSync(join(dir, 'pkg', 'mod.py'), 'def fn(x): print(x + 1)\n')
+    const env = { PYTHONSAFEPATH: '1' }
+    expect((await run(['pkg.mod:fn', 'span:{1..1}'], env)).out).toBe('2\n')
+    expect((await run(['pkg.other:fn'], env)).err).toContain('nor a Python module')
+    writeFileSync(join(dir, 'pkg', '__init__.py'), 'import no_such_dependency\n')
+    const { code, err } = await run(['pkg.mod:fn', '1'], env)
+    expect([code, err]).toEqual([1, expect.stringContaining("No module named 'no_such_dependency'")])
+  })
+
+  it('is that of the active virtual environment, else the one that was named', async () => {
+    mkdirSync(join(dir, 'venv', 'bin'), { recursive: true })
+    const own = '#!/bin/sh\necho "own python" >> used; exec python3 "$@"\n'
+    writeFileSync(join(dir, 'venv', 'bin', 'python'), own, { mode: 0o755 })
+    expect((await run(['mymod:show'], { VIRTUAL_ENV: join(dir, 'venv') })).out).toBe('() []\n')
+    expect((await run(['--python', join(dir, 'venv', 'bin', 'python'), 'mymod:show'])).code).toBe(0)
+    // to look for the module and to run it, each time
+    expect(readFileSync(join(dir, 'used'), 'utf8')).toBe('own python\n'.repeat(4))
   })
 
   it('modules are run as python -m does', async () => {

@@ -95,7 +95,7 @@ async function runOne(
       if (!ok && signal.aborted) return null
       if (!ok && tries <= retry) continue
       const command = combination.words.map(({ text }) => text)
-      const result = { index, values: combination.values, command, ok, startedAt, ...end, tries }
+      const result = { index, parameters: combination.parameters, command, ok, startedAt, ...end, tries }
       const kept: Result = { ...result, output: file?.name ?? null }
       outputDir?.add(kept)
       return kept

@@ -1,5 +1,5 @@
 /** `--output-dir`: one file of output for each combination, and one line for each in `results.jsonl`. */
-import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import { isErrno } from '../platform/files.ts'
@@ -8,7 +8,8 @@ import { isErrno } from '../platform/files.ts'
 export interface Result {
   /** Its place in the sweep, from 0. */
   index: number
-  values: string[]
+  /** The value of each span, by its name. */
+  parameters: Record<string, string>
   command: string[]
   ok: boolean
   exitCode: number | null
@@ -33,8 +34,9 @@ export class OutputDir {
     this.path = path
     try {
       mkdirSync(path, { recursive: true })
+      this.endTornLine()
     } catch (error) {
-      throw new AppError('invalid_request', `cannot make the directory ${path}: ${String(error)}`)
+      throw new AppError('invalid_request', `cannot keep output in the directory ${path}: ${String(error)}`)
     }
   }
 
@@ -65,6 +67,18 @@ export class OutputDir {
   /** Adds a line: in one write, so that it is there as a whole or not at all. */
   add(result: Result): void {
     appendFileSync(this.resultsPath, `${JSON.stringify(result)}\n`)
+  }
+
+  /** After a crash the last line may have no end: the next one would be lost with it. */
+  private endTornLine(): void {
+    const file = openSync(this.resultsPath, 'a+')
+    try {
+      const { size } = fstatSync(file)
+      const last = Buffer.alloc(1)
+      if (size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last[0] !== 10) appendFileSync(file, '\n')
+    } finally {
+      closeSync(file)
+    }
   }
 
   private get resultsPath(): string {

@@ -120,7 +120,7 @@ function failureTable(failures: readonly Result[], io: Io): string[] {
   ]
   const shown = failures.toSorted((a, b) => a.index - b.index).slice(0, toldFailures)
   const rows = shown.map((result): Cell[] => [
-    { text: printable(result.values.join(' ')) || printable(result.command.join(' ')) },
+    { text: printable(Object.values(result.parameters).join(' ')) || printable(result.command.join(' ')) },
     { text: exitText(result) },
     { text: formatDuration(result.wallMs) },
     { text: String(result.tries) },

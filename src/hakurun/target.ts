@@ -78,11 +78,25 @@ function findPython(named: string | null, env: Env): string | null {
   return onPath('python3', env) ?? onPath('python', env)
 }
 
+/** Here is looked first, also where PYTHONSAFEPATH is set: `hakurun` is asked for what lies here. */
+const herePath = "import sys\nif sys.path[:1] != ['']: sys.path.insert(0, '')\n"
+
+/** A package that cannot be imported for another reason is there: the run itself shows its traceback. */
+const finder = `${herePath}
+import importlib.util
+name = sys.argv[1]
+try:
+    found = importlib.util.find_spec(name) is not None
+except ModuleNotFoundError as error:
+    found = not f'{name}.'.startswith(f'{error.name}.')
+except BaseException:
+    found = True
+sys.exit(0 if found else 3)
+`
+
 async function hasModule(python: string, name: string): Promise<boolean> {
-  const code =
-    'import importlib.util, sys\ntry: found = importlib.util.find_spec(sys.argv[1])\nexcept ImportError: found = None\nsys.exit(0 if found else 3)'
   try {
-    await execute(python, ['-c', code, name], { timeout: 20_000 })
+    await execute(python, ['-c', finder, name], { timeout: 20_000 })
     return true
   } catch (error) {
     const exit = error instanceof Error && 'code' in error ? error.code : null
@@ -98,8 +112,8 @@ async function hasModule(python: string, name: string): Promise<boolean> {
  * A function gets ranges of numbers as numbers, everything else as text, and `name=value` by name. A module is run
  * as `python -m` runs it. Nothing of the user's is ever part of the code.
  */
-const helper = `
-import importlib, json, runpy, sys
+const helper = `${herePath}
+import importlib, json, runpy
 target, words = sys.argv[1], json.loads(sys.argv[2])
 name, _, function = target.partition(':')
 if not function:

@@ -17,6 +17,22 @@ export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number, w
   }
 }
 
+/** The longest that one timer can wait (Node's documentation of setTimeout): a longer one would be over at once. */
+const longestTimerMs = 2 ** 31 - 1
+
+/** Calls back after that long, however long it is. Returns how to stop that. */
+export function after(ms: number, run: () => void): () => void {
+  let timer: NodeJS.Timeout
+  const wait = (left: number) => {
+    timer = setTimeout(
+      () => (left > longestTimerMs ? wait(left - longestTimerMs) : run()),
+      Math.min(left, longestTimerMs),
+    )
+  }
+  wait(ms)
+  return () => clearTimeout(timer)
+}
+
 /** In words: that nothing came within so long. */
 export function noAnswer(deadlineMs: number): string {
   return `no answer within ${Math.round(deadlineMs / 100) / 10} s`

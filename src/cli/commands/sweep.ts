@@ -1,6 +1,6 @@
 /** `hakuriver sweep`: one batch with a task for each combination of the values that the spans stand for. */
 import { AppError, exitCodes } from '../../core/errors.ts'
-import { combinationsOf, type Sweep, sizeOf } from '../../core/sweep.ts'
+import { combinationsOf, factorsOf, type Sweep, sizeOf } from '../../core/sweep.ts'
 import { count, printable, shellQuote } from '../../core/text.ts'
 import { readSweep } from '../../platform/read-sweep.ts'
 import { limits } from '../../protocol/limits.ts'
@@ -14,8 +14,8 @@ export interface SweepOptions extends SubmitOptions {
   yes: boolean
 }
 
-/** From so many on a person is asked first. */
-const askedFrom = 100
+/** More than so many are not made before a person was asked. */
+const unasked = 100
 /** So many commands are shown by --dry-run. */
 const shown = 10
 /** Of a task's name (`SpecInput`). */
@@ -36,7 +36,7 @@ export async function sweep(words: string[], options: SweepOptions, context: Con
   if (options.dryRun) return dryRun(found, targets, context)
   if (found.sizes.length > 0 && !options.quiet)
     await context.note(`This will make ${preview(found, targets)}.`)
-  if (total >= askedFrom && !options.yes && !(await isWanted(context))) {
+  if (total > unasked && !options.yes && !(await isWanted(context))) {
     await context.note('Nothing was submitted.')
     return interruptedCode
   }
@@ -48,10 +48,26 @@ export async function sweep(words: string[], options: SweepOptions, context: Con
   return submitSpecs(specs, options, context)
 }
 
+/**
+ * `submit --span`: the same.
+ * @throws AppError `invalid_request` where options of a sweep were given without --span
+ */
+export function submitSpans(
+  words: string[],
+  options: SweepOptions & { span: boolean },
+  context: Context,
+): Promise<number> {
+  if (options.span) return sweep(words, options, context)
+  const given = options.zip ? '--zip' : options.dryRun ? '--dry-run' : '--yes'
+  throw new AppError('invalid_request', `${given} goes with --span`, {
+    details: { fix: 'Write --span as well, to have a task for each combination.' },
+  })
+}
+
 /** "40 tasks (10 × 4)", "80 tasks (10 × 4, on 2 targets)". */
 function preview(found: Sweep, targets: number): string {
   if (targets === 1) return sizeOf(found, 'task')
-  const sizes = found.sizes.length > 1 ? found.sizes.join(' × ') : String(found.count)
+  const sizes = factorsOf(found) ?? String(found.count)
   return `${count(found.count * targets, 'task')} (${sizes}, on ${targets} targets)`
 }
 

@@ -10,6 +10,7 @@ import { AppError } from '../../core/errors.ts'
 import type { ExecutorInfo } from '../../core/node.ts'
 import type { TaskExit } from '../../core/task.ts'
 import { isErrno } from '../../platform/files.ts'
+import { after } from '../../platform/wait.ts'
 import { becomeUser, userVariables } from '../users.ts'
 import {
   type AttemptDir,
@@ -173,7 +174,7 @@ export class ProcessExecutor implements Executor {
     this.watched.set(key(from.taskId, from.attempt), watched)
     if (timeoutMs !== null) {
       const left = Math.max(0, startedAtMs + timeoutMs - this.deps.now())
-      this.after(watched, Math.min(left, 2 ** 31 - 1), () => {
+      this.after(watched, left, () => {
         // its own end counts; what is left of it is being ended
         if (isRecorded(watched)) return
         watched.isTimedOut = true
@@ -292,8 +293,7 @@ export class ProcessExecutor implements Executor {
   }
 
   private after(watched: Watched, delayMs: number, action: () => void): void {
-    const timer = setTimeout(action, delayMs)
-    watched.stop.push(() => clearTimeout(timer))
+    watched.stop.push(after(delayMs, action))
   }
 }
 
