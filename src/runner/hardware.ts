@@ -13,9 +13,12 @@ export function readBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 }
 
+/** Arguments with which numactl sets a memory policy that changes nothing (numactl(8)). */
+export const bindingTest = ['--localalloc', '--', 'true']
+
 /** Can numactl bind here? In a container it may be there, and not be allowed to (set_mempolicy(2)). */
 export async function hasNumactl(numactlPath: string): Promise<boolean> {
-  return (await numactl(numactlPath, '--localalloc', '--', 'true')) !== null
+  return (await numactl(numactlPath, ...bindingTest)) !== null
 }
 
 /**

@@ -3,7 +3,17 @@
  * no network but a way to this computer, at 10.0.2.2. All that it has on disk is gone with it.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { waitFor } from '../../src/platform/wait.ts'
@@ -30,14 +40,19 @@ export class Vm {
   /** `/shared` of the machine, as seen from here. */
   readonly sharedDir: string
   private readonly process: ChildProcess
-  private readonly remove: () => void
+  private readonly remover: ChildProcess
   private agent!: GuestAgent // set by start(), before anybody has the object
 
-  private constructor(dir: string, sharedDir: string, image: string, options: VmOptions, remove: () => void) {
+  private constructor(dir: string, sharedDir: string, image: string, options: VmOptions) {
     this.sharedDir = sharedDir
-    this.remove = remove
+    // its input ends with this process, however that ends
+    const wait = 'cat >/dev/null; rm -rf "$1"'
+    this.remover = spawn('sh', ['-c', wait, 'sh', dir], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    })
     const console = openSync(join(dir, 'qemu.log'), 'a')
-    // it ends with this process, however that ends
+    // so does the machine
     const argv = [
       '--pdeathsig',
       'KILL',
@@ -51,12 +66,12 @@ export class Vm {
   static async start(options: VmOptions): Promise<Vm> {
     const image = imageDir()
     // not on a tmpfs: what the machine writes grows here
-    const { path: dir, remove } = temporaryDir('hakuriver-vm', '/var/tmp')
+    const { path: dir } = temporaryDir('hakuriver-vm', '/var/tmp')
     const sharedDir = join(dir, 'shared')
     mkdirSync(sharedDir)
     chmodSync(sharedDir, 0o777)
     makeNodeDisk(dir)
-    const vm = new Vm(dir, sharedDir, image, options, remove)
+    const vm = new Vm(dir, sharedDir, image, options)
     try {
       vm.agent = await GuestAgent.open(await vm.socketIn(dir), bootDeadlineMs)
       const { stdout } = await vm.exec(['systemctl', 'is-system-running', '--wait'], bootDeadlineMs)
@@ -84,13 +99,12 @@ export class Vm {
   /** Pulls the plug and removes every trace. */
   async close(): Promise<void> {
     this.agent?.close()
-    const { process } = this
-    if (process.exitCode === null && process.signalCode === null) {
-      const ended = new Promise((resolve) => process.once('exit', resolve))
-      process.kill('SIGKILL')
-      await ended
-    }
-    this.remove()
+    const ended = [this.process, this.remover].map(
+      (each) => each.exitCode === null && each.signalCode === null && once(each, 'exit'),
+    )
+    this.process.kill('SIGKILL')
+    this.remover.stdin?.end()
+    await Promise.all(ended)
   }
 
   private socketIn(dir: string): Promise<string> {
@@ -116,7 +130,8 @@ function makeNodeDisk(dir: string): void {
   copyFileSync(process.execPath, join(dir, 'node/bin/node'))
   const PATH = `${process.env.PATH}:/usr/sbin:/sbin`
   const disk = join(dir, 'node.img')
-  execFileSync('truncate', ['-s', '256M', disk])
+  writeFileSync(disk, '')
+  truncateSync(disk, 256 * 1024 ** 2)
   execFileSync('mkfs.ext4', ['-q', '-F', '-O', '^has_journal', '-d', join(dir, 'node'), disk], {
     env: { ...process.env, PATH },
   })
