@@ -38,10 +38,18 @@ export class VmCluster {
     return this.local.api
   }
 
-  /** Starts a runner as root under systemd; resolves when its node is online. */
-  async startRootRunner(name: string): Promise<void> {
-    const dirs = '--state-dir /var/lib/hakuriver --local-temp-dir /tmp/hakuriver --task-user worker'
-    await this.startRunner(name, '', dirs)
+  /**
+   * Starts a runner as root under systemd; resolves when its node is online.
+   * @param properties of its own service
+   */
+  async startRootRunner(name: string, properties: string[] = []): Promise<void> {
+    const dirs = `--state-dir /var/lib/hakuriver-${name} --local-temp-dir /tmp/hakuriver --task-user worker`
+    await this.startRunner(name, properties.map((property) => `-p ${property}`).join(' '), dirs)
+  }
+
+  /** Ends a runner of root. */
+  async endRootRunner(name: string): Promise<void> {
+    await this.vm.sh(`systemctl stop ${name}`)
   }
 
   /** The same for an ordinary user under a systemd of the user's own, which outlives every login. */
@@ -72,13 +80,13 @@ export class VmCluster {
     await this.vm.close()
   }
 
-  private async startRunner(name: string, kind: '' | '--user', dirs: string): Promise<void> {
+  private async startRunner(name: string, how: string, dirs: string): Promise<void> {
     // 10.0.2.2 is this computer
     const url = this.api.url.replace('127.0.0.1', '10.0.2.2')
     const words = `--host ${url} --name ${name} --join-token-file /shared/join-token ${dirs}`
     const startedAt = Date.now()
     await this.vm.sh(
-      `${kind === '' ? '' : asWorker} systemd-run ${kind} --quiet --collect --unit=${name} -p KillMode=process \\
+      `${how === '--user' ? asWorker : ''} systemd-run ${how} --quiet --collect --unit=${name} -p KillMode=process \\
       /opt/node/bin/node /opt/hakuriver/dist/runner.cjs ${words}`,
     )
     const isOnline = async () => {

@@ -180,6 +180,27 @@ describe('a virtual machine', () => {
     })
   })
 
+  it('offers of the machine what the runner may use', async () => {
+    const properties = ['AllowedCPUs=1', 'AllowedMemoryNodes=1-2']
+    await cluster.startRootRunner('part', properties)
+    const node = await cluster.api.client.getNode({ params: { name: 'part' } })
+    expect(node.cores).toBe(1)
+    expect(node.numaNodes.map(({ cpus, memoryBytes }) => [cpus, memoryBytes === 0])).toEqual([
+      [[], true],
+      [[1], false],
+      [[], false],
+    ])
+    expect(node.memoryBytes).toBeLessThan(768 * MiB)
+    const body = { specs: [{ command: 'true' }], targets: ['part:0', 'part:1'] }
+    const { tasks } = await cluster.api.client.submitBatch({ body })
+    expect(JSON.stringify(tasks[0])).toContain('NUMA node 0 of part has no CPUs that tasks may use: name 1')
+    expect(await cluster.api.ended(tasks[1]?.taskId ?? '', deadlineMs)).toMatchObject({
+      status: 'completed',
+      numaId: 1,
+    })
+    await cluster.endRootRunner('part')
+  })
+
   describe("with a runner of an ordinary user under the user's own systemd", () => {
     beforeAll(() => cluster.startUserRunner('user'))
 
