@@ -1,5 +1,5 @@
 #!/bin/sh
-# The project's commands: scripts/run.sh build|check|test|demo|bench|… Each does the set-up that it needs by itself.
+# The project's commands: scripts/run.sh build|check|test|test:vm|demo|bench|… Each does the set-up that it needs by itself.
 set -eu
 . "$(dirname -- "$0")/setup.sh"
 cd "$root"
@@ -33,7 +33,12 @@ case $command in
     sh test/lab/install.sh
     build
     check
-    tests "$@"
+    tests --project unit --project system "$@"
+    ;;
+  test:vm)
+    sh test/vm/install.sh
+    build
+    tests --project vm "$@"
     ;;
   demo) build; node scripts/demo.ts "$@" ;;
   bench) sh test/lab/install.sh; build; node bench/main.ts "$@" ;;

@@ -96,7 +96,8 @@ describe('hakuriver.client', () => {
 
   it.each(['--list-nodes', '--health'])('%s fits a terminal of 40 columns', async (flag) => {
     const host = await startHost()
-    const numaNode = { coresAllocated: 1, memoryAllocatedBytes: 0, cpuPercent: 5, memoryUsedBytes: 0 }
+    const held = { coresAllocated: 1, coresFree: 2, memoryAllocatedBytes: 0, memoryFreeBytes: 64 * 1024 ** 3 }
+    const numaNode = { ...held, cpuPercent: 5, memoryUsedBytes: 0 }
     const numaNodes = [0, 1].map((id) => ({
       ...numaNode,
       id,
@@ -107,8 +108,8 @@ describe('hakuriver.client', () => {
     host.nodes.push(nodeOf({ name: 'node1', numaNodes }))
     const wide = await client(host, flag)
     if (flag === '--health') {
-      expect(wide.out).toMatch(/NUMA NODE +CORES +MEMORY +BUSY +CPUS +DISTANCES/)
-      expect(wide.out).toMatch(/node1:1 +1\/3 +0 B\/64 GiB +5 % +4-5,7 +21 10\n/)
+      expect(wide.out).toMatch(/NUMA NODE +CORES +MEMORY +FREE +BUSY +CPUS +DISTANCES/)
+      expect(wide.out).toMatch(/node1:1 +1\/3 +0 B\/64 GiB +2, 64 GiB +5 % +4-5,7 +21 10\n/)
     } else expect(wide.out).toMatch(/node1 .* 0-1 /)
     const narrow = await run(host, ['client', flag], { columns: 40 })
     const table = narrow.out.split('\n').filter((line) => /^(NODE|NUMA|node1)/.test(line))

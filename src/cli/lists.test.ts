@@ -119,6 +119,42 @@ it('says that limits are not enforced where they are not', async () => {
   expect((await run(host, ['node', 'node1'])).out).toContain('not enforced')
 })
 
+it('shows NUMA nodes: how many of how many cores, and for a node what each has and how far they are', async () => {
+  const host = await startHost()
+  const rest = { memoryAllocatedBytes: 0, memoryUsedBytes: null }
+  const numaNode = (id: number, cpus: number[], distances: Record<string, number>) => ({
+    ...rest,
+    ...{ id, cpus, distances, coresAllocated: id, coresFree: cpus.length - id, cpuPercent: 25 },
+    ...{ memoryBytes: 4 * 1024 ** 3, memoryFreeBytes: 3 * 1024 ** 3 },
+  })
+  const even = [numaNode(0, [0, 1, 4, 5], { 0: 10, 1: 21 }), numaNode(1, [2, 3, 6, 7], { 0: 21, 1: 10 })]
+  const card = [
+    numaNode(0, [0, 1, 2, 3], { 0: 10, 1: 21, 8: 180 }),
+    numaNode(1, [4, 5], { 0: 21, 1: 10, 8: 140 }),
+    { ...numaNode(8, [], { 0: 180, 1: 140, 8: 10 }), coresAllocated: 0, coresFree: 0, cpuPercent: null },
+  ]
+  host.nodes.push(nodeOf({ name: 'even', numaNodes: even }), nodeOf({ name: 'card', numaNodes: card }))
+  host.nodes.push(nodeOf({ name: 'one', numaNodes: [numaNode(0, [0], { 0: 10 })] }), nodeOf({ name: 'none' }))
+  const { out } = await run(host, ['nodes'])
+  expect(out.split('\n').map((line) => line.split(/ {2,}/)[6])).toEqual([
+    'NUMA',
+    '0-1 × 4',
+    '0-1,8: 4+2+0',
+    '0',
+    '-',
+    undefined,
+  ])
+  expect((await run(host, ['node', 'card'])).out).toContain(
+    [
+      'NUMA NODE  CORES     MEMORY      FREE  BUSY  CPUS  DISTANCES',
+      'card:0       0/4  0 B/4 GiB  4, 3 GiB  25 %  0-3    10  21 180',
+      'card:1       1/2  0 B/4 GiB  1, 3 GiB  25 %  4-5    21  10 140',
+      'card:8       0/0  0 B/4 GiB  0, 3 GiB     -  -     180 140  10',
+    ].join('\n'),
+  )
+  expect((await run(host, ['node', 'one'])).out).not.toContain('DISTANCES')
+})
+
 it('tells what there is to do where there is nothing', async () => {
   const host = await startHost()
   expect(await run(host, ['ps'])).toEqual({

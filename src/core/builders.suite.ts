@@ -1,6 +1,6 @@
 /** Makes nodes, tasks and exits for the core's tests: every field has a plain default. */
 
-import type { Capacity, ClusterNode, ExecutorInfo, NodeStatus, NumaNode } from './node.ts'
+import type { ClusterNode, ExecutorInfo, NodeStatus, NumaNode } from './node.ts'
 import type { PendingTask } from './pending.ts'
 import { parseTarget } from './target.ts'
 import type { RunnerIdentity, Task, TaskExit, TaskSpec } from './task.ts'
@@ -33,8 +33,8 @@ export function pendingTask(id: number, target: string, overrides: Partial<TaskS
 interface NodeOptions {
   cores?: number
   memoryBytes?: number
-  /** Number of NUMA nodes: cores and memory are shared out evenly. */
-  numa?: number
+  /** The NUMA nodes, or how many: then cores and memory are shared out evenly. */
+  numa?: number | NumaNode[]
   features?: Partial<ExecutorInfo['features']>
   status?: NodeStatus
 }
@@ -44,7 +44,11 @@ export function node(name: string, options: NodeOptions = {}): ClusterNode {
   return {
     name,
     status,
-    capacity: { cores, memoryBytes, numaNodes: numaNodes(numa, { cores, memoryBytes, numaNodes: [] }) },
+    capacity: {
+      cores,
+      memoryBytes,
+      numaNodes: Array.isArray(numa) ? numa : evenly(numa, cores, memoryBytes),
+    },
     executor: {
       name: 'systemd',
       why: 'a test',
@@ -55,7 +59,11 @@ export function node(name: string, options: NodeOptions = {}): ClusterNode {
   }
 }
 
-function numaNodes(count: number, { cores, memoryBytes }: Capacity): NumaNode[] {
+export function numaNode(id: number, cpus: number[], memoryGiB: number | null): NumaNode {
+  return { id, cpus, memoryBytes: memoryGiB === null ? null : memoryGiB * GiB, distances: {} }
+}
+
+function evenly(count: number, cores: number, memoryBytes: number): NumaNode[] {
   const share = Math.floor(cores / Math.max(1, count))
   return Array.from({ length: count }, (_, id) => ({
     id,

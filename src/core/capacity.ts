@@ -4,6 +4,7 @@
  */
 import { FreeIndex, type Needs, type Slot } from './free-index.ts'
 import type { ClusterNode, NodeStatus, NumaNode } from './node.ts'
+import { numaTargets } from './numa.ts'
 import type { Placement } from './target.ts'
 
 /** What one task holds. A task placed on a NUMA node holds a part of that and of its node. */
@@ -237,9 +238,9 @@ export class Ledger {
   }
 }
 
-/** Does the node keep NUMA nodes apart: has it several, and can its executor bind to one? */
+/** Does the node keep NUMA nodes apart: are several of them targets, and can its executor bind to one? */
 export function bindsNuma(node: ClusterNode): boolean {
-  return node.executor.features.numa && node.capacity.numaNodes.length >= 2
+  return node.executor.features.numa && numaTargets(node.capacity.numaNodes).length >= 2
 }
 
 /** Does a reservation stand in the way of a later task on this node (`numaId` null) or NUMA node? */
@@ -254,7 +255,7 @@ function slotsOf(entry: Entry): Slot[] {
   const memoryBytes = Math.max(0, node.capacity.memoryBytes - held.memoryBytes)
   const binds = bindsNuma(node)
   const slots: Slot[] = [{ node: entry.name, numaId: null, isDomain: !binds, cores, memoryBytes }]
-  for (const numaNode of binds ? node.capacity.numaNodes : []) {
+  for (const numaNode of binds ? numaTargets(node.capacity.numaNodes) : []) {
     const own = numaAccount(entry, numaNode)
     slots.push({
       node: entry.name,

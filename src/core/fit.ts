@@ -2,6 +2,7 @@
 import type { NodeAccount } from './capacity.ts'
 import type { Needs } from './free-index.ts'
 import type { ClusterNode } from './node.ts'
+import { lackingForTarget, numaTargets } from './numa.ts'
 import { formatPlacement } from './target.ts'
 import { formatBytes } from './units.ts'
 
@@ -56,13 +57,27 @@ function lackingFeature(node: ClusterNode, needs: Needs): string | null {
 
 function lackingNumaNode(node: ClusterNode, numaId: number | null): string | null {
   if (numaId === null) return null
-  const ids = node.capacity.numaNodes.map((numaNode) => numaNode.id)
-  if (ids.length === 0) return `${node.name} has no NUMA nodes`
-  if (!ids.includes(numaId)) {
-    return `${node.name} has no NUMA node ${numaId}: it has ${ids.join(', ')}`
+  const { numaNodes } = node.capacity
+  if (numaNodes.length === 0) return `${node.name} has no NUMA nodes: name the node alone`
+  const ids = numaTargets(numaNodes).map((numaNode) => numaNode.id)
+  const found = numaNodes.find((numaNode) => numaNode.id === numaId)
+  if (found === undefined) {
+    const there = ids.length === 0 ? 'none can be bound to' : `it has ${joined(ids, 'and')}`
+    return `${node.name} has no NUMA node ${numaId}: ${there}`
+  }
+  const lacking = lackingForTarget(found)
+  if (lacking !== null) {
+    const instead = ids.length === 0 ? 'the node alone' : joined(ids, 'or')
+    return `NUMA node ${numaId} of ${node.name} has no ${lacking} that tasks may use: name ${instead}`
   }
   if (node.executor.features.numa) return null
   return `${node.name} cannot bind to a NUMA node (its executor is ${node.executor.name})`
+}
+
+/** "0", "0 and 1", "0, 1 and 2". */
+function joined(ids: readonly number[], word: 'and' | 'or'): string {
+  if (ids.length <= 1) return ids.join('')
+  return `${ids.slice(0, -1).join(', ')} ${word} ${ids.at(-1)}`
 }
 
 function tooSmall(node: ClusterNode, numaId: number | null, needs: Needs): string | null {

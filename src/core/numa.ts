@@ -1,4 +1,7 @@
-/** Reads a machine's NUMA topology from texts: what `numactl --hardware` prints, or what sysfs holds. */
+/**
+ * Reads a machine's NUMA topology from texts: what `numactl --hardware` prints, or what sysfs holds. And which of
+ * its NUMA nodes a task can be bound to.
+ */
 import type { NumaNode } from './node.ts'
 
 /** The texts of one `/sys/devices/system/node/node<id>` directory; null where a file is not there. */
@@ -85,6 +88,38 @@ export function parseSysfsNuma(
     node.distances = zip(ids, numbers(distance ?? ''))
   }
   return byId(found)
+}
+
+/**
+ * The part of the topology that may be used (proc_pid_status(5), `Cpus_allowed_list` and `Mems_allowed_list`). A
+ * NUMA node of which nothing may be used stays in sight, without CPUs or with no memory, and is no target.
+ * @param mems NUMA nodes whose memory may be used; null: all.
+ */
+export function usablePart(
+  numaNodes: readonly NumaNode[],
+  cpus: readonly number[],
+  mems: readonly number[] | null,
+): NumaNode[] {
+  const allowed = new Set(cpus)
+  return numaNodes.map((node) => ({
+    ...node,
+    cpus: node.cpus.filter((cpu) => allowed.has(cpu)),
+    memoryBytes: mems === null || mems.includes(node.id) ? node.memoryBytes : 0,
+  }))
+}
+
+/**
+ * What a NUMA node lacks to be a target, null where it is one: numactl cannot bind a task where there are no CPUs,
+ * and where there is no memory the task could not even begin (numactl(8), `--cpunodebind` and `--membind`).
+ */
+export function lackingForTarget(numaNode: NumaNode): 'CPUs' | 'memory' | null {
+  if (numaNode.cpus.length === 0) return 'CPUs'
+  return numaNode.memoryBytes === 0 ? 'memory' : null
+}
+
+/** The NUMA nodes that a task can be bound to. */
+export function numaTargets(numaNodes: readonly NumaNode[]): NumaNode[] {
+  return numaNodes.filter((numaNode) => lackingForTarget(numaNode) === null)
 }
 
 function obtain(found: Map<number, NumaNode>, id: number): NumaNode {

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { GiB, node, pendingTask } from './builders.suite.ts'
+import { GiB, node, numaNode, pendingTask } from './builders.suite.ts'
 import { Ledger } from './capacity.ts'
 import { neverFits } from './fit.ts'
+import type { Needs } from './free-index.ts'
 import type { ClusterNode } from './node.ts'
 import { PendingQueue, type PendingTask } from './pending.ts'
 import { type Decision, schedulePass } from './placement.ts'
@@ -31,6 +32,36 @@ const shapes: fc.Arbitrary<ClusterNode> = fc
   .map(({ name, cores, memory, numa, features }) =>
     node(name, { cores, memoryBytes: memory * GiB, numa, features }),
   )
+/** Some NUMA nodes without CPUs, without memory, or without a word on it; ids with gaps. */
+const unevenShapes: fc.Arbitrary<ClusterNode> = fc
+  .record({
+    name: nodeName,
+    parts: fc.array(
+      fc.record({
+        cores: fc.nat({ max: 4 }),
+        memory: fc.option(fc.nat({ max: 6 })),
+        gap: fc.nat({ max: 2 }),
+      }),
+      { maxLength: 4 },
+    ),
+    numa: fc.boolean(),
+  })
+  .map(({ name, parts, numa }) => {
+    let id = 0
+    let cpu = 0
+    const numaNodes = parts.map(({ cores, memory, gap }) => {
+      id += 1 + gap
+      return numaNode(
+        id,
+        Array.from({ length: cores }, () => cpu++),
+        memory,
+      )
+    })
+    const memory = parts.reduce((sum, part) => sum + (part.memory ?? 0), 0)
+    const size = { cores: Math.max(1, cpu), memoryBytes: Math.max(1, memory) * GiB }
+    return node(name, { ...size, numa: numaNodes, features: { numa } })
+  })
+const anyShape = fc.oneof({ weight: 3, arbitrary: shapes }, { weight: 1, arbitrary: unevenShapes })
 const specs = fc.record({
   cores: fc.integer({ min: 1, max: 10 }),
   memoryBytes: fc.option(
@@ -63,9 +94,9 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: pick.map((at): Step => ({ do: 'undo', pick: at })) },
   { weight: 1, arbitrary: nodeName.map((name): Step => ({ do: 'silent', node: name })) },
   { weight: 1, arbitrary: nodeName.map((name): Step => ({ do: 'return', node: name })) },
-  { weight: 1, arbitrary: shapes.map((shape): Step => ({ do: 'shape', node: shape })) },
+  { weight: 1, arbitrary: anyShape.map((shape): Step => ({ do: 'shape', node: shape })) },
 )
-const scripts = fc.tuple(fc.array(shapes, { maxLength: 3 }), fc.array(steps, { maxLength: 60 }))
+const scripts = fc.tuple(fc.array(anyShape, { maxLength: 3 }), fc.array(steps, { maxLength: 60 }))
 
 /** The cluster beside a plain book of who is where, against which the ledger is checked. */
 class Cluster {
@@ -173,7 +204,9 @@ class Cluster {
     const bound = here.filter((each) => each.decision.placement.numaId === numaId)
     expect(sum((spec) => spec.cores, bound)).toBeLessThanOrEqual(numaNode.cpus.length)
     if (needsMemory)
-      expect(sum((spec) => spec.memoryBytes ?? 0, bound)).toBeLessThanOrEqual(numaNode.memoryBytes ?? 0)
+      expect(sum((spec) => spec.memoryBytes ?? 0, bound)).toBeLessThanOrEqual(
+        numaNode.memoryBytes ?? capacity?.memoryBytes ?? 0,
+      )
   }
 
   /** After a full pass nobody waits who could go, and everybody is told why. */
@@ -218,6 +251,69 @@ function play(nodes: ClusterNode[], script: Step[]): Cluster {
     cluster.checkLedger()
   }
   return cluster
+}
+
+describe('a task for any node, alone in the queue', () => {
+  it('goes to the tightest memory domain that takes it whole, and straddles only where none does', () => {
+    const stories = fc.tuple(
+      fc.array(anyShape, { minLength: 1, maxLength: 3 }),
+      fc.array(fc.oneof(specs, fc.nat()), { maxLength: 25 }),
+    )
+    fc.assert(
+      fc.property(stories, ([nodes, steps]) => {
+        const ledger = new Ledger()
+        const queue = new PendingQueue()
+        for (const each of nodes) ledger.setNode(each)
+        const running: number[] = []
+        steps.forEach((step, at) => {
+          if (typeof step === 'number') {
+            const id = chosen(running, step)
+            if (id !== undefined) ledger.release(running.splice(running.indexOf(id), 1)[0] ?? 0)
+            return
+          }
+          const task = pendingTask(at + 1, 'any', step)
+          const domains = placesFor(ledger, task.spec, true)
+          const wide = placesFor(ledger, task.spec, false)
+          queue.add(task)
+          const placed = schedulePass(queue, ledger)[0]?.placement ?? null
+          if (placed === null) queue.remove(task.id)
+          else running.push(task.id)
+          const open = domains.length > 0 ? domains : wide
+          expect(placed === null).toBe(open.length === 0)
+          if (placed === null) return
+          const found = open.find(({ name, numaId }) => name === placed.node && numaId === placed.numaId)
+          expect(found?.cores).toBe(Math.min(...open.map(({ cores }) => cores)))
+        })
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+})
+
+/** Where it fits now, looked for one by one: inside one memory domain, or across those of a node. */
+function placesFor(ledger: Ledger, wanted: Needs, isDomain: boolean) {
+  return ledger.nodes().flatMap((each) => {
+    const account = ledger.freeOf(each.name)
+    if (account === null || neverFits(each, null, wanted) !== null) return []
+    const targets = each.executor.features.numa
+      ? account.numaNodes.filter(({ cores, memoryBytes }) => cores > 0 && memoryBytes !== 0)
+      : []
+    const several = targets.length > 1
+    const places: { id: number | null; cores: number; memory: number | null }[] = targets.map((target) => ({
+      id: target.id,
+      cores: target.coresFree,
+      memory: target.memoryFreeBytes,
+    }))
+    const whole = { id: null, cores: account.coresFree, memory: account.memoryFreeBytes }
+    return (several === isDomain ? places.filter(() => several) : [whole])
+      .map(({ id, cores, memory }) => ({
+        name: each.name,
+        numaId: id,
+        cores: Math.min(cores, account.coresFree),
+        memory: Math.min(memory ?? account.memoryFreeBytes, account.memoryFreeBytes),
+      }))
+      .filter(({ cores, memory }) => cores >= wanted.cores && memory >= (wanted.memoryBytes ?? 0))
+  })
 }
 
 describe('whatever happens to tasks and nodes', () => {

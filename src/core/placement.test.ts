@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { GiB, node, pendingTask } from './builders.suite.ts'
+import { GiB, node, numaNode, pendingTask } from './builders.suite.ts'
 import { Ledger } from './capacity.ts'
 import type { ClusterNode } from './node.ts'
 import { PendingQueue, type PendingTask } from './pending.ts'
@@ -161,6 +161,22 @@ describe('a task for any node', () => {
       '1 n1',
       '2 n2',
     ])
+  })
+
+  it('is bound to NUMA nodes with CPUs and memory only, and to none where that is the only one', () => {
+    const uneven = [
+      numaNode(0, [0, 1], 8),
+      numaNode(1, [2, 3], 0),
+      numaNode(2, [], 64),
+      numaNode(8, [4, 5], 8),
+    ]
+    const { pass } = cluster(node('n1', { cores: 6, memoryBytes: 80 * GiB, numa: uneven }))
+    const tasks = [1, 2, 3].map((id) => pendingTask(id, 'any', { cores: 2 }))
+    expect(pass(...tasks)).toEqual(['1 n1:0', '2 n1:8', '3 n1'])
+    // the memory beside is of use to whoever may use all
+    const card = [numaNode(0, [0, 1], 8), numaNode(1, [], 16)]
+    const other = cluster(node('n2', { cores: 2, memoryBytes: 24 * GiB, numa: card }))
+    expect(other.pass(pendingTask(1, 'any', { memoryBytes: 20 * GiB }))).toEqual(['1 n2'])
   })
 
   it('takes names in order where all is equal, and packs', () => {

@@ -5,9 +5,9 @@
  * 2. A task for a node or NUMA node goes exactly there. If it does not fit yet, that node is kept for it, and
  *    later tasks for the node wait behind it, so that small ones cannot keep a big one out for ever. A task for
  *    a NUMA node that lacks only that NUMA node's part keeps that part; the node's other NUMA nodes go on.
- * 3. A task for any node goes to the tightest memory domain that takes it whole (a NUMA node, or a node that
- *    has no several), else to the tightest node across its NUMA nodes; ties by name. It may overtake
- *    others wherever no node is kept for them.
+ * 3. A task for any node goes to the tightest memory domain that takes it whole (a NUMA node with CPUs and memory,
+ *    or a node that has not several of those), else to the tightest node across its NUMA nodes; ties by name. It
+ *    may overtake others wherever no node is kept for them.
  * 4. For the oldest of the waiting tasks for any node, the node with most free cores that can ever take it is
  *    kept too.
  *

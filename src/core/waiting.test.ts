@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { GiB, node, pendingTask, spec } from './builders.suite.ts'
+import { GiB, node, numaNode, pendingTask, spec } from './builders.suite.ts'
 import { Ledger } from './capacity.ts'
 import type { ClusterNode } from './node.ts'
 import { PendingQueue } from './pending.ts'
@@ -19,12 +19,27 @@ describe('refuseReason', () => {
     node('n1', { cores: 16, memoryBytes: 64 * GiB, numa: 2 }),
     node('n2', { numa: 2, features: { numa: false, privatePids: false, privateNetwork: false } }),
     node('n3', { status: 'unreachable' }),
+    node('n4', {
+      numa: [
+        numaNode(0, [0, 1], 8),
+        numaNode(1, [2, 3], 0),
+        numaNode(3, [], 8),
+        numaNode(8, [4, 5], 8),
+        numaNode(9, [6], null),
+      ],
+    }),
+    node('n5', { numa: [numaNode(0, [0, 1], 0)] }),
   )
   it.each<[string, Partial<TaskSpec>, string]>([
-    ['n9', {}, 'there is no node n9: the cluster has n1, n2 and n3'],
-    ['n1:7', {}, 'n1 has no NUMA node 7: it has 0, 1'],
-    ['n3:0', {}, 'n3 has no NUMA nodes'],
+    ['n9', {}, 'there is no node n9: the cluster has n1, n2, n3 and 2 more nodes'],
+    ['n1:7', {}, 'n1 has no NUMA node 7: it has 0 and 1'],
+    ['n3:0', {}, 'n3 has no NUMA nodes: name the node alone'],
     ['n2:0', {}, 'n2 cannot bind to a NUMA node (its executor is systemd)'],
+    ['n4:3', {}, 'NUMA node 3 of n4 has no CPUs that tasks may use: name 0, 8 or 9'],
+    ['n4:1', {}, 'NUMA node 1 of n4 has no memory that tasks may use: name 0, 8 or 9'],
+    ['n4:7', {}, 'n4 has no NUMA node 7: it has 0, 8 and 9'],
+    ['n5:0', {}, 'NUMA node 0 of n5 has no memory that tasks may use: name the node alone'],
+    ['n5:1', {}, 'n5 has no NUMA node 1: none can be bound to'],
     ['n1', { cores: 17 }, '17 cores asked, but n1 has 16'],
     ['n1:0', { cores: 9 }, '9 cores asked, but n1:0 has 8'],
     ['n1', { memoryBytes: 65 * GiB }, '65 GiB of memory asked, but n1 has 64 GiB'],

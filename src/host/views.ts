@@ -93,14 +93,17 @@ export function batchView(batch: BatchRecord, byStatus: ReadonlyMap<Status, numb
 export function nodeView({ record, load }: NodeState, cluster: Cluster): NodeView {
   const account = cluster.ledger.freeOf(record.name)
   const attempts = cluster.attemptsOn(record.name)
+  const { coresFree = 0, memoryFreeBytes = 0 } = account ?? {}
   return {
     name: record.name,
     status: record.status,
     lastSeenAt: instant(record.lastSeenMs),
     cores: record.capacity.cores,
     coresAllocated: account?.coresHeld ?? 0,
+    coresFree,
     memoryBytes: record.capacity.memoryBytes,
     memoryAllocatedBytes: account?.memoryHeldBytes ?? 0,
+    memoryFreeBytes,
     cpuPercent: load?.cpuPercent ?? null,
     memoryUsedBytes: load?.memoryUsedBytes ?? null,
     numaNodes: record.capacity.numaNodes.map((numaNode) => {
@@ -110,6 +113,12 @@ export function nodeView({ record, load }: NodeState, cluster: Cluster): NodeVie
         ...numaNode,
         coresAllocated: held?.coresHeld ?? 0,
         memoryAllocatedBytes: held?.memoryHeldBytes ?? 0,
+        // tasks that may use the whole node take of both
+        coresFree: Math.min(coresFree, held?.coresFree ?? 0),
+        memoryFreeBytes:
+          held === undefined || held.memoryFreeBytes === null
+            ? null
+            : Math.min(memoryFreeBytes, held.memoryFreeBytes),
         cpuPercent: used?.cpuPercent ?? null,
         memoryUsedBytes: used?.memoryUsedBytes ?? null,
       }

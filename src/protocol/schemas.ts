@@ -118,11 +118,18 @@ export type BatchView = Static<typeof BatchView>
 
 export const NumaNodeView = Closed({
   id: Type.Integer(),
+  /** Logical CPUs that tasks may use; empty for one that is only memory. */
   cpus: Type.Array(Type.Integer()),
+  /** 0: none that tasks may use; null: the machine does not tell. */
   memoryBytes: Nullable(Type.Integer()),
+  /** To each NUMA node of the node, as the firmware tells; 10 is the distance to itself. */
   distances: Type.Record(Type.String(), Type.Integer()),
+  /** By tasks that are bound to it. */
   coresAllocated: Type.Integer(),
   memoryAllocatedBytes: Type.Integer(),
+  /** For one more task that is bound to it: what is free on it, and on the node. */
+  coresFree: Type.Integer(),
+  memoryFreeBytes: Nullable(Type.Integer()),
   cpuPercent: Nullable(Type.Number()),
   memoryUsedBytes: Nullable(Type.Integer()),
 })
@@ -141,8 +148,10 @@ export const NodeView = Closed({
   lastSeenAt: Instant,
   cores: Type.Integer(),
   coresAllocated: Type.Integer(),
+  coresFree: Type.Integer(),
   memoryBytes: Type.Integer(),
   memoryAllocatedBytes: Type.Integer(),
+  memoryFreeBytes: Type.Integer(),
   cpuPercent: Nullable(Type.Number()),
   memoryUsedBytes: Nullable(Type.Integer()),
   numaNodes: Type.Array(NumaNodeView),

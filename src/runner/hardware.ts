@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Capacity, NodeLoad, NumaNode } from '../core/node.ts'
-import { parseCpuList, parseNumactlHardware, parseSysfsNuma } from '../core/numa.ts'
+import { parseCpuList, parseNumactlHardware, parseSysfsNuma, usablePart } from '../core/numa.ts'
 
 const run = promisify(execFile)
 const sysNodes = '/sys/devices/system/node'
@@ -13,30 +13,41 @@ export function readBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 }
 
-/** Is there a numactl that can be run? */
+/** Arguments with which numactl sets a memory policy that changes nothing (numactl(8)). */
+export const bindingTest = ['--localalloc', '--', 'true']
+
+/** Can numactl bind here? In a container it may be there, and not be allowed to (set_mempolicy(2)). */
 export async function hasNumactl(numactlPath: string): Promise<boolean> {
-  return (await numactlHardware(numactlPath)) !== null
+  return (await numactl(numactlPath, ...bindingTest)) !== null
 }
 
-/** Cores that this process may use, memory, and NUMA nodes. */
+/**
+ * CPUs that this process may use, memory, and NUMA nodes: of a machine of which only a part may be used, that part.
+ * A core is a logical CPU, as everywhere: of a physical core with two threads, two.
+ */
 export async function detectCapacity(numactlPath: string): Promise<Capacity> {
-  const allowed = parseCpuList(field('/proc/self/status', 'Cpus_allowed_list') ?? '')
-  const output = await numactlHardware(numactlPath)
+  const cpus = parseCpuList(field('/proc/self/status', 'Cpus_allowed_list') ?? '')
+  const mems = field('/proc/self/status', 'Mems_allowed_list')
+  const output = await numactl(numactlPath, '--hardware')
   const told = output === null ? [] : parseNumactlHardware(output)
-  const numaNodes = told.length > 0 ? told : readSysfsNuma()
-  return {
-    cores: Math.max(1, allowed.length),
-    memoryBytes: meminfo('/proc/meminfo').totalBytes ?? 0,
-    numaNodes: numaNodes.map((node) => ({ ...node, cpus: node.cpus.filter((cpu) => allowed.includes(cpu)) })),
-  }
+  const whole = told.length > 0 ? told : readSysfsNuma()
+  const numaNodes = usablePart(whole, cpus, mems === null ? null : parseCpuList(mems))
+  const outOfReach = memoryOf(whole) - memoryOf(numaNodes)
+  const memoryBytes = meminfo('/proc/meminfo').totalBytes ?? 0
+  return { cores: Math.max(1, cpus.length), memoryBytes: Math.max(0, memoryBytes - outOfReach), numaNodes }
 }
 
-async function numactlHardware(numactlPath: string): Promise<string | null> {
+function memoryOf(numaNodes: readonly NumaNode[]): number {
+  return numaNodes.reduce((sum, { memoryBytes }) => sum + (memoryBytes ?? 0), 0)
+}
+
+/** What it printed; null where it is missing or failed. */
+async function numactl(path: string, ...args: string[]): Promise<string | null> {
   try {
-    const { stdout } = await run(numactlPath || 'numactl', ['--hardware'], { timeout: 5_000 })
+    const { stdout } = await run(path || 'numactl', args, { timeout: 5_000 })
     return stdout
   } catch {
-    // not installed, or no NUMA in this kernel: /sys tells what there is
+    // not installed, not allowed, or no NUMA in this kernel: /sys tells what there is
     return null
   }
 }

@@ -8,7 +8,7 @@ import { runBriefly } from '../platform/run-briefly.ts'
 import { inTime, noAnswer } from '../platform/wait.ts'
 import { missingDelegation, runtimeDir, systemdVersion, systemSocket } from './choose-executor.ts'
 import { systemBus } from './executors/systemd/sudo-manager.ts'
-import { detectCapacity } from './hardware.ts'
+import { bindingTest, detectCapacity } from './hardware.ts'
 
 /** Root goes to systemd's own socket, others watch from the message bus. */
 export async function systemdFacts(isRoot: boolean, deadlineMs: number): Promise<SystemdFacts> {
@@ -71,7 +71,7 @@ export function userManagerFacts(): UserManagerFacts {
 /** Is numactl there, does it work, and how many NUMA nodes are there for it? */
 export async function numactlFacts(path: string, deadlineMs: number): Promise<NumactlFacts> {
   const [ran, capacity] = await Promise.all([
-    runBriefly([path || 'numactl', '--show'], deadlineMs),
+    runBriefly([path || 'numactl', ...bindingTest], deadlineMs),
     inTime(detectCapacity(path), deadlineMs, null),
   ])
   const numaNodes = capacity?.numaNodes.length ?? 0

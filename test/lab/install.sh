@@ -5,37 +5,15 @@
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/base.sh"
+. "$here/apt.sh"
 
 skip() { printf 'The lab of systemd machines cannot be set up: %s\n' "$*" >&2; exit 0; }
 
-apt_update() {
-  [ -z "${updated:-}" ] || return 0
-  updated=yes
-  apt-get -q update >>"$log" 2>&1
-}
-
-# The mirror from which this computer's own apt takes its release; nothing where apt has no lists of it.
-apt_mirror() {
-  uri=$(apt-get indextargets --format '$(CODENAME)|$(COMPONENT)|$(CREATED_BY)|$(ORIGIN)|$(REPO_URI)' 2>/dev/null |
-    sed -nE "s/^$lab_suite\|main\|Packages\|(Debian|Ubuntu)\|//p" | head -n 1)
-  case $uri in
-    # apt itself takes it from a list of mirrors in a file
-    mirror+file:*) file=${uri#mirror+file:}; grep -oE '^[a-z]+://[^[:space:]]+' "${file%/}" | head -n 1 ;;
-    *) echo "$uri" ;;
-  esac
-}
-
-# debootstrap knows nothing of apt's settings.
-use_apt_proxy() {
-  proxy=$(apt-config dump --format '%v' Acquire::http::Proxy 2>/dev/null) || return 0
-  [ -z "$proxy" ] || [ -n "${http_proxy:-}" ] || export http_proxy="$proxy"
-}
-
 build_base() {
-  mirror=$(apt_mirror)
+  mirror=$(apt_mirror "$lab_suite")
   if [ -z "$mirror" ]; then
     apt_update || skip "apt-get update failed (see $log)."
-    mirror=$(apt_mirror)
+    mirror=$(apt_mirror "$lab_suite")
   fi
   [ -n "$mirror" ] || skip "apt here has no mirror of Debian or Ubuntu \"$lab_suite\"."
   use_apt_proxy
@@ -60,10 +38,7 @@ base=$(base_dir "$here")
 mkdir -p "$(dirname "$base")"
 log=$base.log
 
-missing=
-while read -r command package; do
-  command -v "$command" >/dev/null 2>&1 || missing="$missing $package"
-done <<'LIST'
+apt_install_missing <<'LIST'
 bash bash
 debootstrap debootstrap
 ip iproute2
@@ -75,14 +50,6 @@ numactl numactl
 busybox busybox
 python3 python3
 LIST
-if [ -n "$missing" ]; then
-  command -v apt-get >/dev/null 2>&1 || skip "there is no apt-get to install what is missing:$missing."
-  # shellcheck disable=SC2086 # a list of package names of our own
-  if ! { apt_update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing; } >>"$log" 2>&1; then
-    tail -n 5 "$log" >&2
-    skip "apt-get could not install$missing (see $log)."
-  fi
-fi
 
 [ ! -d "$base" ] || exit 0
 command -v apt-get >/dev/null 2>&1 || skip 'there is no apt-get, and so no mirror for its base.'

@@ -53,8 +53,11 @@ export class Program {
 }
 
 /** A directory for one test that tasks of any user may enter; `remove` takes it away. */
-export function temporaryDir(name = 'hakuriver-test'): { path: string; remove: () => void } {
-  const path = mkdtempSync(join(tmpdir(), `${name}-`))
+export function temporaryDir(
+  name = 'hakuriver-test',
+  parent = tmpdir(),
+): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(parent, `${name}-`))
   chmodSync(path, 0o755)
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }

@@ -95,26 +95,32 @@ function memoryText(view: NodeView): string {
 const numaColumns: Column[] = [
   { title: 'NUMA NODE' },
   { title: 'CORES', align: 'right' },
-  { title: 'MEMORY', align: 'right', dropOrder: 1 },
-  { title: 'BUSY', align: 'right', dropOrder: 3 },
+  { title: 'MEMORY', align: 'right', dropOrder: 2 },
+  { title: 'FREE', align: 'right', dropOrder: 1 },
+  { title: 'BUSY', align: 'right', dropOrder: 4 },
   { title: 'CPUS', shrinkTo: 4 },
+  { title: 'DISTANCES', dropOrder: 3 },
 ]
-/** How far the memory of each NUMA node is, in their order, as numactl(8) has it: 10 is its own. */
-const distanceColumn: Column = { title: 'DISTANCES', dropOrder: 2 }
 
 function numaTable(view: NodeView, width: number | null, context: Context): string[] {
   if (view.numaNodes.length === 0) return []
-  const hasDistances = view.numaNodes.some(({ distances }) => Object.keys(distances).length > 1)
+  const columns = view.numaNodes.length === 1 ? numaColumns.slice(0, -1) : numaColumns
   const rows = view.numaNodes.map((numaNode): Cell[] => [
     { text: `${printable(view.name)}:${numaNode.id}` },
     { text: `${numaNode.coresAllocated}/${numaNode.cpus.length}` },
     { text: `${formatBytes(numaNode.memoryAllocatedBytes)}/${bytesOrDash(numaNode.memoryBytes)}` },
+    { text: `${numaNode.coresFree}, ${bytesOrDash(numaNode.memoryFreeBytes)}` },
     { text: numaNode.cpuPercent === null ? '-' : `${Math.round(numaNode.cpuPercent)} %` },
-    { text: formatCpuList(numaNode.cpus) },
-    ...(hasDistances
-      ? [{ text: view.numaNodes.map(({ id }) => numaNode.distances[id] ?? '-').join(' ') }]
-      : []),
+    { text: numaNode.cpus.length === 0 ? '-' : formatCpuList(numaNode.cpus) },
+    { text: distancesText(view, numaNode) },
   ])
-  const columns = hasDistances ? [...numaColumns, distanceColumn] : numaColumns
   return ['', ...renderTable(columns, rows, { width, paintTitle: context.colors.dim })]
+}
+
+/** A row of the matrix of distances: to the NUMA nodes in the order of the table's rows. */
+function distancesText({ numaNodes }: NodeView, from: NodeView['numaNodes'][number]): string {
+  const figures = numaNodes.map(({ id }) => String(from.distances[id] ?? '-'))
+  const all = numaNodes.flatMap(({ distances }) => Object.values(distances))
+  const width = Math.max(1, ...all.map((distance) => String(distance).length))
+  return figures.map((figure) => figure.padStart(width)).join(' ')
 }

@@ -45,7 +45,7 @@ export function nodeTable(items: NodeView[], nowMs: number, width: number | null
     { text: `${formatBytes(node.memoryAllocatedBytes)}/${formatBytes(node.memoryBytes)}` },
     { text: node.status === 'online' ? loadText(node) : '-' },
     { text: String(node.tasksRunning) },
-    { text: node.numaNodes.length === 0 ? '-' : formatCpuList(node.numaNodes.map(({ id }) => id)) },
+    { text: numaText(node) },
     { text: `${node.executor.name}${node.executor.enforcesLimits ? '' : ' (no limits)'}` },
   ])
   return renderTable(columns, rows, { width, paintTitle: colors.dim })
@@ -55,6 +55,15 @@ export function nodeTable(items: NodeView[], nowMs: number, width: number | null
 export function nodeStatus(node: NodeView, nowMs: number): string {
   if (node.status === 'online') return 'online'
   return `unreachable ${formatDuration(Math.max(0, nowMs - Date.parse(node.lastSeenAt)))}`
+}
+
+/** Which NUMA nodes, of how many cores: "0-1 × 8", or "0,2,8: 8+8+0" where they are not alike. */
+function numaText({ numaNodes }: NodeView): string {
+  if (numaNodes.length === 0) return '-'
+  const ids = formatCpuList(numaNodes.map(({ id }) => id))
+  const cores = numaNodes.map(({ cpus }) => cpus.length)
+  if (cores.length === 1) return ids
+  return cores.every((count) => count === cores[0]) ? `${ids} × ${cores[0]}` : `${ids}: ${cores.join('+')}`
 }
 
 function loadText(node: NodeView): string {

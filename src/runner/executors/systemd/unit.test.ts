@@ -155,7 +155,7 @@ describe('unit of a task', () => {
     }
     const properties = propertiesOf(asked)
     expect(properties.get('PrivateNetwork')).toBe(true)
-    expect(properties.get('PrivatePIDs')).toBe(true)
+    expect(properties.get('PrivatePIDs')).toBe('yes')
     expect(properties.get('User')).toBe('nobody')
     expect(properties.get('ExecStopPost')).toEqual([
       ['/bin/sh', ['/bin/sh', plan.recorderPath, plan.recordPath, plan.cgroup], true],

@@ -45,6 +45,7 @@ const tasksMax = 32_768
  * the end is in the record. Neither `ExecStartEx` nor flags such as `+`: systemd 252 writes these to the unit's file
  * in a way that it cannot read itself, so that after a daemon-reload there would be no record. Of the default
  * dependencies only the stop at a shutdown: the others make each start walk through all that boots the machine.
+ * `PrivatePIDs` is a word on D-Bus, `PrivateNetwork` a truth value.
  */
 export function unitProperties(plan: UnitPlan): DbusValue[] {
   const properties: [string, string, DbusValue][] = [
@@ -80,7 +81,7 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
   }
   if (plan.timeoutMs !== null) properties.push(['RuntimeMaxUSec', 't', microseconds(plan.timeoutMs)])
   if (plan.privateNetwork) properties.push(['PrivateNetwork', 'b', true])
-  if (plan.privatePids) properties.push(['PrivatePIDs', 'b', true])
+  if (plan.privatePids) properties.push(['PrivatePIDs', 's', 'yes'])
   return properties.map(([name, signature, value]) => [name, new Variant(signature, value)])
 }
 
