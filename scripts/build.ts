@@ -1,5 +1,5 @@
 /** Bundles each program below dist/, so that it starts about as fast as bare Node. */
-import { readFile, rm } from 'node:fs/promises'
+import { cp, readFile, rm } from 'node:fs/promises'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 
 const programs = {
@@ -57,3 +57,5 @@ await build({
   plugins: [ownFile],
   supported: plain,
 })
+// the completion scripts lie beside the program, as they lie beside its source
+await cp('src/cli/completions', 'dist/completions', { recursive: true })

@@ -4,6 +4,7 @@ import type { Io } from '../platform/io.ts'
 import { version } from '../platform/version.ts'
 import { declareClient } from './client-command.ts'
 import { declareClusterCommands } from './cluster-commands.ts'
+import { declareCompletion } from './completion-command.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
 import type { Act, Declare } from './declare.ts'
 import { declareTaskCommands } from './task-commands.ts'
@@ -54,6 +55,7 @@ export function createProgram({ io, firstWord, onExit, onHelp }: ProgramOptions)
     }
   declareTaskCommands(program, declare, act)
   declareClusterCommands(program, declare, act)
+  declareCompletion(program, declare, act)
   declareClient(program, firstWord, act)
   const asked = program.commands.find((command) => command.name() === firstWord)
   for (const { command, build } of builds) {

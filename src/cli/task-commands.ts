@@ -108,7 +108,7 @@ function submitOptions(command: Command): Command {
       repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'),
     )
     .addOption(repeated('--env-file <path>', 'a file of NAME=value lines, taken literally'))
-    .addOption(text('--cwd <path>', 'directory on the node to run in'))
+    .addOption(text('--cwd <directory>', 'directory on the node to run in'))
     .addOption(text('-n, --name <name>', 'a name for people'))
     .option('--private-network', 'no network but its own loopback', false)
     .option('--private-pid', 'see no processes but its own', false)
@@ -142,8 +142,8 @@ function declarePs(parent: Command, name: string, { declare, act }: Parts): void
     command
       .option('-a, --all', 'all tasks there are', false)
       .addOption(statusList('-s, --status <status>', 'only these, like failed,lost'))
-      .addOption(text('--node <name>', 'only on this node'))
-      .addOption(text('-b, --batch <id>', 'only of this batch, or of the `last`'))
+      .addOption(text('--node <node>', 'only on this node'))
+      .addOption(text('-b, --batch <batch>', 'only of this batch, or of the `last`'))
       .addOption(whole('-n, --lines <number>', 'the newest so many', 1, null))
       .option('-w, --watch', 'keep the list live until q', false)
       .option('-q, --quiet', 'print ids only', false)
@@ -159,7 +159,7 @@ function declarePs(parent: Command, name: string, { declare, act }: Parts): void
 function declareShow(parent: Command, { declare, act }: Parts): void {
   declare(
     parent,
-    'show <id>',
+    'show <task>',
     'everything about one task: why it waits, how it ended, what it used',
     (command) =>
       command.action(
@@ -174,7 +174,7 @@ function declareShow(parent: Command, { declare, act }: Parts): void {
 function declareLogs(parent: Command, { declare, act }: Parts): void {
   declare(
     parent,
-    'logs <id>',
+    'logs <task>',
     'print what a task has written: its stdout to stdout, its stderr to stderr',
     (command) =>
       command
@@ -208,11 +208,11 @@ const logsExamples = `Examples:
 function declareWait(parent: Command, { declare, act }: Parts): void {
   declare(
     parent,
-    'wait [id...]',
+    'wait [task...]',
     "wait until tasks have ended; of one task the exit code is the task's own",
     (command) =>
       command
-        .addOption(repeated('-b, --batch <id>', 'all tasks of a batch'))
+        .addOption(repeated('-b, --batch <batch>', 'all tasks of a batch'))
         .addOption(duration('--timeout <time>', 'give up after so long (exit code 6)'))
         .addOption(exitStatus())
         .option('-q, --quiet', 'print nothing', false)
@@ -226,9 +226,9 @@ function declareWait(parent: Command, { declare, act }: Parts): void {
 }
 
 function declareKill(parent: Command, { declare, act }: Parts): void {
-  declare(parent, 'kill [id...]', 'end tasks', (command) =>
+  declare(parent, 'kill [task...]', 'end tasks', (command) =>
     command
-      .addOption(repeated('-b, --batch <id>', 'all tasks of a batch that have not ended'))
+      .addOption(repeated('-b, --batch <batch>', 'all tasks of a batch that have not ended'))
       .addOption(text('--reason <text>', 'why, for those who read it later'))
       .option('-w, --wait', 'wait until nothing of them is left', false)
       .option('-q, --quiet', 'print nothing but errors', false)
@@ -254,7 +254,7 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
       }),
     ),
   )
-  declare(batch, 'show <id>', 'one batch and its tasks', (command) =>
+  declare(batch, 'show <batch>', 'one batch and its tasks', (command) =>
     command.action(
       act(async (context, id: string) => {
         const { batchShow } = await import('./commands/batch.ts')
@@ -262,7 +262,7 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
       }),
     ),
   )
-  declare(batch, 'wait <id>', 'wait until all its tasks have ended', (command) =>
+  declare(batch, 'wait <batch>', 'wait until all its tasks have ended', (command) =>
     command
       .addOption(duration('--timeout <time>', 'give up after so long (exit code 6)'))
       .addOption(exitStatus())
@@ -274,7 +274,7 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
         }),
       ),
   )
-  declare(batch, 'kill <id>', 'end all its tasks', (command) =>
+  declare(batch, 'kill <batch>', 'end all its tasks', (command) =>
     command
       .addOption(text('--reason <text>', 'why, for those who read it later'))
       .option('-w, --wait', 'wait until nothing of them is left', false)
