@@ -73,7 +73,7 @@ function aboutNode(node: NodeView): Candidate {
 function targetsOf(node: NodeView): Candidate[] {
   const numaNodes = node.numaNodes.map(({ id, cpus, coresAllocated }) => ({
     value: `${node.name}:${id}`,
-    about: `NUMA node, ${cpus.length - coresAllocated} of ${cpus.length} cores free`,
+    about: `NUMA node, ${Math.min(cpus.length - coresAllocated, node.cores - node.coresAllocated)} of ${cpus.length} cores free`,
   }))
   return [aboutNode(node), ...numaNodes]
 }
