@@ -5,6 +5,7 @@ import { type Candidate, matching, type Question } from '../platform/completion.
 import type { Io } from '../platform/io.ts'
 import { cut } from '../platform/table.ts'
 import type { BatchView, NodeView, TaskView } from '../protocol/schemas.ts'
+import { countsText } from './commands/batch.ts'
 import { findHost } from './host-address.ts'
 import { commandLine } from './output/text.ts'
 import { createHost, type Host } from './transport.ts'
@@ -122,10 +123,8 @@ function aboutTask(task: TaskView): string {
 }
 
 function aboutBatch(batch: BatchView): string {
-  const counts = statuses.flatMap((status) =>
-    batch.counts[status] ? `${batch.counts[status]} ${status}` : [],
-  )
-  return cut(`${batch.name === null ? '' : `${printable(batch.name)}: `}${counts.join(', ')}`, aboutLength)
+  const name = batch.name === null ? '' : `${printable(batch.name)}: `
+  return cut(`${name}${countsText(batch, null)}`, aboutLength)
 }
 
 function fitting(candidates: Candidate[], typed: string): Candidate[] {

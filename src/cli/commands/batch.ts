@@ -64,7 +64,8 @@ export async function batchShow(word: string, context: Context): Promise<number>
   return exitCodes.ok
 }
 
-function countsText(batch: BatchView, colors: Colors | null): string {
+/** `3 running, 1 failed`; `colors` null: unpainted. */
+export function countsText(batch: BatchView, colors: Colors | null): string {
   return statuses
     .flatMap((status) => {
       const number = batch.counts[status] ?? 0
