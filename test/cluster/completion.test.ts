@@ -1,19 +1,12 @@
 /** Completion in real shells on a terminal, against a real cluster. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LocalCluster } from '../support/cluster.ts'
+import { itWith } from '../support/it-with.ts'
 import { Program, root } from '../support/program.ts'
 import { type ShellName, typeTab } from '../support/shell.ts'
-
-/** `it` where the programs are there; reported as not run elsewhere, red in CI. */
-function itWith(commands: string[]) {
-  const missing = commands.filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
-  if (missing.length === 0) return it
-  if (process.env.CI) throw new Error(`not installed: ${missing.join(', ')}; run sh test/lab/install.sh`)
-  return it.skip
-}
 
 describe('completion', () => {
   let cluster: LocalCluster

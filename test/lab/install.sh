@@ -79,6 +79,7 @@ script bsdutils
 zsh zsh
 fish fish
 shellcheck shellcheck
+mandoc mandoc
 LIST
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null 2>&1 || skip "there is no apt-get to install what is missing:$missing."
