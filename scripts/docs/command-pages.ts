@@ -4,16 +4,14 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Command } from 'commander'
 import { createProgram } from '../../src/cli/program.ts'
 import { createCommand } from '../../src/hakurun/options.ts'
-import { hostSettings } from '../../src/host/config.ts'
 import {
   type CommandShape,
   type OptionShape,
   shapeOfCommand,
   shapeOfSettings,
 } from '../../src/platform/command-shape.ts'
-import type { Setting } from '../../src/platform/config.ts'
 import { processIo } from '../../src/platform/io.ts'
-import { runnerSettings } from '../../src/runner/config.ts'
+import { hostSettings, runnerSettings, type Setting } from '../../src/platform/settings.ts'
 
 export interface CommandPage {
   /** `hakuriver submit`. */

@@ -1,6 +1,5 @@
 /** docs/commands.md: every command with its options and examples, from the programs' own definitions. */
 import type { OptionShape } from '../../src/platform/command-shape.ts'
-import type { Setting } from '../../src/platform/config.ts'
 import {
   blocksOf,
   type CommandPage,
@@ -28,7 +27,7 @@ export function describeCommands({ root, common, programs }: CommandPages): stri
       environment.map(([name, text]) => [`\`${name}\``, text]),
     ),
     table(
-      ['file', ''],
+      ['file', 'what it is'],
       files.map(([path, text]) => [`\`${path}\``, text]),
     ),
     ...programs.flatMap((page) => section(page, '##')),
@@ -38,7 +37,7 @@ export function describeCommands({ root, common, programs }: CommandPages): stri
 
 function contents(pages: CommandPage[]): string {
   return table(
-    ['', ''],
+    ['command', 'does'],
     pages.map(({ title, about }) => [`[\`${title}\`](#${anchor(title)})`, cell(about)]),
   )
 }
@@ -52,29 +51,16 @@ function section(page: CommandPage, level: string): string[] {
     `${about.charAt(0).toUpperCase()}${about.slice(1).replace(/\.?$/, '.')}`,
     fence(`${title} ${usage}`.trim()),
     ...texts.flatMap(blocksOf).map(({ isCode, text }) => (isCode ? fence(text) : cell(text))),
-    ...(settings.length > 0 ? [settingTable(settings)] : options.length > 0 ? [optionTable(options)] : []),
+    ...(options.length > 0 ? [optionTable(options)] : []),
+    ...(settings.length > 0 ? ['[All settings](configuration.md), also those without a flag.'] : []),
     ...commands.flatMap((below) => section(below, `${level}#`)),
   ]
 }
 
 function optionTable(options: OptionShape[]): string {
   return table(
-    ['option', ''],
+    ['option', 'meaning'],
     options.map((option) => [`\`${optionFlags(option)}\``, cell(optionText(option))]),
-  )
-}
-
-function settingTable(settings: Setting[]): string {
-  const code = (text: string | null) => (text === null ? '' : `\`${text}\``)
-  return table(
-    ['flag', 'variable', 'in the file', 'default', 'meaning'],
-    settings.map(({ flag, env, key, default: value, doc }) => [
-      code(flag === null ? null : `--${flag}`),
-      code(env),
-      code(key),
-      value === null || value === false || value === '' ? '' : code(String(value)),
-      cell(doc),
-    ]),
   )
 }
 

@@ -1,6 +1,6 @@
 /** Manual pages in man(7) macros, from the programs' own definitions: one for each command and program. */
 import type { OptionShape } from '../../src/platform/command-shape.ts'
-import type { Setting } from '../../src/platform/config.ts'
+import type { Setting } from '../../src/platform/settings.ts'
 import {
   blocksOf,
   type CommandPage,

@@ -3,7 +3,7 @@
  * pages and the command reference are made from it.
  */
 import type { Argument, Command, Option } from 'commander'
-import type { Setting } from './config.ts'
+import type { Setting } from './settings.ts'
 
 /** The word in angle or square brackets behind an option, and what may stand there. */
 export interface ValueShape {
@@ -98,7 +98,7 @@ export function shapeOfSettings(
     isRepeatable: false,
     group: '',
   })
-  const value = (placeholder: string, choices: readonly string[] | null = null): ValueShape => ({
+  const value = (placeholder: string, choices: readonly string[] | null): ValueShape => ({
     placeholder,
     isOptional: false,
     choices,
@@ -111,10 +111,10 @@ export function shapeOfSettings(
     arguments: [],
     commands: [],
     options: [
-      ...flags.map(({ flag, type, doc }) =>
-        option(flag ?? '', doc, type === 'switch' ? null : value(placeholderOf(flag ?? '', type))),
+      ...flags.map(({ flag, type, doc, choices = null }) =>
+        option(flag ?? '', doc, type === 'switch' ? null : value(placeholderOf(flag ?? '', type), choices)),
       ),
-      option('config', 'Configuration file (TOML)', value('path')),
+      option('config', 'Configuration file (TOML)', value('path', null)),
       option('help', 'Print the help', null),
       option('version', 'Print the version', null),
     ],
