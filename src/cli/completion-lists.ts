@@ -1,9 +1,8 @@
 /** What can be completed of what the cluster has: its nodes, tasks and batches, each with a word about it. */
 import { isFinal, statuses } from '../core/task.ts'
-import { printable } from '../core/text.ts'
+import { cut, printable } from '../core/text.ts'
 import { type Candidate, matching, type Question } from '../platform/completion.ts'
 import type { Io } from '../platform/io.ts'
-import { cut } from '../platform/table.ts'
 import type { BatchView, NodeView, TaskView } from '../protocol/schemas.ts'
 import { countsText } from './commands/batch.ts'
 import { findHost } from './host-address.ts'

@@ -131,10 +131,11 @@ Spans: {1..10}, {0..1..0.25}, {A..Z}, [a,b], @file, each after span: and in quot
 const submitExamples = `Examples:
   hakuriver submit -- echo hello
   hakuriver submit --cores 4 --memory 8G -- python train.py --lr 0.1
-  hakuriver submit -t node1 -t node2:0 -- ./shard.sh        the same on two targets
-  id=$(hakuriver submit -- make) && hakuriver wait "$id"    in a script
+  hakuriver submit -t node1 -t node2:0 -- ./shard.sh       the same on two targets
+  id=$(hakuriver submit -- make) && hakuriver wait "$id"   in a script
 
-All after -- is the command and its arguments, exactly as they are; no shell reads them on the node.
+All after -- is the command and its arguments, exactly as they are; no shell
+reads them on the node.
 `
 
 function declarePs(parent: Command, name: string, { declare, act }: Parts): void {

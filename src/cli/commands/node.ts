@@ -93,11 +93,11 @@ function memoryText(view: NodeView): string {
 }
 
 const numaColumns: Column[] = [
-  { title: 'NUMA NODE' },
+  { title: 'NUMA NODE', shrinkTo: 9, keepEnd: true },
   { title: 'CORES', align: 'right' },
   { title: 'MEMORY', align: 'right' },
-  { title: 'BUSY', align: 'right' },
-  { title: 'CPUS', shrinkTo: 8 },
+  { title: 'BUSY', align: 'right', dropOrder: 2 },
+  { title: 'CPUS', shrinkTo: 8, dropOrder: 1 },
 ]
 
 function numaTable(view: NodeView, width: number | null, context: Context): string[] {
