@@ -1,6 +1,8 @@
 /** Bundles each program below dist/, so that it starts about as fast as bare Node. */
-import { readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { commandPages } from './docs/command-pages.ts'
+import { manPages } from './docs/man.ts'
 
 const programs = {
   cli: 'src/cli/main.ts',
@@ -57,3 +59,9 @@ await build({
   plugins: [ownFile],
   supported: plain,
 })
+// the completion scripts lie beside the program, as they lie beside its source
+await cp('src/cli/completions', 'dist/completions', { recursive: true })
+
+await mkdir('dist/man')
+const today = new Date().toISOString().slice(0, 10)
+for (const [name, page] of manPages(commandPages(), version, today)) await writeFile(`dist/man/${name}`, page)

@@ -1,13 +1,27 @@
 /** Writes the docs that are made from code; `--check` only compares. */
 import { readFile, writeFile } from 'node:fs/promises'
+import { commandPages } from './docs/command-pages.ts'
+import { describeCommands } from './docs/commands.ts'
 import { describeConfiguration } from './docs/configuration.ts'
 import { describeExitCodes } from './docs/exit-codes.ts'
+import { manPages } from './docs/man.ts'
 import { describeStates } from './docs/states.ts'
+
+const commands = commandPages()
+
+/** The package has to name each manual page; the build writes them. */
+async function packageWithMan(): Promise<string> {
+  const description: object = JSON.parse(await readFile('package.json', 'utf8'))
+  const man = [...manPages(commands, '', '').keys()].map((name) => `dist/man/${name}`)
+  return `${JSON.stringify({ ...description, man }, null, 2)}\n`
+}
 
 const pages = {
   'docs/states.md': describeStates(),
   'docs/exit-codes.md': describeExitCodes(),
   'docs/configuration.md': describeConfiguration(),
+  'docs/commands.md': describeCommands(commands),
+  'package.json': await packageWithMan(),
 }
 const isCheck = process.argv.includes('--check')
 let stale = 0

@@ -12,11 +12,14 @@ const meanings: Record<keyof typeof exitCodes, string> = {
   lost: 'the awaited task is `lost`: nobody can know how it ended',
 }
 
+/** Each exit code and its meaning. */
+export const exitMeanings: readonly (readonly [code: string, meaning: string])[] = Object.entries(
+  exitCodes,
+).map(([name, code]) => [String(code), meanings[name as keyof typeof exitCodes]])
+
 /** The whole page. */
 export function describeExitCodes(): string {
-  const exits = Object.entries(exitCodes).map(
-    ([name, code]) => `| ${code} | ${meanings[name as keyof typeof exitCodes]} |`,
-  )
+  const exits = exitMeanings.map(([code, meaning]) => `| ${code} | ${meaning} |`)
   const errors = Object.entries(errorTable).map(
     ([code, { http, exit }]) => `| \`${code}\` | ${http} | ${exit} |`,
   )

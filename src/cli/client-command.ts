@@ -40,9 +40,9 @@ export function declareClient(program: Command, firstWord: string | undefined, a
     )
     .optionsGroup('Or one of:')
     .option('--list-nodes', 'the machines of the cluster (now: hakuriver nodes)', false)
-    .addOption(new Option('--health [host]', 'what one machine has, or all (now: hakuriver node HOST)'))
-    .addOption(text('--status <id>', 'everything about one task (now: hakuriver show ID)'))
-    .addOption(text('--kill <id>', 'end a task (now: hakuriver kill ID)'))
+    .addOption(new Option('--health [node]', 'what one machine has, or all (now: hakuriver node HOST)'))
+    .addOption(text('--status <task>', 'everything about one task (now: hakuriver show ID)'))
+    .addOption(text('--kill <task>', 'end a task (now: hakuriver kill ID)'))
     .action(
       act(async (context, words: string[], options: ClientOptions) => {
         const { client: run } = await import('./commands/client.ts')

@@ -19,11 +19,11 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
     return commands.node(name, context)
   })
   const about = 'one machine, its NUMA nodes and its tasks'
-  const node = declare(program, 'node [name]', `${about}; also node list, node show`, (command) =>
+  const node = declare(program, 'node [node]', `${about}; also node list, node show`, (command) =>
     command.action(one),
   )
   declareNodes(node, 'list', declare, act)
-  declare(node, 'show <name>', about, (command) => command.action(one))
+  declare(node, 'show <node>', about, (command) => command.action(one))
 
   program.commandsGroup('The cluster:')
   declare(program, 'up', 'start a cluster on this machine: a host and a runner, until Ctrl-C', (command) =>

@@ -114,7 +114,7 @@ it.each([
   [['submt', '--', 'true'], 'Did you mean submit?'],
   [['ps', '--staus', 'lost'], 'Did you mean --status?'],
   [['ps', '--status', 'gone'], 'Write one of pending'],
-  [['show'], "missing required argument 'id'"],
+  [['show'], "missing required argument 'task'"],
   [['ps', '--host', 'ftp://x'], 'is not the URL of a host'],
 ])('%j is a mistake of usage', async (words, sentence) => {
   const { code, out, err } = await runAlone(words, testIo())

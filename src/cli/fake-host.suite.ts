@@ -330,7 +330,7 @@ export class FakeHost {
     response: ServerResponse,
   ): void {
     if (method === 'POST' && id === '') return json(response, 201, this.submit(body))
-    const own = [...this.tasks.values()].filter((task) => task.batchId === id)
+    const own = [...this.tasks.values()].filter((task) => task.batchId === (id || '900'))
     if (what === 'kill') {
       const alreadyEnded = own.filter((task) => isFinal(task.status)).map((task) => task.id)
       const open = own.filter((task) => !isFinal(task.status))

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { displayWidth } from '../core/text.ts'
 import { run, startHost } from './cli.suite.ts'
 import { type FakeHost, nodeOf } from './fake-host.suite.ts'
 
@@ -52,13 +53,41 @@ it('writes control characters out', async () => {
 
 it.each([40, 60, 80, 132])('tables are not wider than a terminal of %i columns', async (columns) => {
   const host = await filledHost()
-  for (const words of [['ps'], ['nodes'], ['batch', 'list']]) {
+  host.add({ id: '8', name: '日本語の名前のとても長いタスク🎉', node: 'node1' })
+  const free = { coresFree: 1, memoryFreeBytes: 2 ** 35 }
+  const held = { coresAllocated: 0, memoryAllocatedBytes: 0 }
+  const numaNode = { ...held, ...free, memoryBytes: 2 ** 35, memoryUsedBytes: null }
+  const numaNodes = [0, 1].map((id) => ({ ...numaNode, id, cpus: [id], cpuPercent: 5, distances: {} }))
+  const long = nodeOf({ name: 'another-machine-with-a-rather-long-name.example', numaNodes })
+  host.nodes.push(long)
+  const pages = [
+    ['ps'],
+    ['nodes'],
+    ['batch', 'list'],
+    ['batch', 'show', '900'],
+    ['config', 'show', '--origin'],
+  ]
+  for (const words of [...pages, ['node', long.name]]) {
     const { out } = await run(host, words, { columns })
-    const table = out.split('\n').filter((line) => !line.startsWith('Limits are'))
-    expect(Math.max(...table.map((line) => [...line].length))).toBeLessThanOrEqual(columns)
-    expect(out).toMatch(/5|node1|900/)
+    // sentences are left to the terminal; a table begins with its heading in capitals
+    const lines = out.split('\n').filter((line) => !line.startsWith('Limits are'))
+    const table = lines.slice(lines.findIndex((line) => /^[A-Z]{2,} /.test(line)))
+    expect(Math.max(...table.map(displayWidth))).toBeLessThanOrEqual(columns)
+    expect(out).toMatch(/8|node1|900|port|:1 /)
   }
 })
+
+it.each([40, 60, 80])(
+  'the options in the help are not wider than a terminal of %i columns',
+  async (columns) => {
+    const host = await startHost()
+    for (const words of [['--help'], ['submit', '--help'], ['node', '--help']]) {
+      const { out } = await run(host, words, { columns })
+      const own = out.slice(out.indexOf('\nOptions:')).split('\n')
+      expect(Math.max(...own.map(displayWidth))).toBeLessThanOrEqual(columns)
+    }
+  },
+)
 
 it('cuts nothing where the output is no terminal', async () => {
   const { out } = await run(await filledHost(), ['ps'])

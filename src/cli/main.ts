@@ -6,10 +6,25 @@ import { runProgram } from './sibling.ts'
 
 async function main([word, ...rest]: string[]): Promise<void> {
   if (word === 'host' || word === 'runner') return runProgram(word, rest)
+  if (word === completionWord) return answerTab(rest, null)
+  if (rest[0] === completionWord && word !== undefined) return answerTab(rest.slice(1), word)
   const { runCli } = await import('./run.ts')
   const code = await runCli(word === undefined ? [] : [word, ...rest], processIo(process))
   // Everything is written: no idle connection or timer may keep the process.
   process.exit(code)
+}
+
+/** The first word with which the completion scripts ask what fits. */
+const completionWord = '__complete'
+
+/** The words of another program are its own to complete. */
+async function answerTab(words: string[], command: string | null): Promise<void> {
+  const [, word] = words
+  if ((word === 'host' || word === 'runner') && words.length > 2)
+    return runProgram(word, [completionWord, '--', ...words.slice(2)])
+  const { complete } = await import('./completion.ts')
+  await complete(words, command, processIo(process))
+  process.exit(0)
 }
 
 function tell(error: unknown): string {

@@ -1,9 +1,10 @@
 /** The tree of commands: what all of them share, and how one is run. Their options are declared beside this file. */
-import { Command, type Option } from 'commander'
+import { Command, Help, type Option } from 'commander'
 import type { Io } from '../platform/io.ts'
 import { version } from '../platform/version.ts'
 import { declareClient } from './client-command.ts'
 import { declareClusterCommands } from './cluster-commands.ts'
+import { declareCompletion } from './completion-command.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
 import type { Act, Declare } from './declare.ts'
 import { declareTaskCommands } from './task-commands.ts'
@@ -29,7 +30,7 @@ export function createProgram({ io, firstWord, onExit, onHelp }: ProgramOptions)
       outputError: () => {},
       getOutHelpWidth: () => (io.stdout.isTty ? Math.min(io.stdout.size().columns, 110) : 100),
     })
-    .configureHelp({ optionDescription: describeOption })
+    .configureHelp({ optionDescription: describeOption, formatItem, minWidthToWrap: 24 })
     .enablePositionalOptions()
     .helpCommand(false)
     .description('Run commands on your machines with real limits, and see what became of them.')
@@ -54,6 +55,7 @@ export function createProgram({ io, firstWord, onExit, onHelp }: ProgramOptions)
     }
   declareTaskCommands(program, declare, act)
   declareClusterCommands(program, declare, act)
+  declareCompletion(program, declare, act)
   declareClient(program, firstWord, act)
   const asked = program.commands.find((command) => command.name() === firstWord)
   for (const { command, build } of builds) {
@@ -90,6 +92,15 @@ function lineage(command: Command): Command[] {
   return command.parent === null ? [command] : [command, ...lineage(command.parent)]
 }
 
+/** Where there is no room for two columns, the description goes below its term. */
+function formatItem(this: Help, term: string, termWidth: number, description: string, help: Help): string {
+  const width = this.helpWidth ?? 80
+  if (width - termWidth - 4 >= this.minWidthToWrap)
+    return Help.prototype.formatItem.call(this, term, termWidth, description, help)
+  const below = help.boxWrap(description, width - 6).replace(/^/gm, '      ')
+  return `  ${term}\n${below}`
+}
+
 /** Commander would tell of every default, also where it only means that the option is left out. */
 function describeOption({ description, defaultValue }: Option): string {
   const isTold = typeof defaultValue === 'number' || typeof defaultValue === 'string'
@@ -100,6 +111,6 @@ const rootExamples = `Examples:
   hakuriver up                             start a cluster on this machine
   hakuriver submit -- echo hello           run a command on any machine
   hakuriver submit -t node1:0 --cores 4 --memory 8G -- python train.py --lr 0.1
-  hakuriver logs -f last                   see the output of the newest task as it comes
+  hakuriver logs -f last                   the output of the newest task, live
   hakuriver ps --watch                     see everything, live
 `

@@ -113,7 +113,7 @@ function submitOptions(command: Command): Command {
       repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'),
     )
     .addOption(repeated('--env-file <path>', 'a file of NAME=value lines, taken literally'))
-    .addOption(text('--cwd <path>', 'directory on the node to run in'))
+    .addOption(text('--cwd <directory>', 'directory on the node to run in'))
     .addOption(text('-n, --name <name>', 'a name for people'))
     .option('--private-network', 'no network but its own loopback', false)
     .option('--private-pid', 'see no processes but its own', false)
@@ -140,10 +140,11 @@ Spans: {1..10}, {0..1..0.25}, {A..Z}, [a,b], @file, each after span: and in quot
 const submitExamples = `Examples:
   hakuriver submit -- echo hello
   hakuriver submit --cores 4 --memory 8G -- python train.py --lr 0.1
-  hakuriver submit -t node1 -t node2:0 -- ./shard.sh        the same on two targets
-  id=$(hakuriver submit -- make) && hakuriver wait "$id"    in a script
+  hakuriver submit -t node1 -t node2:0 -- ./shard.sh       the same on two targets
+  id=$(hakuriver submit -- make) && hakuriver wait "$id"   in a script
 
-All after -- is the command and its arguments, exactly as they are; no shell reads them on the node.
+All after -- is the command and its arguments, exactly as they are; no shell
+reads them on the node.
 `
 
 function declarePs(parent: Command, name: string, { declare, act }: Parts): void {
@@ -151,8 +152,8 @@ function declarePs(parent: Command, name: string, { declare, act }: Parts): void
     command
       .option('-a, --all', 'all tasks there are', false)
       .addOption(statusList('-s, --status <status>', 'only these, like failed,lost'))
-      .addOption(text('--node <name>', 'only on this node'))
-      .addOption(text('-b, --batch <id>', 'only of this batch, or of the `last`'))
+      .addOption(text('--node <node>', 'only on this node'))
+      .addOption(text('-b, --batch <batch>', 'only of this batch, or of the `last`'))
       .addOption(whole('-n, --lines <number>', 'the newest so many', 1, null))
       .option('-w, --watch', 'keep the list live until q', false)
       .option('-q, --quiet', 'print ids only', false)
@@ -168,7 +169,7 @@ function declarePs(parent: Command, name: string, { declare, act }: Parts): void
 function declareShow(parent: Command, { declare, act }: Parts): void {
   declare(
     parent,
-    'show <id>',
+    'show <task>',
     'everything about one task: why it waits, how it ended, what it used',
     (command) =>
       command.action(
@@ -183,7 +184,7 @@ function declareShow(parent: Command, { declare, act }: Parts): void {
 function declareLogs(parent: Command, { declare, act }: Parts): void {
   declare(
     parent,
-    'logs <id>',
+    'logs <task>',
     'print what a task has written: its stdout to stdout, its stderr to stderr',
     (command) =>
       logOptions(command)
@@ -226,11 +227,11 @@ const logsExamples = `Examples:
 function declareWait(parent: Command, { declare, act }: Parts): void {
   declare(
     parent,
-    'wait [id...]',
+    'wait [task...]',
     "wait until tasks have ended; of one task the exit code is the task's own",
     (command) =>
       command
-        .addOption(repeated('-b, --batch <id>', 'all tasks of a batch'))
+        .addOption(repeated('-b, --batch <batch>', 'all tasks of a batch'))
         .addOption(duration('--timeout <time>', 'give up after so long (exit code 6)'))
         .addOption(exitStatus())
         .option('-q, --quiet', 'print nothing', false)
@@ -244,9 +245,9 @@ function declareWait(parent: Command, { declare, act }: Parts): void {
 }
 
 function declareKill(parent: Command, { declare, act }: Parts): void {
-  declare(parent, 'kill [id...]', 'end tasks', (command) =>
+  declare(parent, 'kill [task...]', 'end tasks', (command) =>
     command
-      .addOption(repeated('-b, --batch <id>', 'all tasks of a batch that have not ended'))
+      .addOption(repeated('-b, --batch <batch>', 'all tasks of a batch that have not ended'))
       .addOption(text('--reason <text>', 'why, for those who read it later'))
       .option('-w, --wait', 'wait until nothing of them is left', false)
       .option('-q, --quiet', 'print nothing but errors', false)
@@ -272,7 +273,7 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
       }),
     ),
   )
-  declare(batch, 'show <id>', 'one batch: how far it is, target by target, and its tasks', (command) =>
+  declare(batch, 'show <batch>', 'one batch: how far it is, target by target, and its tasks', (command) =>
     command.action(
       act(async (context, id: string) => {
         const { batchShow } = await import('./commands/batch.ts')
@@ -280,7 +281,7 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
       }),
     ),
   )
-  declare(batch, 'logs <id>', 'print what its tasks have written, each line behind its task', (command) =>
+  declare(batch, 'logs <batch>', 'print what its tasks have written, each line behind its task', (command) =>
     logOptions(command)
       .addOption(whole('-n, --lines <number>', 'the last so many lines of each', 0, null))
       .action(
@@ -290,7 +291,7 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
         }),
       ),
   )
-  declare(batch, 'wait <id>', 'wait until all its tasks have ended', (command) =>
+  declare(batch, 'wait <batch>', 'wait until all its tasks have ended', (command) =>
     command
       .addOption(duration('--timeout <time>', 'give up after so long (exit code 6)'))
       .addOption(exitStatus())
@@ -302,7 +303,7 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
         }),
       ),
   )
-  declare(batch, 'kill <id>', 'end all its tasks', (command) =>
+  declare(batch, 'kill <batch>', 'end all its tasks', (command) =>
     command
       .addOption(text('--reason <text>', 'why, for those who read it later'))
       .option('-w, --wait', 'wait until nothing of them is left', false)

@@ -23,6 +23,12 @@ async function main(words: string[]): Promise<number> {
     outputError: () => {},
     getOutHelpWidth: () => (io.stdout.isTty ? Math.min(io.stdout.size().columns, 110) : 100),
   })
+  if (words[0] === '__complete') {
+    const { completeByShape } = await import('../platform/completion.ts')
+    const { shapeOfCommand } = await import('../platform/command-shape.ts')
+    await io.stdout.write(completeByShape(shapeOfCommand(command), words.slice(1)))
+    return exitCode
+  }
   try {
     const given = words.length === 0 ? ['--help'] : settleParallel(words, command)
     await command.parseAsync(given, { from: 'user' })

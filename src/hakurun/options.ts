@@ -28,7 +28,7 @@ export function createCommand(run: (words: string[], options: HakurunOptions) =>
     .description('Run a command here with every combination of the values that its spans stand for.')
     .usage('[options] target [argument...]')
     .argument(
-      '<target...>',
+      '<command...>',
       'a program, a Python module (mymod) or function (mymod:myfunc), and its arguments',
     )
     .passThroughOptions()
@@ -40,7 +40,7 @@ export function createCommand(run: (words: string[], options: HakurunOptions) =>
         .argParser(readParallel),
     )
     .option('--zip', 'pair the spans: first with first, second with second', false)
-    .addOption(text('--output-dir <path>', 'keep the output there, a file for each, and results.jsonl'))
+    .addOption(text('--output-dir <directory>', 'keep the output there, a file for each, and results.jsonl'))
     .option('--resume', 'skip what has succeeded according to --output-dir', false)
     .option('--fail-fast', 'end everything at the first failure', false)
     .addOption(whole('--retry <number>', 'try again what fails, so often', 0, 0))

@@ -23,6 +23,7 @@ ${describeFlags(hostSettings)}
 `
 
 async function main(argv: string[]): Promise<void> {
+  if (argv[0] === '__complete') return completeFlags(argv.slice(1))
   if (argv.includes('--help') || argv.includes('-h')) return void process.stdout.write(help)
   if (argv.includes('--version')) return void process.stdout.write(`${version}\n`)
   if (argv.includes('--check')) return check(argv.filter((word) => word !== '--check'))
@@ -30,6 +31,13 @@ async function main(argv: string[]): Promise<void> {
   const log = createLog({ name: 'host', level: config.logLevel, file: config.logFile })
   const host = await createHost({ config, log })
   closeOnSignals(() => host.close(), log)
+}
+
+/** For the completion of a shell. */
+async function completeFlags(words: string[]): Promise<void> {
+  const { completeByShape } = await import('../platform/completion.ts')
+  const { shapeOfSettings } = await import('../platform/command-shape.ts')
+  process.stdout.write(completeByShape(shapeOfSettings('hakuriver host', '', hostSettings), words))
 }
 
 async function check(argv: string[]): Promise<never> {

@@ -1,10 +1,13 @@
 /** Tables as wide as the terminal: columns that can shrink do, and those of least use go first. */
+import { cut, cutStart, displayWidth } from '../core/text.ts'
 
 export interface Column {
   title: string
   align?: 'right'
   /** It may be cut down to so many characters where the terminal is narrow. */
   shrinkTo?: number
+  /** Its end says more than its beginning: that one is cut. */
+  keepEnd?: boolean
   /** Left out where there is no room; the highest goes first. */
   dropOrder?: number
 }
@@ -26,18 +29,11 @@ const gap = 2
 /** The lines of a table, heading first, without spaces at their ends. */
 export function renderTable(columns: Column[], rows: Cell[][], options: TableOptions): string[] {
   const natural = columns.map((column, at) =>
-    Math.max(length(column.title), ...rows.map((row) => length(row[at]?.text ?? ''))),
+    Math.max(displayWidth(column.title), ...rows.map((row) => displayWidth(row[at]?.text ?? ''))),
   )
   const shown = options.width === null ? natural : fitWidths(columns, natural, options.width)
   const heading = columns.map((column) => ({ text: column.title, paint: options.paintTitle }))
   return [heading, ...rows].map((row) => renderRow(columns, row, shown))
-}
-
-/** Characters as a terminal counts them, near enough: code points. */
-function length(text: string): number {
-  let count = 0
-  for (const _ of text) count += 1
-  return count
 }
 
 /** Widths within the room: drops columns first down to the shrunken sum, then shrinks the widest. Dropped: 0. */
@@ -74,18 +70,12 @@ function renderRow(columns: Column[], row: Cell[], widths: number[]): string {
     const width = widths[at] ?? 0
     if (width === 0) return []
     const cell = row[at] ?? { text: '' }
-    const text = cut(cell.text, width)
-    const pad = ' '.repeat(width - length(text))
+    const text = column.keepEnd ? cutStart(cell.text, width) : cut(cell.text, width)
+    const pad = ' '.repeat(width - displayWidth(text))
     const painted = cell.paint === undefined ? text : cell.paint(text)
     return [column.align === 'right' ? pad + painted : painted + pad]
   })
   return trimEnd(cells.join(' '.repeat(gap)))
-}
-
-/** The text, or its beginning and an ellipsis. */
-export function cut(text: string, width: number): string {
-  if (length(text) <= width) return text
-  return width <= 1 ? '…'.slice(0, width) : `${[...text].slice(0, width - 1).join('')}…`
 }
 
 function trimEnd(text: string): string {

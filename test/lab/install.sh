@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes this computer ready for the lab: the programs that it needs, and the base that its machines start from.
+# Makes this computer ready for the lab and the tests of shells: the programs that they need, and the base that the
+# lab's machines start from.
 # Does only what is missing. Where it cannot, it says so in one sentence and ends well: the tests that need the lab
 # are then reported as not run.
 set -eu
@@ -49,6 +50,11 @@ setpriv util-linux
 numactl numactl
 busybox busybox
 python3 python3
+script bsdutils
+zsh zsh
+fish fish
+shellcheck shellcheck
+mandoc mandoc
 LIST
 
 [ ! -d "$base" ] || exit 0

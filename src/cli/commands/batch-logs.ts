@@ -1,9 +1,8 @@
 /** `hakuriver batch logs`: the output of all tasks of a batch, each line behind the task that wrote it. */
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { isFinal } from '../../core/task.ts'
-import { printable } from '../../core/text.ts'
+import { cut, printable } from '../../core/text.ts'
 import { behindPrefix, createLineWriter } from '../../platform/lines.ts'
-import { cut } from '../../platform/table.ts'
 import { type LogStream, logStreams } from '../../protocol/routes.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
 import { followLogs } from '../batch-follower.ts'

@@ -132,7 +132,8 @@ function progress({ counts, total }: BatchView, width: number | null, colors: Co
   return `${colors.green('█'.repeat(full))}${colors.dim('─'.repeat(bar - full))}  ${words}`
 }
 
-function countsText({ counts }: { counts: BatchView['counts'] }, colors: Colors | null): string {
+/** `3 running, 1 failed`; `colors` null: unpainted. */
+export function countsText({ counts }: { counts: BatchView['counts'] }, colors: Colors | null): string {
   return statuses
     .flatMap((status) => {
       const number = counts[status] ?? 0

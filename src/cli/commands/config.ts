@@ -35,7 +35,10 @@ function sourcesOf({ io, home, configFile: named }: Context) {
   return { argv, env: { ...io.env, HAKURIVER_HOME: home } }
 }
 
-const columns: Column[] = [{ title: 'KEY' }, { title: 'VALUE', shrinkTo: 12 }]
+const columns: Column[] = [
+  { title: 'KEY', shrinkTo: 12, keepEnd: true },
+  { title: 'VALUE', shrinkTo: 12 },
+]
 
 function tableOf(
   rows: { key: string; value: Found['value']; origin: string; place: string }[],

@@ -93,7 +93,7 @@ function memoryText(view: NodeView): string {
 }
 
 const numaColumns: Column[] = [
-  { title: 'NUMA NODE' },
+  { title: 'NUMA NODE', shrinkTo: 9, keepEnd: true },
   { title: 'CORES', align: 'right' },
   { title: 'MEMORY', align: 'right', dropOrder: 2 },
   { title: 'FREE', align: 'right', dropOrder: 1 },
