@@ -1,4 +1,5 @@
 /** What can be completed of what the cluster has: its nodes, tasks and batches, each with a word about it. */
+import { lackingForTarget } from '../core/numa.ts'
 import { isFinal, statuses } from '../core/task.ts'
 import { cut, printable } from '../core/text.ts'
 import { type Candidate, matching, type Question } from '../platform/completion.ts'
@@ -71,10 +72,13 @@ function aboutNode(node: NodeView): Candidate {
 }
 
 function targetsOf(node: NodeView): Candidate[] {
-  const numaNodes = node.numaNodes.map(({ id, cpus, coresAllocated }) => ({
-    value: `${node.name}:${id}`,
-    about: `NUMA node, ${Math.min(cpus.length - coresAllocated, node.cores - node.coresAllocated)} of ${cpus.length} cores free`,
-  }))
+  const free = node.cores - node.coresAllocated
+  const numaNodes = node.numaNodes
+    .filter((numaNode) => lackingForTarget(numaNode) === null)
+    .map(({ id, cpus, coresFree }) => ({
+      value: `${node.name}:${id}`,
+      about: `NUMA node, ${Math.min(coresFree, free)} of ${cpus.length} cores free`,
+    }))
   return [aboutNode(node), ...numaNodes]
 }
 

@@ -27,10 +27,10 @@ async function filledHost(): Promise<FakeHost> {
     memoryBytes: null,
     memoryUsedBytes: null,
     distances: {},
-    coresAllocated: id,
-    coresFree: 2 - id,
-    memoryAllocatedBytes: 0,
+    coresFree: 4 - id,
     memoryFreeBytes: null,
+    coresAllocated: id,
+    memoryAllocatedBytes: 0,
     cpuPercent: null,
   }))
   host.nodes.push(nodeOf({ name: 'node1', numaNodes }), nodeOf({ name: 'node2', status: 'unreachable' }))

@@ -54,9 +54,14 @@ it('writes control characters out', async () => {
 it.each([40, 60, 80, 132])('tables are not wider than a terminal of %i columns', async (columns) => {
   const host = await filledHost()
   host.add({ id: '8', name: '日本語の名前のとても長いタスク🎉', node: 'node1' })
-  const free = { coresFree: 1, memoryFreeBytes: 2 ** 35 }
-  const held = { coresAllocated: 0, memoryAllocatedBytes: 0 }
-  const numaNode = { ...held, ...free, memoryBytes: 2 ** 35, memoryUsedBytes: null }
+  const numaNode = {
+    memoryBytes: 2 ** 35,
+    memoryUsedBytes: null,
+    coresAllocated: 0,
+    memoryAllocatedBytes: 0,
+    coresFree: 1,
+    memoryFreeBytes: null,
+  }
   const numaNodes = [0, 1].map((id) => ({ ...numaNode, id, cpus: [id], cpuPercent: 5, distances: {} }))
   const long = nodeOf({ name: 'another-machine-with-a-rather-long-name.example', numaNodes })
   host.nodes.push(long)

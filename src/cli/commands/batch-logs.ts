@@ -1,7 +1,7 @@
 /** `hakuriver batch logs`: the output of all tasks of a batch, each line behind the task that wrote it. */
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { isFinal } from '../../core/task.ts'
-import { cut, printable } from '../../core/text.ts'
+import { cut, displayWidth, printable } from '../../core/text.ts'
 import { behindPrefix, createLineWriter } from '../../platform/lines.ts'
 import { type LogStream, logStreams } from '../../protocol/routes.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
@@ -122,8 +122,8 @@ function labelsOf(tasks: TaskView[], { io: { stdout } }: Context): string[] {
 }
 
 function padded(texts: string[]): string[] {
-  const width = texts.reduce((most, text) => Math.max(most, text.length), 0)
-  return texts.map((text) => text.padEnd(width))
+  const width = texts.reduce((most, text) => Math.max(most, displayWidth(text)), 0)
+  return texts.map((text) => text + ' '.repeat(width - displayWidth(text)))
 }
 
 const nameOf = ({ name }: TaskView) => name ?? '-'
