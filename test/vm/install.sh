@@ -12,7 +12,8 @@ build_image() {
   # the host may be of another distribution: then its mirror has no Debian
   mirror=
   case $(. /etc/os-release && echo "$ID") in debian) mirror=$(apt_mirror "$(. /etc/os-release && echo "$VERSION_CODENAME")") ;; esac
-  mirror=${VM_MIRROR:-${mirror:-http://deb.debian.org/debian}}
+  mirror=${VM_MIRROR:-$mirror}
+  [ -n "$mirror" ] || skip 'this computer has no mirror of Debian; name one by VM_MIRROR.'
   use_apt_proxy
   echo 'Building the image of the virtual machine (once, two minutes) …' >&2
   # from an earlier run that was interrupted
