@@ -3,16 +3,15 @@ import { type Command, Option } from 'commander'
 import { repeated, size, text, whole } from '../platform/option-types.ts'
 import { version } from '../platform/version.ts'
 import type { ClientOptions } from './commands/client.ts'
-import type { Act } from './declare.ts'
+import type { Parts } from './declare.ts'
 
 /** Adds it to the program, hidden: its own name is `hakuriver.client`. */
-export function declareClient(program: Command, firstWord: string | undefined, act: Act): void {
+export function declareClient(program: Command, { act }: Parts): void {
   const client = program
     .command('client [command...]', { hidden: true })
     .description('Submit commands to the cluster, look at them, and end them.')
     .helpCommand(false)
   // `hakuriver --no-color client …` names it later
-  if (firstWord !== 'client' && firstWord?.startsWith('-') !== true) return
   client
     .configureHelp({
       ...program.configureHelp(),

@@ -6,12 +6,42 @@ import type { ConfigShowOptions } from './commands/config.ts'
 import type { InitOptions } from './commands/init.ts'
 import type { ServiceOptions } from './commands/service.ts'
 import type { UpOptions } from './commands/up.ts'
-import type { Act, Declare } from './declare.ts'
+import { declareCompletion } from './completion-command.ts'
+import type { CommandGroup, Parts } from './declare.ts'
 
-/** Adds them to the program. */
-export function declareClusterCommands(program: Command, declare: Declare, act: Act): void {
-  program.commandsGroup('Machines:')
-  declareNodes(program, 'nodes', declare, act)
+/** The machines, the daemons, and what is set. */
+export const machineCommands: CommandGroup = {
+  heading: 'Machines:',
+  commands: { nodes: (program, parts) => declareNodes(program, 'nodes', parts), node: declareNode },
+}
+
+export const clusterCommands: CommandGroup = {
+  heading: 'The cluster:',
+  commands: {
+    up: declareUp,
+    down: declareDown,
+    doctor: declareDoctor,
+    init: declareInit,
+    config: declareConfig,
+    // main.ts has taken these two before any options are read: here they are for the help
+    host: (program) =>
+      declareDaemon(program, 'host', 'run the host alone; `hakuriver host --help` has its settings'),
+    runner: (program) =>
+      declareDaemon(
+        program,
+        'runner',
+        'run a runner alone, on a machine that joins; `hakuriver runner --help`',
+      ),
+    version: declareVersion,
+    completion: declareCompletion,
+  },
+}
+
+function declareDaemon(program: Command, name: string, about: string): void {
+  program.command(name).description(about).helpCommand(false)
+}
+
+function declareNode(program: Command, { declare, act }: Parts): void {
   const one = act(async (context, name: string | undefined) => {
     const { nodes } = await import('./commands/nodes.ts')
     if (name === undefined) return nodes({ quiet: false }, context)
@@ -22,10 +52,11 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
   const node = declare(program, 'node [node]', `${about}; also node list, node show`, (command) =>
     command.action(one),
   )
-  declareNodes(node, 'list', declare, act)
+  declareNodes(node, 'list', { declare, act })
   declare(node, 'show <node>', about, (command) => command.action(one))
+}
 
-  program.commandsGroup('The cluster:')
+function declareUp(program: Command, { declare, act }: Parts): void {
   declare(program, 'up', 'start a cluster on this machine: a host and a runner, until Ctrl-C', (command) =>
     command
       .addOption(
@@ -44,6 +75,9 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
         }),
       ),
   )
+}
+
+function declareDown(program: Command, { declare, act }: Parts): void {
   declare(program, 'down', 'stop what `up` started; tasks go on', (command) =>
     command.action(
       act(async (context) => {
@@ -52,18 +86,9 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
       }),
     ),
   )
-  declareDoctor(program, declare, act)
-  declareInit(program, declare, act)
-  declareConfig(program, declare, act)
-  // These two are taken by main.ts before the options are read: here they are for the help.
-  program
-    .command('host')
-    .description('run the host alone; `hakuriver host --help` has its settings')
-    .helpCommand(false)
-  program
-    .command('runner')
-    .description('run a runner alone, on a machine that joins; `hakuriver runner --help`')
-    .helpCommand(false)
+}
+
+function declareVersion(program: Command, { declare, act }: Parts): void {
   declare(program, 'version', 'print the version', (command) =>
     command.action(
       act(async (context) => {
@@ -75,7 +100,7 @@ export function declareClusterCommands(program: Command, declare: Declare, act: 
   )
 }
 
-function declareNodes(parent: Command, name: string, declare: Declare, act: Act): void {
+function declareNodes(parent: Command, name: string, { declare, act }: Parts): void {
   declare(
     parent,
     name,
@@ -90,7 +115,7 @@ function declareNodes(parent: Command, name: string, declare: Declare, act: Act)
   )
 }
 
-function declareDoctor(program: Command, declare: Declare, act: Act): void {
+function declareDoctor(program: Command, { declare, act }: Parts): void {
   const about = 'check this machine and its way to the host, and say what to do about what is wrong'
   declare(program, 'doctor [words...]', about, (command) =>
     command
@@ -114,7 +139,7 @@ const doctorExamples = `Examples:
 Exit code 0: no problem, though there may be warnings; 1: a problem.
 `
 
-function declareInit(program: Command, declare: Declare, act: Act): void {
+function declareInit(program: Command, { declare, act }: Parts): void {
   const init = declare(program, 'init', 'write the configuration file; also init service', (command) =>
     command.option('--force', 'write it anew where it is there already', false).action(
       act(async (context, options: InitOptions) => {
@@ -147,7 +172,7 @@ const serviceExamples = `Examples:
   sudo hakuriver init service --runner --install --now --config /etc/hakuriver.toml
 `
 
-function declareConfig(program: Command, declare: Declare, act: Act): void {
+function declareConfig(program: Command, { declare, act }: Parts): void {
   const config = program
     .command('config')
     .description('what is set here: config show, config path')

@@ -1,10 +1,10 @@
 /** `hakuriver completion`: its arguments, options and help. */
 import { Argument, type Command } from 'commander'
 import type { CompletionOptions, Shell } from './commands/completion.ts'
-import type { Act, Declare } from './declare.ts'
+import type { Parts } from './declare.ts'
 
 /** Adds it to the program. */
-export function declareCompletion(program: Command, declare: Declare, act: Act): void {
+export function declareCompletion(program: Command, { declare, act }: Parts): void {
   const about = 'print what teaches your shell to complete commands, options, nodes and tasks'
   declare(program, 'completion', about, (command) =>
     command

@@ -13,3 +13,15 @@ export type Declare = (
 export type Act = <Arguments extends unknown[]>(
   run: (context: Context, ...given: Arguments) => Promise<number>,
 ) => (...given: unknown[]) => Promise<void>
+
+/** What a declaration needs beside the command that it goes below. */
+export interface Parts {
+  declare: Declare
+  act: Act
+}
+
+/** Commands under one heading of the help, by their names: only the one that is asked for need be made. */
+export interface CommandGroup {
+  heading: string
+  commands: Readonly<Record<string, (program: Command, parts: Parts) => void>>
+}

@@ -3,15 +3,14 @@ import { Command, Help, type Option } from 'commander'
 import type { Io } from '../platform/io.ts'
 import { version } from '../platform/version.ts'
 import { declareClient } from './client-command.ts'
-import { declareClusterCommands } from './cluster-commands.ts'
-import { declareCompletion } from './completion-command.ts'
+import { clusterCommands, machineCommands } from './cluster-commands.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
-import type { Act, Declare } from './declare.ts'
-import { declareTaskCommands } from './task-commands.ts'
+import type { Act, Declare, Parts } from './declare.ts'
+import { taskCommands } from './task-commands.ts'
 
 export interface ProgramOptions {
   io: Io
-  /** The first word. Where it names a command, only that one gets its options: a good part of the start-up. */
+  /** The first word. Where it names a command, only that one is made: a good part of the start-up. */
   firstWord: string | undefined
   /** Takes the exit code of the command that ran. */
   onExit: (code: number) => void
@@ -53,20 +52,30 @@ export function createProgram({ io, firstWord, onExit, onHelp }: ProgramOptions)
       // The declaration of the command beside the action names the arguments and options: commander has no types for them.
       onExit(await run(context, ...(given as Arguments)))
     }
-  declareTaskCommands(program, declare, act)
-  declareClusterCommands(program, declare, act)
-  declareCompletion(program, declare, act)
-  declareClient(program, firstWord, act)
-  const asked = program.commands.find((command) => command.name() === firstWord)
-  for (const { command, build } of builds) {
-    if (asked === undefined || lineage(command).includes(asked)) build(command)
-  }
-  addCommonOptions(program, asked === undefined ? program.commands : [asked])
+  declareCommands(program, firstWord, { declare, act })
+  for (const { command, build } of builds) build(command)
+  addCommonOptions(program)
   return program
 }
 
+const groups = [taskCommands, machineCommands, clusterCommands]
+
+/** Makes the command that is asked for, or all of them where that is none of ours. */
+function declareCommands(program: Command, firstWord: string | undefined, parts: Parts): void {
+  // its own name is `hakuriver.client`: among these it is hidden
+  if (firstWord === 'client') return declareClient(program, parts)
+  const holder = groups.find(({ commands }) => firstWord !== undefined && Object.hasOwn(commands, firstWord))
+  const asked = holder?.commands[firstWord ?? '']
+  if (asked !== undefined) return asked(program, parts)
+  for (const { heading, commands } of groups) {
+    program.commandsGroup(heading)
+    for (const declareOne of Object.values(commands)) declareOne(program, parts)
+  }
+  declareClient(program, parts)
+}
+
 /** Last, so that the help of a command begins with its own options. */
-function addCommonOptions(command: Command, children: readonly Command[] = command.commands): void {
+function addCommonOptions(command: Command): void {
   command.optionsGroup('Every command has:')
   // `init service --host` talks to none
   if (!command.options.some(({ long }) => long === '--host'))
@@ -78,7 +87,7 @@ function addCommonOptions(command: Command, children: readonly Command[] = comma
     .option('--no-color', 'print without colours, as NO_COLOR does')
     .option('--debug', 'tell more about a failure')
     .helpOption('-h, --help', 'print this')
-  for (const child of children) addCommonOptions(child)
+  for (const child of command.commands) addCommonOptions(child)
 }
 
 /** The options given here and at every level above. Nobody asks for colour, so the default of one level means nothing. */

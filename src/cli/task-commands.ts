@@ -6,22 +6,26 @@ import type { LogsOptions } from './commands/logs.ts'
 import type { PsOptions } from './commands/ps.ts'
 import type { SweepOptions } from './commands/sweep.ts'
 import type { WaitCommandOptions } from './commands/wait.ts'
-import type { Act, Declare } from './declare.ts'
+import type { CommandGroup, Parts } from './declare.ts'
 import { statusList } from './status-option.ts'
 
-type Parts = { declare: Declare; act: Act }
+/** The verbs, and the same again below the nouns `task` and `batch`. */
+export const taskCommands: CommandGroup = {
+  heading: 'Tasks:',
+  commands: {
+    submit: declareSubmit,
+    sweep: declareSweep,
+    ps: (program, parts) => declarePs(program, 'ps', parts),
+    show: declareShow,
+    logs: declareLogs,
+    wait: declareWait,
+    kill: declareKill,
+    task: declareTask,
+    batch: declareBatch,
+  },
+}
 
-/** Adds the verbs to the program, and again below the nouns `task` and `batch`. */
-export function declareTaskCommands(program: Command, declare: Declare, act: Act): void {
-  const parts = { declare, act }
-  program.commandsGroup('Tasks:')
-  declareSubmit(program, parts)
-  declareSweep(program, parts)
-  declarePs(program, 'ps', parts)
-  declareShow(program, parts)
-  declareLogs(program, parts)
-  declareWait(program, parts)
-  declareKill(program, parts)
+function declareTask(program: Command, parts: Parts): void {
   const task = program
     .command('task')
     .description('the same under a noun: task submit, list, show, logs, wait, kill')
@@ -33,7 +37,6 @@ export function declareTaskCommands(program: Command, declare: Declare, act: Act
   declareLogs(task, parts)
   declareWait(task, parts)
   declareKill(task, parts)
-  declareBatch(program, parts)
 }
 
 const exitStatus = () =>
