@@ -79,5 +79,8 @@ function renderRow(columns: Column[], row: Cell[], widths: number[]): string {
 }
 
 function trimEnd(text: string): string {
-  return text.replace(/ +$/, '')
+  // no pattern: on a wide table it would look at each run of spaces from each of them
+  let end = text.length
+  while (text[end - 1] === ' ') end -= 1
+  return text.slice(0, end)
 }

@@ -1,7 +1,8 @@
 /** `up.json`: which processes this machine's `hakuriver up` has started, so that `down` and a next `up` find them. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readTextIfThere } from '../../platform/files.ts'
+import { processStat } from '../../platform/process-stat.ts'
 
 /** A process that can be told from a later one of the same number. */
 export interface ProcessId {
@@ -69,15 +70,8 @@ function isProcessId(value: unknown): value is ProcessId {
 
 /** The identity of a living process; null where there is none of that number. */
 export function identify(pid: number): ProcessId | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is a name in brackets that may hold anything: count from its end.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const startTicks = fields[19]
-    return startTicks === undefined || fields[0] === 'Z' ? null : { pid, startTicks }
-  } catch {
-    return null
-  }
+  const stat = processStat(pid)
+  return stat === null || stat.state === 'Z' ? null : { pid, startTicks: stat.startTime }
 }
 
 /** Is that very process alive? */

@@ -3,7 +3,8 @@
  * every process of it carries in its environment. What clears its environment and leaves the session cannot be
  * found; that is why this is the weakest executor.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { allProcesses, processStat } from '../../platform/process-stat.ts'
 
 /** A process that cannot be mistaken for a later one with the same number. */
 export interface ProcessId {
@@ -14,7 +15,7 @@ export interface ProcessId {
 
 /** The identity of a living process; null: there is none, or it is a zombie. */
 export function identify(pid: number): ProcessId | null {
-  const stat = statOf(pid)
+  const stat = processStat(pid)
   return stat === null || stat.state === 'Z' ? null : { pid, startTime: stat.startTime }
 }
 
@@ -34,14 +35,11 @@ export function marksOf(taskId: number, attempt: number): [string, string][] {
 /** All living processes of the attempt but the supervisor itself. */
 export function treeOf(taskId: number, attempt: number, supervisor: ProcessId | null): number[] {
   const marks = marksOf(taskId, attempt).map(([name, value]) => `${name}=${value}`)
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== supervisor?.pid && belongs(pid, supervisor, marks))
+  return allProcesses().filter((pid) => pid !== supervisor?.pid && belongs(pid, supervisor, marks))
 }
 
 function belongs(pid: number, supervisor: ProcessId | null, marks: string[]): boolean {
-  const stat = statOf(pid)
+  const stat = processStat(pid)
   if (stat === null || stat.state === 'Z') return false
   if (supervisor !== null && stat.session === supervisor.pid && isAlive(supervisor)) return true
   const variables = environmentOf(pid)
@@ -54,17 +52,6 @@ function environmentOf(pid: number): string[] {
   } catch {
     // gone meanwhile, or another user's: not ours
     return []
-  }
-}
-
-function statOf(pid: number): { state: string; session: number; startTime: string } | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // the name in parentheses may hold anything: count from its end
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return { state: fields[0] ?? '', session: Number(fields[3]), startTime: fields[19] ?? '' }
-  } catch {
-    return null
   }
 }
 
