@@ -132,6 +132,7 @@ describe('a wrong span', () => {
     ['span:{1..2', 'not closed', 10],
     ['span:{}', 'write a range like', 6],
     ['span:{1..}', 'write a range like', 6],
+    ['span:{32,64}', 'write a list in brackets: span:[32,64]', 5],
     ['span:{1..x}', '"x" is neither', 9],
     ['span:{A..z}', 'within A..Z', 9],
     ['span:{a..e..0.5}', 'whole number', 12],

@@ -111,6 +111,8 @@ const numberPattern = /^-?\d+(?:\.\d+)?$/
 function parseRange(word: string, open: number, close: number): Axis {
   const pieces = word.slice(open, close).split('..')
   const [first = '', last, step] = pieces
+  if (last === undefined && first.includes(','))
+    throw badSpan(word, open - 1, `write a list in brackets: span:[${clip(first)}]`)
   if (last === undefined || first === '' || last === '')
     throw badSpan(word, open, 'write a range like {1..10}, {0..1..0.25} or {A..Z}')
   if (pieces.length > 3)
@@ -220,7 +222,9 @@ function plainItem(word: string, open: number): { item: string; end: number } {
     if (char === ']') depth -= 1
   }
   if (at >= word.length) throw badSpan(word, at, 'the list is not closed: write ]')
-  const item = word.slice(open, at).replace(/ +$/, '')
+  let last = at
+  while (last > open && word[last - 1] === ' ') last -= 1
+  const item = word.slice(open, last)
   if (item === '') throw badSpan(word, open, 'here an item is missing: write "" for an empty one')
   return { item, end: at }
 }

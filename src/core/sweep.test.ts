@@ -73,6 +73,49 @@ describe('a sweep', () => {
     )
   })
 
+  it('keeps every character that stands outside of spans, for all words', () => {
+    const plain = fc.string().filter((text) => !text.includes('span:') && !/[A-Za-z0-9]$/.test(text))
+    const after = fc.string().filter((text) => !`:${text}`.includes('span:'))
+    fc.assert(
+      fc.property(fc.array(fc.tuple(plain, after), { minLength: 1, maxLength: 3 }), (around) => {
+        const words = around.map(([before, behind]) => `${before}span:[x,y]${behind}`)
+        const last = around.map(([before, behind]) => `${before}y${behind}`)
+        const sweep = parseSweep(words, 'product')
+        expect(sweep.count).toBe(2 ** around.length)
+        expect(sweep.at(sweep.count - 1).words.map(({ text }) => text)).toEqual(last)
+      }),
+    )
+  })
+
+  it('is made or refused in a sentence, for all words', () => {
+    const piece = fc.constantFrom(
+      'span:',
+      'span:1',
+      '{1..2}',
+      '[a,b]',
+      '@f',
+      '..',
+      '{',
+      ']',
+      '"',
+      '_',
+      'a',
+      '-',
+    )
+    const word = fc.array(piece, { maxLength: 4 }).map((pieces) => pieces.join(''))
+    const files = new Map([['f', ['1', '2']]])
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 4 }), fc.boolean(), (words, isZip) => {
+        try {
+          const sweep = parseSweep(words, isZip ? 'zip' : 'product', files)
+          expect([...combinationsOf(sweep)]).toHaveLength(sweep.count)
+        } catch (error) {
+          expect(error).toBeInstanceOf(AppError)
+        }
+      }),
+    )
+  })
+
   it('of too many combinations is refused before anything is made', () => {
     expect(() => parseSweep(Array(4).fill('span:{1..1000}'), 'product')).toThrow('1000 × 1000 × 1000 × 1000')
     expect(parseSweep(['span:{1..1000}', 'span:{1..1000}'], 'product').count).toBe(1_000_000)

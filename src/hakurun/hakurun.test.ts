@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -138,6 +139,60 @@ describe('combinations', () => {
     for (const line of lines) expect(line).toMatch(/^\[(.)\] \1{4}$/)
   })
 
+  it('can open their outputs by name, as scripts do, and many use the same pipes', async () => {
+    const script = 'echo to out > /dev/stdout; echo to err > /dev/stderr'
+    const words = ['--parallel', '2', 'sh', '-c', script, 'span:{1..20}']
+    const { code, out, err } = await run(words, { TMPDIR: dir })
+    expect([code, sorted(out)]).toEqual([
+      0,
+      Array.from({ length: 20 }, (_, at) => `[${at + 1}] to out`).sort(),
+    ])
+    expect(err.match(/^\[\d+\] to err$/gm)).toHaveLength(20)
+    expect(readdirSync(dir)).toEqual([])
+  })
+
+  it('have their own outputs where there is no mkfifo', async () => {
+    const { code, out } = await run(['/bin/echo', 'span:{1..2}'], { PATH: '/nowhere' })
+    expect([code, out]).toEqual([0, '[1] 1\n[2] 2\n'])
+  })
+
+  it('do not wait for what has left the session and holds their outputs open', async () => {
+    const started = Date.now()
+    const escaped = () => [1, 2].map((at) => Number(readFileSync(join(dir, `pid.${at}`), 'utf8')))
+    onTestFinished(() => {
+      for (const pid of escaped()) process.kill(pid)
+    })
+    const script = `setsid sh -c 'echo $$ > pid.$0; exec sleep 63' $0 & until test -s pid.$0; do :; done; echo hi`
+    const { code, out } = await run(['sh', '-c', script, 'span:{1..2}'])
+    expect([code, out]).toEqual([0, '[1] hi\n[2] hi\n'])
+    expect(escaped().every(isAlive)).toBe(true)
+    expect(Date.now() - started).toBeLessThan(20_000)
+  })
+
+  it('whose arguments no program can be given are failures like others', async () => {
+    writeFileSync(join(dir, 'values'), `a\n${'x'.repeat(200_000)}\nb\n`)
+    const { code, out, err } = await run(['echo', 'span:@values'])
+    expect([code, out]).toEqual([1, '[a] a\n[b] b\n'])
+    expect(err).toContain('its arguments are longer than the system allows')
+    expect(Math.max(...err.split('\n').map(({ length }) => length))).toBeLessThan(300)
+  })
+
+  it.each([
+    ['is no UTF-8', Buffer.from('caf\xe9\n', 'latin1'), 'is not text in UTF-8'],
+    ['holds a NUL byte', 'a\nb\0c\n', 'line 2 of values, a file of a span, holds a NUL byte'],
+  ])('are not made of a file that %s', async (_, content, why) => {
+    writeFileSync(join(dir, 'values'), content)
+    const { code, out, err } = await run(['echo', 'span:@values'])
+    expect([code, out, err]).toEqual([2, '', expect.stringContaining(why)])
+  })
+
+  it('of which thousands fail are told in a short table', async () => {
+    const { code, err } = await run(['--parallel', '4', 'sh', '-c', 'exit 3', 'span:{1..60}'])
+    expect(code).toBe(1)
+    expect(err.match(/^\d+ +3 /gm)).toHaveLength(20)
+    expect(err).toContain('and 40 more')
+  })
+
   it('print JSON for programs', async () => {
     const { out, code } = await run(['--json', 'sh', '-c', 'echo to you; exit $0', 'span:{0..1}'])
     expect(code).toBe(1)
@@ -179,6 +234,13 @@ describe('--output-dir', () => {
   it('tells the memory of what ran long enough to be seen', async () => {
     await run(['--output-dir', 'out', process.execPath, '-e', 'setTimeout(() => {}, 500)', 'span:[x]'])
     expect(results()[0]?.peakMemoryBytes).toBeGreaterThan(20_000_000)
+  })
+
+  it('that is full ends the sweep with a sentence', async () => {
+    mkdirSync(join(dir, 'out'))
+    symlinkSync('/dev/full', join(dir, 'out', 'results.jsonl'))
+    const { code, err } = await run(['--output-dir', 'out', 'echo', 'span:{1..50}'])
+    expect([code, err]).toEqual([1, expect.stringMatching(/^hakurun: cannot keep output .* ENOSPC.*\n.*\n$/)])
   })
 
   it('with --resume runs only what has not succeeded, also after a torn line', async () => {
@@ -247,6 +309,20 @@ describe('failures', () => {
     expect(await run(['--timeout', '60d', 'sleep', '0.1'])).toEqual({ code: 0, out: '', err: '' })
   })
 
+  it('--timeout gives all of it time to end, not only the first process, and then kills what does not', async () => {
+    const inner = 'trap "sleep 0.3; echo saved > saved.$0; exit" TERM; while :; do sleep 0.05; done'
+    const outer = `sh -c '${inner}' "$0"`
+    // the outer shell ends at once, and what it waits for a moment later
+    expect((await run(['--timeout', '500ms', 'sh', '-c', `${outer}; :`, 'span:{1..2}'])).code).toBe(1)
+    expect(readdirSync(dir).sort()).toEqual(['saved.1', 'saved.2'])
+    const stubborn =
+      'trap "" TERM; (trap "" TERM; set -m; sleep 62.5 & echo $! > pid; wait) & wait; sleep 62.5'
+    const { code } = await run(['--timeout', '200ms', 'sh', '-c', stubborn, 'span:[x]', ';', 'span:[y]'])
+    expect(code).toBe(124)
+    const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'))
+    await waitFor('it is gone', () => !isAlive(pid))
+  })
+
   it('of whoever reads us ends it all', async () => {
     const { child, code } = start(['sh', '-c', 'echo $0 >> log; echo $0', 'span:{1..400}'])
     child.stdout.once('data', () => child.stdout.destroy())
@@ -293,6 +369,46 @@ describe('an interrupt', () => {
       return []
     }
   }
+})
+
+const hasScript = spawnSync('script', ['--version']).status === 0
+// it makes terminals; CI has it
+describe.skipIf(!hasScript && !process.env.CI)('on a terminal (script(1) is needed)', () => {
+  const onTerminal = (words: string, env: Record<string, string> = {}) => {
+    const line = `stty cols 80; '${process.execPath}' '${program}' ${words}`
+    const { status, stdout } = spawnSync('script', ['-qec', line, '/dev/null'], {
+      cwd: dir,
+      env: { ...process.env, TERM: 'xterm', HAKURIVER_CORES: '', ...env },
+      encoding: 'utf8',
+    })
+    return { status, shown: stdout.replaceAll('\x1b', '<ESC>').replaceAll('\r\n', '\n') }
+  }
+
+  it('a bar stands below the lines, and goes at the end', () => {
+    const { shown, status } = onTerminal(`sh -c 'sleep 0.3; printf "10%%\\r20%%\\033[2J\\n"' 'span:{1..3}'`)
+    expect(status).toBe(0)
+    expect(shown).toMatch(/\r<ESC>\[K\[=+ +\] 1\/3 {2}1 running {2}about /)
+    // nothing that a task writes moves the cursor
+    expect(shown).toContain('<ESC>[K<ESC>[36m[1] <ESC>[0m20%\n')
+    expect(shown.split('<ESC>[K').at(-1)).toMatch(/^3 combinations: 3 succeeded, in .*\n$/)
+  })
+
+  it('there is none with --no-progress, --quiet or a terminal that cannot draw; NO_COLOR means no colour', () => {
+    for (const option of ['--no-progress', '--quiet'])
+      expect(onTerminal(`${option} sleep 'span:[0.3,0.1]'`).shown).not.toContain('<ESC>[K')
+    expect(onTerminal(`sleep 'span:[0.1,0.2]'`, { TERM: 'dumb' }).shown).not.toContain('<ESC>')
+    const plain = onTerminal(`--no-progress echo 'span:[a,b]'`, { NO_COLOR: '1' }).shown
+    expect(plain).toMatch(/^\[a\] a\n\[b\] b\n2 combinations/)
+  })
+
+  it('a command without spans reads from it', () => {
+    const { stdout, status } = spawnSync(
+      'script',
+      ['-qec', `'${process.execPath}' '${program}' sh -c 'read x; test -t 0 && echo "got $x"'`, '/dev/null'],
+      { cwd: dir, input: 'hello\n', encoding: 'utf8' },
+    )
+    expect([status, stdout]).toEqual([0, expect.stringContaining('got hello')])
+  })
 })
 
 const hasPython = spawnSync('python3', ['--version']).status === 0
@@ -343,8 +459,9 @@ describe.skipIf(!hasPython && !process.env.CI)('Python (python3 is needed)', () 
     writeFileSync(join(dir, 'venv', 'bin', 'python'), own, { mode: 0o755 })
     expect((await run(['mymod:show'], { VIRTUAL_ENV: join(dir, 'venv') })).out).toBe('() []\n')
     expect((await run(['--python', join(dir, 'venv', 'bin', 'python'), 'mymod:show'])).code).toBe(0)
+    expect((await run(['mymod:show'], { HAKURIVER_PYTHON: join(dir, 'venv', 'bin', 'python') })).code).toBe(0)
     // to look for the module and to run it, each time
-    expect(readFileSync(join(dir, 'used'), 'utf8')).toBe('own python\n'.repeat(4))
+    expect(readFileSync(join(dir, 'used'), 'utf8')).toBe('own python\n'.repeat(6))
   })
 
   it('modules are run as python -m does', async () => {

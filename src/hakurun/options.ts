@@ -47,7 +47,10 @@ export function createCommand(run: (words: string[], options: HakurunOptions) =>
     .addOption(duration('--timeout <time>', 'end what takes longer, like 90s or 1h30m'))
     .option('--dry-run', 'print the commands, and run none', false)
     .addOption(
-      text('--python <path>', 'the Python for modules and functions (default: that of your environment)'),
+      text(
+        '--python <path>',
+        'the Python for modules and functions (else HAKURIVER_PYTHON, else that of your environment)',
+      ),
     )
     .option('--json', 'print the results as JSON at the end; output goes to standard error', false)
     .option('-q, --quiet', 'say nothing but failures', false)

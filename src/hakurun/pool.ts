@@ -72,8 +72,15 @@ export async function runPool(options: PoolOptions): Promise<Tally> {
       if (signal.aborted) return
     }
   }
-  const workers = Array.from({ length: Math.min(options.parallel, sweep.count) }, worker)
-  await Promise.all(workers)
+  const workers = Array.from({ length: Math.min(options.parallel, sweep.count) }, () =>
+    worker().catch((error: unknown) => {
+      // nobody reads any more, or a disk is full: the others end as they do for an interrupt
+      failure.abort()
+      throw error
+    }),
+  )
+  const broken = (await Promise.allSettled(workers)).find((each) => each.status === 'rejected')
+  if (broken !== undefined) throw broken.reason
   tally.wallMs = Math.round(performance.now() - startedMs)
   return tally
 }

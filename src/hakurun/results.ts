@@ -52,7 +52,7 @@ export class OutputDir {
     return new Set(text.split('\n').flatMap(keyOfLine))
   }
 
-  /** Opens the file of one combination, empty. The caller closes it. */
+  /** Opens the file of one combination, empty. The caller closes it. @throws AppError `conflict` */
   open(
     index: number,
     count: number,
@@ -60,13 +60,25 @@ export class OutputDir {
   ): { name: string; descriptor: number; close: () => void } {
     const number = String(index + 1).padStart(String(count).length, '0')
     const name = [number, slug(values.join('_'))].filter((part) => part !== '').join('-')
-    const descriptor = openSync(join(this.path, `${name}.log`), 'w')
+    const descriptor = this.kept(() => openSync(join(this.path, `${name}.log`), 'w'))
     return { name: `${name}.log`, descriptor, close: () => closeSync(descriptor) }
   }
 
   /** Adds a line: in one write, so that it is there as a whole or not at all. */
   add(result: Result): void {
-    appendFileSync(this.resultsPath, `${JSON.stringify(result)}\n`)
+    this.kept(() => appendFileSync(this.resultsPath, `${JSON.stringify(result)}\n`))
+  }
+
+  /** @throws AppError `conflict` where the disk is full, or the directory no longer ours */
+  private kept<T>(write: () => T): T {
+    try {
+      return write()
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      throw new AppError('conflict', `cannot keep output in the directory ${this.path}: ${why}`, {
+        details: { fix: 'What has succeeded so far is skipped by the same command with --resume.' },
+      })
+    }
   }
 
   /** After a crash the last line may have no end: the next one would be lost with it. */

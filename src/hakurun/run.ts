@@ -2,7 +2,7 @@
 import { constants } from 'node:os'
 import { AppError, exitCodes } from '../core/errors.ts'
 import { combinationsOf, type Sweep, sizeOf } from '../core/sweep.ts'
-import { printable, shellQuote } from '../core/text.ts'
+import { cut, printable, shellQuote } from '../core/text.ts'
 import { formatDuration } from '../core/units.ts'
 import { type Io, wantsColors } from '../platform/io.ts'
 import { readSweep } from '../platform/read-sweep.ts'
@@ -19,6 +19,10 @@ const interruptedCode = 128 + constants.signals.SIGINT
 const timedOutCode = 124
 /** Of so many failures the table tells. */
 const toldFailures = 20
+/** As wide may the name of a failure be, also where there is no terminal. */
+const nameWidth = 80
+/** So many failures are kept to choose those from: a sweep of millions may fail in each. */
+const keptFailures = 1_000
 
 /** Runs it all. Returns the exit code. @throws AppError, BrokenPipeError */
 export async function hakurun(words: string[], options: HakurunOptions, io: Io): Promise<number> {
@@ -51,8 +55,10 @@ export async function hakurun(words: string[], options: HakurunOptions, io: Io):
       screen,
       signal: interrupt.signal,
       samplesMemory: outputDir !== null || options.json,
-      // all of them only where they are printed: of a long sweep the failures are enough
-      onResult: (result) => (options.json || !result.ok ? results.push(result) : undefined),
+      // all of them only where they are printed: of a long sweep the first failures are enough
+      onResult: (result) => {
+        if (options.json || (!result.ok && results.length < keptFailures)) results.push(result)
+      },
     })
     await screen.close()
     const isInterrupted = interrupt.signal.aborted
@@ -104,13 +110,14 @@ async function tellEnd(
     ...(notRun - tally.stopped > 0 ? [`${notRun - tally.stopped} not run`] : []),
   ]
   const begin = how.isInterrupted ? 'Interrupted: of ' : ''
-  if (failures.length > 0) for (const line of failureTable(failures, io)) await screen.note(line)
+  if (failures.length > 0)
+    for (const line of failureTable(failures, tally.failed, io)) await screen.note(line)
   await screen.note(
     `${begin}${sizeOf(sweep, 'combination')}: ${parts.join(', ')}, in ${formatDuration(tally.wallMs)}`,
   )
 }
 
-function failureTable(failures: readonly Result[], io: Io): string[] {
+function failureTable(failures: readonly Result[], total: number, io: Io): string[] {
   const columns = [
     { title: 'FAILED', shrinkTo: 12 },
     { title: 'EXIT' },
@@ -120,15 +127,19 @@ function failureTable(failures: readonly Result[], io: Io): string[] {
   ]
   const shown = failures.toSorted((a, b) => a.index - b.index).slice(0, toldFailures)
   const rows = shown.map((result): Cell[] => [
-    { text: printable(Object.values(result.parameters).join(' ')) || printable(result.command.join(' ')) },
+    { text: cut(printable(nameOf(result)), nameWidth) },
     { text: exitText(result) },
     { text: formatDuration(result.wallMs) },
     { text: String(result.tries) },
     { text: result.output ?? '-' },
   ])
   const width = io.stderr.isTty ? io.stderr.size().columns : null
-  const more = failures.length > shown.length ? [`and ${failures.length - shown.length} more`] : []
+  const more = total > shown.length ? [`and ${total - shown.length} more`] : []
   return ['', ...renderTable(columns, rows, { width, paintTitle: (title) => title }), ...more, '']
+}
+
+function nameOf({ parameters, command }: Result): string {
+  return Object.values(parameters).join(' ') || command.join(' ')
 }
 
 function exitText({ exitCode, signal, timedOut, error }: Result): string {

@@ -70,9 +70,10 @@ function onPath(name: string, env: Env): string | null {
   return dirs.find(isProgram) ?? null
 }
 
-/** The one that was named, that of the active virtual environment, or the first on PATH. */
+/** The one that was named (--python, HAKURIVER_PYTHON), that of the active virtual environment, or the first on PATH. */
 function findPython(named: string | null, env: Env): string | null {
-  if (named !== null) return named
+  const wanted = named ?? env.HAKURIVER_PYTHON
+  if (wanted) return wanted
   const own = env.VIRTUAL_ENV ? join(env.VIRTUAL_ENV, 'bin', 'python') : null
   if (own !== null && isProgram(own)) return own
   return onPath('python3', env) ?? onPath('python', env)
