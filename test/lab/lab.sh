@@ -66,14 +66,16 @@ await_start() {
 }
 
 # Becomes a command in a machine. It stays in the caller's control groups: in the machine's own it would look foreign
-# to its systemd. It is killed where nsenter, which this becomes, is killed.
+# to its systemd. It is killed where the shell, which this becomes, is killed. A shell, as nsenter would stop with it
+# when systemd stops all before the end of a machine, and PID 1 then waits for ever for what nobody reaps.
 become_in() {
   local pid clock=
   pid=$(init_of "$1") || fail "$1 is off"
   shift
   [ ! -e /proc/self/ns/time ] || clock=--time
   # shellcheck disable=SC2086 # none or one option
-  exec nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup $clock --root \
+  exec nsenter --no-fork --target "$pid" --mount --uts --ipc --net --pid --cgroup $clock --root \
+    sh -c '"$@"; exit $?' sh \
     env --chdir=/ -i HOME=/root LANG=C.UTF-8 PATH=/opt/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     setpriv --pdeathsig KILL "$@"
 }

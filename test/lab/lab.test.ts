@@ -136,6 +136,9 @@ describeInLab('the lab', () => {
   it('reboots when its own systemd wants to', async () => {
     const boot = () => lab.exec('node3', ['cat', '/proc/sys/kernel/random/boot_id'])
     const before = (await boot()).stdout
+    // systemd stops all before it ends them, and whatever waits for one of them out here must go on
+    const stopped = await lab.spawn('node3', ['sleep', '1000'])
+    await stopped.kill('SIGSTOP')
     await lab.exec('node3', ['systemctl', 'reboot'])
     const after = async () => {
       const { code, stdout } = await boot()
