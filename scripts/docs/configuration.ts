@@ -1,6 +1,5 @@
 /** docs/configuration.md: every setting, from the one table of them. */
-import { wantedOf } from '../../src/platform/config.ts'
-import { sectionsOf } from '../../src/platform/config-text.ts'
+import { sectionsOf, sentenceOf } from '../../src/platform/config-text.ts'
 import { hostSettings, runnerSettings, type Setting } from '../../src/platform/settings.ts'
 
 /** The whole page. */
@@ -43,11 +42,7 @@ function tableOf(settings: readonly Setting[], title: (setting: Setting) => stri
     const flag = setting.flag === null ? '' : `\`--${setting.flag}\``
     const env = setting.env === null ? '' : `\`${setting.env}\``
     const fallback = setting.default === null ? '' : ` Default: \`${setting.default}\`.`
-    return `| ${title(setting)} | ${setting.doc}. ${capital(wantedOf(setting))}.${fallback} | ${flag} | ${env} |`
+    return `| ${title(setting)} | ${setting.doc}. ${sentenceOf(setting)}.${fallback} | ${flag} | ${env} |`
   })
   return ['| setting | what it is | flag | variable |', '| --- | --- | --- | --- |', ...rows].join('\n')
-}
-
-function capital(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1)
 }
