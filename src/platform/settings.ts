@@ -118,9 +118,6 @@ export const runnerSettings = {
   logFile: fileSettings.runnerLogFile,
 } as const satisfies Record<string, Setting> // biome-ignore format: a table
 
-/** The keys that may stand in the configuration file. */
-export const fileKeys: readonly string[] = Object.values(fileSettings).map(({ key }) => key)
-
 /**
  * Keys of the original's configuration that mean nothing here, and what has taken their place; `section.*` is every
  * other key of a section.

@@ -12,6 +12,8 @@ export interface RunnerConfig {
   hostUrl: string
   /** null: the host runs with --insecure-loopback. */
   joinToken: string | null
+  /** Where the token stands; null: it was given itself. */
+  joinTokenFile: string | null
   nodeName: string
   /** Handles, outbox, task directories and logs; mode 0700. One runner at a time may use it. */
   stateDir: string
@@ -44,6 +46,7 @@ export function loadRunnerConfig(sources: Sources): RunnerConfig {
   return {
     hostUrl: found.host.value ?? urlOfHost(address ?? '127.0.0.1', found.hostPort.value),
     joinToken: found.joinToken.value ?? readToken(found.joinTokenFile),
+    joinTokenFile: found.joinToken.value === null ? found.joinTokenFile.value : null,
     nodeName,
     stateDir: found.stateDir.value,
     sharedDir: found.sharedDir.value,
@@ -54,6 +57,16 @@ export function loadRunnerConfig(sources: Sources): RunnerConfig {
     useSudo: found.sudo.value,
     logLevel: found.logLevel.value,
     logFile: found.logFile.value,
+  }
+}
+
+/** The token as it stands now: a host that is started after its runner writes the file later. */
+export function currentJoinToken({ joinToken, joinTokenFile }: RunnerConfig): string | null {
+  if (joinTokenFile === null) return joinToken
+  try {
+    return readFileSync(joinTokenFile, 'utf8').trim()
+  } catch {
+    return joinToken
   }
 }
 

@@ -70,7 +70,7 @@ function textOf(
   { io }: Context,
 ): string {
   // what it will read is read now: a unit that cannot start is of no use
-  const argv = owner.configFile === null ? [] : ['--config', owner.configFile]
+  const argv = ['--config', owner.configFile ?? '/dev/null']
   const sources = { argv, env: { HAKURIVER_HOME: owner.home, HOME: io.env.HOME } }
   const executor = name === 'host' ? null : readSettings(runnerSettings, sources).executor.value
   if (name === 'host') readSettings(hostSettings, sources)
