@@ -1,7 +1,6 @@
 /** docs/configuration.md: every setting, from the one table of them. */
-import { wantedOf } from '../../src/platform/config.ts'
-import { sectionsOf } from '../../src/platform/config-text.ts'
-import { hostSettings, runnerSettings, type Setting } from '../../src/platform/settings.ts'
+import { sectionsOf, sentenceOf } from '../../src/platform/config-text.ts'
+import { hostSettings, retiredKeys, runnerSettings, type Setting } from '../../src/platform/settings.ts'
 
 /** The whole page. */
 export function describeConfiguration(): string {
@@ -13,6 +12,9 @@ export function describeConfiguration(): string {
       Object.values(table).filter(({ key }) => key === null),
       ({ flag }) => `\`--${flag}\``,
     )
+  const retired = [...retiredKeys].map(
+    ([key, successor]) => `- \`${key}\`: ${successor === null ? 'remove it' : `write \`${successor}\``}`,
+  )
   return `# Configuration
 
 Made from \`src/platform/settings.ts\` by \`npm run docs\`.
@@ -21,6 +23,9 @@ Made from \`src/platform/settings.ts\` by \`npm run docs\`.
 that one, or another by \`--config PATH\` or \`HAKURIVER_CONFIG\`. Flags win over variables of the environment, these over
 the file, and the file over the defaults; \`hakuriver config show --origin\` tells where each value comes from. A key that
 nobody knows, or a value that cannot be, is refused with its line.
+
+A relative path of the file counts from the directory of the file, and \`~/\` is the home directory; of a flag or a
+variable it counts from the working directory. An empty text is as none.
 
 ${sections.join('\n\n')}
 
@@ -31,6 +36,10 @@ ${ownOf(hostSettings)}
 ## Not in the file: a runner
 
 ${ownOf(runnerSettings)}
+
+## Of the original, and of no use here
+
+${retired.join('\n')}
 `
 }
 
@@ -43,11 +52,7 @@ function tableOf(settings: readonly Setting[], title: (setting: Setting) => stri
     const flag = setting.flag === null ? '' : `\`--${setting.flag}\``
     const env = setting.env === null ? '' : `\`${setting.env}\``
     const fallback = setting.default === null ? '' : ` Default: \`${setting.default}\`.`
-    return `| ${title(setting)} | ${setting.doc}. ${capital(wantedOf(setting))}.${fallback} | ${flag} | ${env} |`
+    return `| ${title(setting)} | ${setting.doc}. ${sentenceOf(setting)}.${fallback} | ${flag} | ${env} |`
   })
   return ['| setting | what it is | flag | variable |', '| --- | --- | --- | --- |', ...rows].join('\n')
-}
-
-function capital(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1)
 }

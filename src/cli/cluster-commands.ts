@@ -156,7 +156,13 @@ function declareInit(program: Command, { declare, act }: Parts): void {
       .option('--runner', 'the runner of this machine', false)
       .option('--install', 'write them to /etc/systemd/system, and start them at every boot', false)
       .option('--now', 'with --install: start them now as well', false)
-      .addOption(text('--user <name>', 'whom they run as (default: root)'))
+      .option('--force', 'with --install: also over a unit that is not of this command', false)
+      .addOption(
+        text(
+          '--user <name>',
+          'whom they run as, with the state and configuration of that user (default: root)',
+        ),
+      )
       .action(
         act(async (context, options: ServiceOptions) => {
           const { service } = await import('./commands/service.ts')
@@ -172,18 +178,27 @@ const serviceExamples = `Examples:
   sudo hakuriver init service --runner --install --now --config /etc/hakuriver.toml
 `
 
+const configExamples = `Examples:
+  hakuriver config show --origin                        all settings, and where each comes from
+  hakuriver config show runner -- --task-user worker    as a runner with these flags has them
+`
+
 function declareConfig(program: Command, { declare, act }: Parts): void {
   const config = program
     .command('config')
     .description('what is set here: config show, config path')
     .helpCommand(false)
-  declare(config, 'show', 'every setting, with the value that holds', (command) =>
-    command.option('--origin', 'say where each value comes from', false).action(
-      act(async (context, options: ConfigShowOptions) => {
-        const { configShow } = await import('./commands/config.ts')
-        return configShow(options, context)
-      }),
-    ),
+  declare(config, 'show [words...]', 'every setting, with the value that holds', (command) =>
+    command
+      .usage('[options] [host | runner] [-- flags of that program]')
+      .addHelpText('before', configExamples)
+      .option('--origin', 'say where each value comes from', false)
+      .action(
+        act(async (context, words: string[], options: ConfigShowOptions) => {
+          const { configShow } = await import('./commands/config.ts')
+          return configShow(words, options, context)
+        }),
+      ),
   )
   declare(config, 'path', 'the file that is read', (command) =>
     command.action(

@@ -1,16 +1,24 @@
-/** What the command line needs of the configuration file. Loaded only where there is such a file. */
-import { readConfigFile } from '../platform/config.ts'
+/** What the command line needs of the configuration. Loaded only where there is some. */
+import { readSettings, urlOfHost } from '../platform/config.ts'
+import { fileSettings } from '../platform/settings.ts'
+
+const table = {
+  address: fileSettings.reachableAddress,
+  // `--port` is a flag of the host
+  port: { ...fileSettings.hostPort, flag: null },
+} as const
 
 /**
- * The host's URL from `host_reachable_address` and `host_port` of `[network]`; null where no address is set.
+ * The host's URL from `host_reachable_address` and `host_port`, as a runner has it, and where it was found; null where
+ * neither is set. `path` null: the file in the home directory.
  * @throws AppError `invalid_request` with the line where the file is wrong anywhere
  */
-export function hostUrlOf(path: string): string | null {
-  const { values } = readConfigFile(path, true)
-  const address = values.get('network.host_reachable_address')
-  if (typeof address !== 'string' || address === '') return null
-  const port = values.get('network.host_port')
-  return /^https?:\/\//.test(address)
-    ? address
-    : `http://${address}:${typeof port === 'number' ? port : 8000}`
+export function configuredUrl(
+  path: string | null,
+  env: Readonly<Record<string, string | undefined>>,
+): { url: string; from: string } | null {
+  const { address, port } = readSettings(table, { argv: path === null ? [] : ['--config', path], env })
+  if (address.value === null && port.origin === 'default') return null
+  const { place } = address.value === null ? port : address
+  return { url: urlOfHost(address.value ?? '127.0.0.1', port.value), from: place }
 }

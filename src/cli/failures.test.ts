@@ -66,6 +66,39 @@ it('finds the host by config.toml, and tells where the file is wrong', async () 
   expect(wrong.err).toContain(`hakuriver: ${path}, line 1, column `)
 })
 
+it('takes a named configuration before the host of this machine, and shows it no token of that one', async () => {
+  const host = await startHost()
+  host.token = 'secret'
+  const test = testIo()
+  writeFileSync(join(test.home, 'host.json'), JSON.stringify({ url: 'http://127.0.0.1:1', pid: 1 }))
+  writeFileSync(join(test.home, 'admin-token'), 'of this machine')
+  const path = join(test.home, 'other.toml')
+  const port = new URL(host.url).port
+  writeFileSync(path, `[network]\nhost_reachable_address = "127.0.0.1"\nhost_port = ${port}\n`)
+  const ran = await runAlone(['ps', '--config', path], test)
+  expect(ran).toMatchObject({ code: 4, err: expect.stringContaining("is for this machine's own host") })
+  const env = { HAKURIVER_TOKEN: 'secret', HAKURIVER_HOST_REACHABLE_ADDRESS: '127.0.0.1' }
+  const byFile = testIo({ env: { ...env, HAKURIVER_CONFIG: path } })
+  expect((await runAlone(['ps'], byFile)).code).toBe(0)
+  const byEnv = testIo({ env: { ...env, HAKURIVER_HOST_PORT: port } })
+  expect((await runAlone(['ps'], byEnv)).code).toBe(0)
+})
+
+it('checks the whole configuration, and says where it names the host', async () => {
+  const test = testIo()
+  const path = join(test.home, 'config.toml')
+  writeFileSync(path, '[network]\nhost_port = 1\n')
+  const ran = await runAlone(['ps'], test)
+  expect(ran.err).toContain('cannot reach the host at http://127.0.0.1:1')
+  expect(ran.err).toContain(`(this address: ${path}, line 2)`)
+  writeFileSync(path, '[timing]\nheartbeat_interval = "5"\n')
+  const wrong = await runAlone(['ps'], testIo({ env: { HAKURIVER_HOME: test.home } }))
+  expect(wrong).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('line 2: timing.heartbeat_interval is "5"'),
+  })
+})
+
 it.each([
   ['unauthenticated', 4],
   ['not_permitted', 4],

@@ -30,9 +30,10 @@ export function hakuriverHome(io: Pick<Io, 'env' | 'userHome'>): string {
 }
 
 /**
- * The URL: `--host`, then `HAKURIVER_HOST_URL`, then a configuration file that was named (`--config`,
- * `HAKURIVER_CONFIG`), then `host.json` (written by a host of this machine), then `config.toml`, then the default. The token: `--token-file`, then `HAKURIVER_TOKEN`, then `admin-token`;
- * that last one belongs to this machine's own host and is not shown to another.
+ * The URL: `--host`, then `HAKURIVER_HOST_URL`, then what was named in another way (`HAKURIVER_HOST_REACHABLE_ADDRESS`,
+ * or the file of `--config` or `HAKURIVER_CONFIG`), then `host.json` (written by a host of this machine), then
+ * `config.toml`, then the default. The token: `--token-file`, then `HAKURIVER_TOKEN`, then `admin-token`; that last
+ * one belongs to this machine's own host and is not shown to another.
  */
 export async function findHost(
   options: AddressOptions,
@@ -40,10 +41,10 @@ export async function findHost(
 ): Promise<HostAddress> {
   const home = hakuriverHome(io)
   const own = ownHost(home)
-  const named = namedUrl(options, io) ?? (await namedConfig(options, io))
+  const named = namedUrl(options, io) ?? (await namedConfig(options, io, home))
   const { url, from } = named ??
     own ??
-    (await configuredUrl(join(home, 'config.toml'))) ?? { url: defaultUrl, from: 'the default' }
+    (await ownConfig(io, home)) ?? { url: defaultUrl, from: 'the default' }
   const normal = normalUrl(url, from)
   const isForeign = named !== null && own !== null && normal !== normalUrl(own.url, own.from)
   return { url: normal, urlFrom: from, ...findToken(options, io, home, isForeign) }
@@ -75,18 +76,25 @@ function ownHost(home: string): { url: string; from: string } | null {
 async function namedConfig(
   options: AddressOptions,
   io: Pick<Io, 'env'>,
+  home: string,
 ): Promise<{ url: string; from: string } | null> {
-  const path = options.config ?? io.env.HAKURIVER_CONFIG
-  if (!path) return null
-  if (!existsSync(path)) throw new AppError('invalid_request', `there is no configuration file ${path}`)
-  return configuredUrl(path)
+  const path = options.config ?? (io.env.HAKURIVER_CONFIG || null)
+  if (path === null && !io.env.HAKURIVER_HOST_REACHABLE_ADDRESS) return null
+  return readConfig(path, io, home)
 }
 
-async function configuredUrl(from: string): Promise<{ url: string; from: string } | null> {
-  if (!existsSync(from)) return null
-  const { hostUrlOf } = await import('./config-file.ts')
-  const url = hostUrlOf(from)
-  return url === null ? null : { url, from }
+async function ownConfig(io: Pick<Io, 'env'>, home: string): Promise<{ url: string; from: string } | null> {
+  if (!io.env.HAKURIVER_HOST_PORT && !existsSync(join(home, 'config.toml'))) return null
+  return readConfig(null, io, home)
+}
+
+async function readConfig(
+  path: string | null,
+  io: Pick<Io, 'env'>,
+  home: string,
+): Promise<{ url: string; from: string } | null> {
+  const { configuredUrl } = await import('./config-file.ts')
+  return configuredUrl(path, { ...io.env, HAKURIVER_HOME: home })
 }
 
 function normalUrl(text: string, from: string): string {

@@ -1,11 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { runAlone, testIo } from './cli.suite.ts'
-import { service } from './commands/service.ts'
-import { createContext } from './context.ts'
-import { serviceUnit } from './service-unit.ts'
+import { runAlone, temporaryFile, testIo } from './cli.suite.ts'
 
 describe('init', () => {
   it('writes the file once, and says what comes next', async () => {
@@ -34,6 +30,15 @@ describe('init', () => {
   })
 })
 
+describe('init where it cannot write', () => {
+  it('says where, and no stack', async () => {
+    const path = join(temporaryFile(''), 'below', 'config.toml')
+    const ran = await runAlone(['init', '--config', path], testIo())
+    expect(ran).toMatchObject({ code: 4, err: expect.stringContaining(`cannot write ${path} (ENOTDIR)`) })
+    expect(ran.err).not.toContain('defect')
+  })
+})
+
 describe('config show', () => {
   it('tells each value, and with --origin where it comes from', async () => {
     const test = testIo({ env: { HAKURIVER_HOST_PORT: '81' } })
@@ -44,6 +49,7 @@ describe('config show', () => {
     expect(out).toMatch(/^network\.host_port +81 +HAKURIVER_HOST_PORT$/m)
     expect(out).toMatch(new RegExp(`^runner\\.name +"n7" +${path}, line 2$`, 'm'))
     expect(out).toMatch(/^paths\.shared_dir +- +default$/m)
+    expect(out).toMatch(new RegExp(`^database\\.db_file +"${test.home}/cluster\\.db" +default$`, 'm'))
     const other = testIo({ env: { HAKURIVER_HOME: test.home } })
     const json = JSON.parse((await runAlone(['config', 'show', '--json'], other)).out) as {
       settings: object[]
@@ -59,6 +65,30 @@ describe('config show', () => {
     )
   })
 
+  it('has the settings of one program, with its flags', async () => {
+    const words = ['config', 'show', 'host', '--origin', '--', '--port', '9', '--insecure-loopback']
+    const host = await runAlone(words, testIo())
+    expect(host.out).toMatch(/^network\.host_port +9 +--port$/m)
+    expect(host.out).toMatch(/^--insecure-loopback +true +--insecure-loopback$/m)
+    expect(host.out).not.toContain('runner.')
+    const wrong = await runAlone(['config', 'show', 'runner', '--', '--prt', '9'], testIo())
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('there is no option --prt') })
+    const other = await runAlone(['config', 'show', 'client'], testIo())
+    expect(other).toMatchObject({ code: 2, err: expect.stringContaining('not of "client"') })
+  })
+
+  it('shows no secret, and that there is one', async () => {
+    const env = { HAKURIVER_TOKEN: 'canary-1', HAKURIVER_JOIN_TOKEN: 'canary-2' }
+    for (const words of [['--origin'], ['--json'], ['runner', '--', '--join-token', 'canary-3']]) {
+      const { out, code } = await runAlone(['config', 'show', ...words], testIo({ env }))
+      expect(code).toBe(0)
+      expect(out).toContain('HAKURIVER_JOIN_TOKEN')
+      expect(out).not.toContain('canary')
+    }
+    const { out } = await runAlone(['config', 'show', '--origin'], testIo({ env }))
+    expect(out).toMatch(/^HAKURIVER_TOKEN +not shown +HAKURIVER_TOKEN$/m)
+  })
+
   it('tells the line of a fault', async () => {
     const test = testIo()
     writeFileSync(join(test.home, 'config.toml'), '[runner]\nnmae = "n7"\n')
@@ -67,43 +97,5 @@ describe('config show', () => {
       2,
       expect.stringContaining('line 2: there is no setting runner.nmae; did you mean runner.name?'),
     ])
-  })
-})
-
-describe('init service', () => {
-  it('asks which, and prints what it would install', async () => {
-    expect(await runAlone(['init', 'service'], testIo())).toMatchObject({
-      code: 2,
-      err: expect.stringContaining('--runner'),
-    })
-    const test = testIo()
-    writeFileSync(join(test.home, 'config.toml'), '')
-    const options = { host: true, runner: false, install: false, now: false, user: null }
-    const own = fileURLToPath(new URL('main.ts', import.meta.url))
-    expect(await service(options, createContext({ json: true }, test.io), own)).toBe(0)
-    const { units } = JSON.parse(test.out()) as { units: { file: string; text: string }[] }
-    expect(units.map(({ file }) => file)).toEqual(['hakuriver-host.service'])
-    expect(units[0]?.text).toContain(`--config ${join(test.home, 'config.toml')}\n`)
-    const missing = await runAlone(['init', 'service', '--host', '--config', '/nowhere.toml'], testIo())
-    expect(missing).toMatchObject({ code: 2, err: expect.stringContaining('/nowhere.toml') })
-  })
-
-  it('leaves tasks alone, never gives up, and takes no path that systemd reads otherwise', () => {
-    const unit = {
-      name: 'runner',
-      nodeFile: '/n/node',
-      programFile: '/p/runner.cjs',
-      configFile: null,
-      home: null,
-      user: 'ann',
-    } as const
-    const text = serviceUnit(unit)
-    for (const line of ['KillMode=process', 'Restart=always', 'StartLimitIntervalSec=0', 'User=ann'])
-      expect(text.split('\n')).toContain(line)
-    expect(text).toContain('ExecStart=/n/node /p/runner.cjs\n')
-    expect(() => serviceUnit({ ...unit, programFile: '/my programs/runner.cjs' })).toThrow(
-      '/my programs/runner.cjs',
-    )
-    expect(() => serviceUnit({ ...unit, configFile: '/a%n' })).toThrow('/a%n')
   })
 })

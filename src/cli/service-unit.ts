@@ -4,15 +4,22 @@ import type { ProgramName } from './sibling.ts'
 
 export interface ServiceUnit {
   name: ProgramName
-  /** Absolute paths: of Node, of the program, of the configuration. */
+  /** Absolute paths: of Node, of the program, of the configuration (null: that in `home`, where there is one). */
   nodeFile: string
   programFile: string
   configFile: string | null
-  /** HAKURIVER_HOME; null: `.hakuriver` in the home directory of whom it runs as. */
-  home: string | null
+  /** HAKURIVER_HOME. */
+  home: string
   /** Whom it runs as; null: root. */
   user: string | null
+  /** Its tasks are units of their own, or it has none: what holds for it does not hold for them. */
+  isApart: boolean
+  /** Of systemd, where it is known. */
+  systemdVersion: number | null
 }
+
+/** The first line of a unit that is ours to write anew. */
+export const unitMark = '# Written by hakuriver init service.'
 
 /** `hakuriver-host.service`, `hakuriver-runner.service`. */
 export function unitFileOf(name: ProgramName): string {
@@ -25,29 +32,35 @@ const about: Record<ProgramName, string> = {
 }
 
 /**
- * The whole unit (systemd.service(5)). It is started again for as long as it takes, more and more slowly. Tasks go on
- * when it stops: those under systemd are units of their own, and `KillMode=process` leaves plain processes alone.
- * @throws AppError `invalid_request` for a path that systemd would read as something else
+ * The whole unit (systemd.service(5), systemd.exec(5)). It is started again for as long as it takes. Tasks go on when
+ * it stops: those under systemd are units of their own, and `KillMode=process` leaves plain processes alone.
+ * @throws AppError `invalid_request` for a path that cannot stand in a unit
  */
-export function serviceUnit({ name, nodeFile, programFile, configFile, home, user }: ServiceUnit): string {
-  const words = [nodeFile, programFile, ...(configFile === null ? [] : ['--config', configFile])]
+export function serviceUnit(unit: ServiceUnit): string {
+  const { name, nodeFile, programFile, configFile, home, user } = unit
+  const words = [programFile, ...(configFile === null ? [] : ['--config', configFile])]
   const lines = [
+    `${unitMark} Your changes belong into: systemctl edit ${unitFileOf(name)}`,
     '[Unit]',
     `Description=${about[name]}`,
     'Wants=network-online.target',
-    'After=network-online.target remote-fs.target',
+    `After=network-online.target remote-fs.target${name === 'runner' ? ` ${unitFileOf('host')}` : ''}`,
+    '# never gives up',
     'StartLimitIntervalSec=0',
     '',
     '[Service]',
-    `ExecStart=${words.map(unitWord).join(' ')}`,
-    ...(user === null ? [] : [`User=${unitWord(user)}`]),
-    ...(home === null ? [] : [`Environment=HAKURIVER_HOME=${unitWord(home)}`]),
+    'Type=exec',
+    // the program's path is not searched for variables, the words behind it are
+    `ExecStart=${quoted(nodeFile)} ${words.map((word) => quoted(word).replaceAll('$', '$$$$')).join(' ')}`,
+    ...(user === null ? [] : [`User=${user}`]),
+    `Environment=${quoted(`HAKURIVER_HOME=${home}`)}`,
     'Restart=always',
-    'RestartSec=1s',
-    'KillMode=process',
-    // the last to go where memory runs out; not for a runner, whose plain processes would have it from there
-    ...(name === 'host' ? ['OOMScoreAdjust=-500'] : []),
+    ...backOff(unit.systemdVersion),
+    ...(name === 'runner'
+      ? taskLines
+      : ['# the last to go where memory runs out', 'OOMScoreAdjust=-500', 'UMask=0077']),
     'LimitNOFILE=65536',
+    ...(unit.isApart ? ['', ...hardening, ...(name === 'host' ? hostHardening : [])] : []),
     '',
     '[Install]',
     'WantedBy=multi-user.target',
@@ -55,14 +68,57 @@ export function serviceUnit({ name, nodeFile, programFile, configFile, home, use
   return `${lines.join('\n')}\n`
 }
 
-/** A word of a unit: `%` and `$` mean something there, and so do quotes and spaces (systemd.syntax(7)). */
-function unitWord(word: string): string {
-  if (/^[A-Za-z0-9_@:+,=./-]+$/.test(word)) return word
-  throw new AppError(
-    'invalid_request',
-    `systemd cannot start "${word}": it has spaces or signs that mean something there`,
-    {
-      details: { fix: 'Move it to a path of letters, digits and ./_- alone.' },
-    },
-  )
+/** More and more slowly, where systemd can (254); an older one would only warn of what it does not know. */
+function backOff(systemdVersion: number | null): string[] {
+  if (systemdVersion !== null && systemdVersion < 254) return ['RestartSec=2s']
+  return ['RestartSec=1s', 'RestartSteps=6', 'RestartMaxDelaySec=60s']
+}
+
+const taskLines = [
+  '# a restart of the runner is no end of its tasks, also where they are plain processes',
+  'KillMode=process',
+  'OOMPolicy=continue',
+  'TasksMax=infinity',
+]
+
+const hardening = [
+  '# What it does not need. Tasks under systemd are units of their own, for which nothing of this holds.',
+  'NoNewPrivileges=yes',
+  'ProtectSystem=full',
+  'ProtectKernelTunables=yes',
+  'ProtectKernelModules=yes',
+  'ProtectKernelLogs=yes',
+  'ProtectControlGroups=yes',
+  'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK',
+  'RestrictNamespaces=yes',
+  'RestrictRealtime=yes',
+  'RestrictSUIDSGID=yes',
+  'LockPersonality=yes',
+  'SystemCallArchitectures=native',
+]
+
+/** Root among these may read what tasks of any user have written, and listen on a low port. */
+const hostHardening = [
+  'CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_NET_BIND_SERVICE',
+  'PrivateDevices=yes',
+  'ProtectClock=yes',
+  'ProtectHostname=yes',
+  'SystemCallFilter=@system-service',
+  'SystemCallErrorNumber=EPERM',
+]
+
+/** A word as systemd reads it back: `%` begins a specifier (systemd.unit(5)), quotes and spaces part words (systemd.syntax(7)). */
+function quoted(word: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(word)) {
+    throw new AppError(
+      'invalid_request',
+      `systemd cannot start ${JSON.stringify(word)}: it has control characters`,
+      {
+        details: { fix: 'Move it to a path without them.' },
+      },
+    )
+  }
+  const escaped = word.replaceAll('%', '%%')
+  return /^[A-Za-z0-9_@:+,=./%$-]+$/.test(escaped) ? escaped : `"${escaped.replace(/["\\]/g, '\\$&')}"`
 }

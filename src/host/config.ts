@@ -1,6 +1,5 @@
 /** What the host needs to know to run, and where that comes from. */
-import { join } from 'node:path'
-import { hakuriverHome, readSettings, type Sources } from '../platform/config.ts'
+import { readSettings, type Sources } from '../platform/config.ts'
 import { hostSettings, type LogLevel } from '../platform/settings.ts'
 
 export interface HostConfig {
@@ -28,25 +27,18 @@ export interface HostConfig {
 /** @throws AppError `invalid_request` */
 export function loadHostConfig(sources: Sources): HostConfig {
   const found = readSettings(hostSettings, sources)
-  const stateDir = text(found.stateDir.value) ?? hakuriverHome(sources.env)
-  const heartbeatMs = Math.round(Number(found.heartbeatSeconds.value) * 1000)
-  const { value: watchSeconds } = found.watchSeconds
   return {
-    bindAddress: String(found.bindAddress.value),
-    port: Number(found.port.value),
-    reachableAddress: text(found.reachableAddress.value),
-    stateDir,
-    databaseFile: text(found.databaseFile.value) ?? join(stateDir, 'cluster.db'),
-    sharedDir: text(found.sharedDir.value),
-    heartbeatMs,
-    silenceFactor: Number(found.silenceFactor.value),
-    watchMs: watchSeconds === null ? heartbeatMs / 2 : Math.round(Number(watchSeconds) * 1000),
-    insecureLoopback: found.insecureLoopback.value === true,
-    logLevel: String(found.logLevel.value) as LogLevel, // one of its choices
-    logFile: text(found.logFile.value),
+    bindAddress: found.bindAddress.value,
+    port: found.port.value,
+    reachableAddress: found.reachableAddress.value,
+    stateDir: found.stateDir.value,
+    databaseFile: found.databaseFile.value,
+    sharedDir: found.sharedDir.value,
+    heartbeatMs: Math.round(found.heartbeatSeconds.value * 1000),
+    silenceFactor: found.silenceFactor.value,
+    watchMs: Math.round(found.watchSeconds.value * 1000),
+    insecureLoopback: found.insecureLoopback.value,
+    logLevel: found.logLevel.value,
+    logFile: found.logFile.value,
   }
-}
-
-function text(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null
 }

@@ -1,5 +1,5 @@
 /** The configuration file that `hakuriver init` writes: every key with what it is for, switched off by a `#`. */
-import { wantedOf } from './config.ts'
+import { wantedOf } from './config-value.ts'
 import { fileSettings, type Setting } from './settings.ts'
 
 type FileSetting = Setting & { key: string }
@@ -14,10 +14,13 @@ export function sectionsOf(): Map<string, FileSetting[]> {
   return sections
 }
 
-/** The whole text. A setting without a default shows an example. */
-export function configText(): string {
+/**
+ * The whole text. A setting without a default shows an example: that of `examples`, by its key, where there is one,
+ * or one that fits anywhere.
+ */
+export function configText(examples: Readonly<Record<string, string>> = {}): string {
   const sections = [...sectionsOf()].map(([section, settings]) =>
-    [`[${section}]`, ...settings.map(settingText)].join('\n\n'),
+    [`[${section}]`, ...settings.map((setting) => settingText(setting, examples[setting.key]))].join('\n\n'),
   )
   return `${[heading, ...sections].join('\n\n')}\n`
 }
@@ -26,20 +29,24 @@ const heading = `# HakuRiver: one file for host, runners and commands; each read
 # Flags win over variables of the environment, these over this file, and this over the defaults:
 # \`hakuriver config show --origin\` tells where each value comes from. Take the # away to set a key.`
 
-function settingText(setting: FileSetting): string {
+function settingText(setting: FileSetting, example: string | undefined): string {
   const name = setting.key.slice(setting.key.indexOf('.') + 1)
-  const shown = setting.default ?? setting.example ?? false
+  const shown = setting.default ?? example ?? setting.example ?? false
   const ways = [
     ...(setting.flag === null ? [] : [`--${setting.flag}`]),
     ...(setting.env === null ? [] : [setting.env]),
   ]
   return [
     `# ${setting.doc}.`,
-    `# ${capital(wantedOf(setting))}; also ${ways.join(' or ')}.`,
+    `# ${sentenceOf(setting)}; also ${ways.join(' or ')}.`,
     `#${name} = ${JSON.stringify(shown)}`,
   ].join('\n')
 }
 
-function capital(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1)
+/** What it may be, as the beginning of a sentence: names of choices are left as they are written. */
+export function sentenceOf(setting: Setting): string {
+  const wanted = wantedOf(setting)
+  return setting.choices === undefined
+    ? wanted.slice(0, 1).toUpperCase() + wanted.slice(1)
+    : `One of ${wanted}`
 }

@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { homedir, hostname, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { parse } from 'smol-toml'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { readSettings, type Value } from './config.ts'
+import { readSettings, urlOfHost } from './config.ts'
 import { configText } from './config-text.ts'
-import { fileSettings, hostSettings, type Setting } from './settings.ts'
-import { lineOfKey } from './toml-lines.ts'
+import { fileSettings, hostSettings, runnerSettings, type Setting } from './settings.ts'
+import { linesOfKeys } from './toml-lines.ts'
 
 let dir: string
 beforeEach(() => {
@@ -55,6 +55,49 @@ describe('a setting', () => {
   })
 })
 
+describe('a default', () => {
+  it('follows what it is derived from, and an empty text is none', () => {
+    const found = read('[paths]\nstate_dir = "/var/lib/h"\n[timing]\nheartbeat_interval = 8\n')
+    expect(found.databaseFile).toEqual({
+      value: '/var/lib/h/cluster.db',
+      origin: 'default',
+      place: 'default',
+    })
+    expect(found.watchSeconds.value).toBe(4)
+    expect(read('[paths]\nhost_log_file = ""\n').logFile).toMatchObject({ value: null, origin: 'default' })
+    // a flag that is empty takes a value of the file away
+    const text = '[paths]\nshared_dir = "/shared"\n'
+    expect(read(text, ['--shared-dir', '']).sharedDir).toMatchObject({ value: null, origin: 'default' })
+  })
+
+  it('of a runner names this machine and its home directory', () => {
+    const found = readSettings(runnerSettings, { argv: [], env: { HAKURIVER_HOME: dir } })
+    expect(found.name.value).toBe(hostname())
+    expect([found.stateDir.value, found.joinTokenFile.value]).toEqual([
+      join(dir, 'runner'),
+      join(dir, 'join-token'),
+    ])
+  })
+})
+
+it('a relative path counts from the file that it stands in, elsewhere from here', () => {
+  const text = '[paths]\nstate_dir = "state"\nhost_log_file = "~/h.log"\nshared_dir = "/shared/../s"\n'
+  const found = read(text)
+  expect(found.stateDir.value).toBe(join(dir, 'state'))
+  expect(found.logFile.value).toBe(join(homedir(), 'h.log'))
+  expect(found.sharedDir.value).toBe('/s')
+  expect(read(text, ['--state-dir', 'here']).stateDir.value).toBe(resolve('here'))
+  expect(read(text, [], { HAKURIVER_STATE_DIR: 'there' }).stateDir.value).toBe(resolve('there'))
+})
+
+it.each([
+  ['10.0.0.1', 'http://10.0.0.1:81'],
+  ['fd00::1', 'http://[fd00::1]:81'],
+  ['https://cluster.example/x', 'https://cluster.example/x'],
+])('the host at %s has the URL %s', (address, url) => {
+  expect(urlOfHost(address, 81)).toBe(url)
+})
+
 describe('a wrong file', () => {
   it.each([
     [
@@ -70,7 +113,29 @@ describe('a wrong file', () => {
       'line 5: there is no setting runner.host_port',
     ],
     ['colour = "red"\n', 'line 1: there is no setting colour; remove it'],
-    ['[docker]\nimage = "x"\n', 'line 2: there is no setting docker.image; remove it'],
+    ['[colours]\n', 'line 1: there is no section [colours]; remove it'],
+    ['[path]\n', 'line 1: there is no section [path]; did you mean [paths]?'],
+    ['network = 5\n', 'line 1: network is a section: write [network], and its settings below'],
+    ['[[network]]\nhost_port = 1\n', 'line 1: network is a section'],
+    ['[network.host_port]\nx = 1\n', 'line 1: network.host_port is {"x":1}: write a whole number'],
+    ['[network.more]\nx = 1\n', 'line 1: there is no setting network.more; remove it'],
+    [
+      '\n"network.host_port" = 1\n',
+      'line 2: there is no setting "network.host_port"; did you mean network.host_port?',
+    ],
+    ['[timing]\nhost_port = 1\n[network]\nhost_port = 2\n', 'line 2: there is no setting timing.host_port'],
+    ['network.host_port = 1\ntiming.host_port = 1\n', 'line 2: there is no setting timing.host_port'],
+    [
+      '[paths]\nshared_dir = """\nhost_port = 1\n"""\nhost_port = 1\n',
+      'line 5: there is no setting paths.host_port',
+    ],
+    ['[network]\nhost_port = [\n1,\n2]\n', 'line 2: network.host_port is [1,2]'],
+    ['[network]\r\n\r\nhost_prot = 1\r\n', 'line 3: there is no setting network.host_prot'],
+    ['[network]\nhost_port = "8000"\n', 'is "8000": write a whole number from 0 to 65535 without quotes'],
+    ['[runner]\nsudo = "true"\n', 'runner.sudo is "true": write true or false without quotes'],
+    ['[runner]\nexecutor = "sytemd"\n', 'line 2: runner.executor is "sytemd": write auto,'],
+    ['[timing]\nheartbeat_interval = nan\n', 'write a number from 0.01 to 3600'],
+    ['constructor = 1\n', 'line 1: there is no setting constructor; remove it'],
     ['network.host_port = "x"\n', 'line 1: network.host_port is "x": write a whole number from 0 to 65535'],
     ['network = { host_port = 70000 }\n', 'line 1: network.host_port is 70000'],
     ['[network]\nhost_port = 80.5\n', 'write a whole number'],
@@ -84,6 +149,40 @@ describe('a wrong file', () => {
 
   it('is told wherever the fault lies, also for another program', () => {
     expect(() => read('[runner]\nexecutor = 1\nfoo = 2\n')).toThrow('runner.foo')
+  })
+
+  it('tells whoever comes from the original all that is of no use, at once', () => {
+    const text = [
+      '[network]',
+      'host_port = 8000',
+      'host_ssh_proxy_port = 8002',
+      '[environment]',
+      'runner_user = "worker"',
+      '[docker]',
+      'container_dir = "a"',
+      'additional_mounts = []',
+    ]
+    expect(() => read(text.join('\n'))).toThrow(
+      'config.toml: environment.runner_user (line 5) is called runner.task_user here; network.host_ssh_proxy_port (line 3), docker.container_dir (line 7) and docker.additional_mounts (line 8) are keys of the original HakuRiver and of no use here: remove them',
+    )
+    expect(() => read('[environment]\nrunner_user = ""\n')).toThrow(
+      'environment.runner_user (line 2) is a key of the original HakuRiver and of no use here: remove it',
+    )
+    expect(read('[docker]\n[snapshots]\n').port.value).toBe(8000)
+  })
+
+  it('names the right key for one that lacks a letter', () => {
+    const keys: string[] = Object.values(fileSettings).map(({ key }) => key)
+    fc.assert(
+      fc.property(fc.constantFrom(...keys), fc.nat(), (key, at) => {
+        const [section = '', name = ''] = key.split('.')
+        const cut = at % name.length
+        const wrong = name.slice(0, cut) + name.slice(cut + 1)
+        expect(() => read(`[${section}]\n${wrong} = 1\n`)).toThrow(
+          `line 2: there is no setting ${section}.${wrong}; did you mean ${key}?`,
+        )
+      }),
+    )
   })
 
   it('names the nearest choice', () => {
@@ -110,23 +209,36 @@ describe('the file that init writes', () => {
 
   it('is right with every key switched on, each at the line where it stands', () => {
     const text = configText().replace(/^#(?=\w+ = )/gm, '')
+    const lines = linesOfKeys(text)
     const settings: Record<string, Setting> = fileSettings
     for (const [name, value, origin] of found(text)) {
       const setting = settings[name]
       expect([name, origin, value]).toEqual([name, 'file', setting?.default ?? setting?.example ?? false])
-      const line = text.split('\n')[lineOfKey(text, setting?.key ?? '') - 1]
+      const line = text.split('\n')[(lines.get(setting?.key ?? '') ?? 0) - 1]
       expect(line).toMatch(new RegExp(`^${setting?.key?.split('.')[1]} = `))
     }
   })
 
-  it('explains every key, and fits a terminal that is not narrow', () => {
+  it('shows what is known of this machine', () => {
+    expect(configText({ 'runner.name': 'n"7' })).toContain('\n#name = "n\\"7"\n')
+  })
+
+  it('explains every key', () => {
     for (const { doc } of Object.values(fileSettings)) expect(configText()).toContain(`# ${doc}.`)
   })
 })
 
+const hasHeader = (style: string) => style === 'table' || style === 'header'
+
+/** A text and an array of several lines whose inside looks like keys; their own names are unlike all others. */
+function noise(isBelow: boolean, section: string, name: string, nonce: number): string[] {
+  const own = isBelow ? `NOISE-${nonce}` : `NOISE-${nonce}.x`
+  return [`${own} = """`, `[${section}]`, `${name} = 1`, '"""', `${own}s = [`, `  "${name} = 1",`, ']']
+}
+
 it('finds the line of a key however it is written', () => {
   const name = fc.stringMatching(/^[a-z_]{1,8}$/)
-  const style = fc.constantFrom('table', 'dotted', 'inline')
+  const style = fc.constantFrom('table', 'dotted', 'inline', 'header')
   const sections = fc.dictionary(
     name,
     fc.record({ style, names: fc.uniqueArray(name, { minLength: 1, maxLength: 3 }) }),
@@ -134,29 +246,29 @@ it('finds the line of a key however it is written', () => {
   fc.assert(
     fc.property(sections, (all) => {
       const lines: string[] = []
+      let nonce = 0
       const wanted = new Map<string, number>()
       // dots and inline tables stand before the first header
       const ordered = Object.entries(all).sort(
-        ([, a], [, b]) => Number(a.style === 'table') - Number(b.style === 'table'),
+        ([, a], [, b]) => Number(hasHeader(a.style)) - Number(hasHeader(b.style)),
       )
       for (const [section, { style: how, names }] of ordered) {
         lines.push('# a comment = 1', '')
         if (how === 'table') lines.push(`[${section}]`)
         for (const each of names) {
           if (how === 'table') lines.push(`  ${each} = "a = b"`)
+          if (how === 'header') lines.push(`[${section}.'${each}'] # ${each} = 1`)
           if (how === 'dotted') lines.push(`${section} . ${each} = 1`)
           wanted.set(`${section}.${each}`, lines.length + (how === 'inline' ? 1 : 0))
+          // looks like others, and is none: of the line it belongs to
+          if (how !== 'inline')
+            lines.push(...noise(how === 'table' || how === 'header', section, each, nonce++))
         }
         if (how === 'inline') lines.push(`${section} = { ${names.map((each) => `${each} = 1`).join(', ')} }`)
       }
       const text = lines.join('\n')
-      const parsed = parse(text) as Record<string, Record<string, Value>>
-      for (const [section, values] of Object.entries(parsed)) {
-        for (const each of Object.keys(values)) {
-          const key = `${section}.${each}`
-          expect([key, lineOfKey(text, key)]).toEqual([key, wanted.get(key)])
-        }
-      }
+      const found = linesOfKeys(text)
+      for (const [key, line] of wanted) expect([key, found.get(key)]).toEqual([key, line])
     }),
   )
 })

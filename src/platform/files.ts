@@ -1,5 +1,5 @@
 /** Files that survive a crash: written whole or not at all. */
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -24,6 +24,11 @@ export async function writeFileAtomic(
     throw error
   })
   if (options.sync) await syncDirectory(dirname(path))
+}
+
+/** Writes a file that must not be there yet (open(2), O_EXCL). @throws EEXIST where it is */
+export async function writeFileNew(path: string, content: string, mode: number): Promise<void> {
+  await writeFile(path, content, { flag: 'wx', mode })
 }
 
 /** Makes what was created, renamed or removed in a directory durable. */

@@ -1,7 +1,8 @@
 /**
  * Every setting of host and runner: where it may come from, what it may be, and what it is for. From this one table
- * come the checks, the help, the file that `hakuriver init` writes, and docs/configuration.md.
+ * come the types, the checks, the help, the file that `hakuriver init` writes, and docs/configuration.md.
  */
+import { join } from 'node:path'
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -12,9 +13,12 @@ export interface Setting {
   /** Without the dashes; null: no flag. */
   flag: string | null
   env: string | null
-  type: 'text' | 'number' | 'switch'
-  /** null: none, or one that depends on the machine; the doc says which. */
+  /** Of a path, a relative one counts from the directory of the file, elsewhere from the working directory. */
+  type: 'text' | 'path' | 'number' | 'switch'
+  /** null: none, or one that is derived; the doc says which. */
   default: string | number | boolean | null
+  /** The default where it depends on the machine, or on another setting of the same program, asked for by its key. */
+  derive?: (machine: Machine, settingOf: (key: string) => Value) => string | number
   doc: string
   /** Of a number, both included. */
   min?: number
@@ -24,7 +28,30 @@ export interface Setting {
   choices?: readonly string[]
   /** What stands in the file that `init` writes where there is no default. */
   example?: string | number
+  /** Never shown. */
+  isSecret?: boolean
 }
+
+export type Value = string | number | boolean | null
+
+/** What defaults are derived from. */
+export interface Machine {
+  /** Of the user's state: `$HAKURIVER_HOME` or `~/.hakuriver`. */
+  home: string
+  hostName: string
+  tempDir: string
+}
+
+/** The type of a setting's value: null only where nothing stands in for it. */
+export type ValueOf<S extends Setting> =
+  | (S extends { choices: readonly (infer Choice)[] }
+      ? Choice
+      : S['type'] extends 'number'
+        ? number
+        : S['type'] extends 'switch'
+          ? boolean
+          : string)
+  | (S extends { derive: unknown } ? never : null extends S['default'] ? null : never)
 
 export const executorChoices = ['auto', 'systemd', 'systemd-user', 'process', 'fake'] as const
 
@@ -35,20 +62,22 @@ export const fileSettings = {
   reachableAddress: { key: 'network.host_reachable_address', flag: null, env: 'HAKURIVER_HOST_REACHABLE_ADDRESS', type: 'text', default: null, doc: 'Name or address by which runners and commands reach the host; default: 127.0.0.1', example: 'host.example' },
   runnerAddress: { key: 'network.runner_address', flag: null, env: 'HAKURIVER_RUNNER_ADDRESS', type: 'text', default: null, doc: 'Address of this runner; for reading only: runners dial the host, and nothing dials them', example: '192.168.1.11' },
   runnerPort: { key: 'network.runner_port', flag: null, env: 'HAKURIVER_RUNNER_PORT', type: 'number', default: null, min: 0, max: 65_535, isWhole: true, doc: 'Port of this runner; for reading only: a runner listens on none', example: 8001 },
-  sharedDir: { key: 'paths.shared_dir', flag: 'shared-dir', env: 'HAKURIVER_SHARED_DIR', type: 'text', default: null, doc: 'Directory that host and nodes share: the output of tasks is written and read there; without it, output comes through the link', example: '/shared/hakuriver' },
-  localTempDir: { key: 'paths.local_temp_dir', flag: 'local-temp-dir', env: 'HAKURIVER_LOCAL_TEMP_DIR', type: 'text', default: null, doc: 'Fast local directory of a node, in which tasks start; default: hakuriver in the temp directory', example: '/tmp/hakuriver' },
+  sharedDir: { key: 'paths.shared_dir', flag: 'shared-dir', env: 'HAKURIVER_SHARED_DIR', type: 'path', default: null, doc: 'Directory that host and nodes share: the output of tasks is written and read there; without it, output comes through the link', example: '/shared/hakuriver' },
+  localTempDir: { key: 'paths.local_temp_dir', flag: 'local-temp-dir', env: 'HAKURIVER_LOCAL_TEMP_DIR', type: 'path', default: null, derive: ({ tempDir }) => join(tempDir, 'hakuriver'), doc: 'Fast local directory of a node, in which tasks start; default: hakuriver in the temp directory', example: '/tmp/hakuriver' },
   numactlPath: { key: 'paths.numactl_path', flag: null, env: 'HAKURIVER_NUMACTL_PATH', type: 'text', default: null, doc: 'Path of numactl on the nodes; default: that on PATH', example: '/usr/bin/numactl' },
-  hostLogFile: { key: 'paths.host_log_file', flag: 'log-file', env: 'HAKURIVER_HOST_LOG_FILE', type: 'text', default: null, doc: 'Log file of the host; default: standard error', example: '/var/log/hakuriver-host.log' },
-  runnerLogFile: { key: 'paths.runner_log_file', flag: 'log-file', env: 'HAKURIVER_RUNNER_LOG_FILE', type: 'text', default: null, doc: 'Log file of the runner; default: standard error', example: '/var/log/hakuriver-runner.log' },
-  stateDir: { key: 'paths.state_dir', flag: 'state-dir', env: 'HAKURIVER_STATE_DIR', type: 'text', default: null, doc: 'Tokens and database of the host; default: $HAKURIVER_HOME or ~/.hakuriver', example: '/var/lib/hakuriver' },
-  databaseFile: { key: 'database.db_file', flag: null, env: 'HAKURIVER_DB_FILE', type: 'text', default: null, doc: 'SQLite database of the host, on a local disk; default: cluster.db in the state directory', example: '/var/lib/hakuriver/cluster.db' },
+  hostLogFile: { key: 'paths.host_log_file', flag: 'log-file', env: 'HAKURIVER_HOST_LOG_FILE', type: 'path', default: null, doc: 'Log file of the host; default: standard error', example: '/var/log/hakuriver-host.log' },
+  runnerLogFile: { key: 'paths.runner_log_file', flag: 'log-file', env: 'HAKURIVER_RUNNER_LOG_FILE', type: 'path', default: null, doc: 'Log file of the runner; default: standard error', example: '/var/log/hakuriver-runner.log' },
+  stateDir: { key: 'paths.state_dir', flag: 'state-dir', env: 'HAKURIVER_STATE_DIR', type: 'path', default: null, derive: ({ home }) => home, doc: 'Tokens and database of the host; default: $HAKURIVER_HOME or ~/.hakuriver', example: '/var/lib/hakuriver' },
+  databaseFile: { key: 'database.db_file', flag: null, env: 'HAKURIVER_DB_FILE', type: 'path', default: null, derive: (_, settingOf) => join(String(settingOf('paths.state_dir')), 'cluster.db'), doc: 'SQLite database of the host, on a local disk; default: cluster.db in the state directory', example: '/var/lib/hakuriver/cluster.db' },
   heartbeatSeconds: { key: 'timing.heartbeat_interval', flag: 'heartbeat', env: 'HAKURIVER_HEARTBEAT_INTERVAL', type: 'number', default: 5, min: 0.01, max: 3600, doc: 'Seconds between heartbeats of a node' },
   silenceFactor: { key: 'timing.heartbeat_timeout_factor', flag: null, env: 'HAKURIVER_HEARTBEAT_TIMEOUT_FACTOR', type: 'number', default: 6, min: 1.01, max: 1000, doc: 'Heartbeats of silence until a node is unreachable' },
-  watchSeconds: { key: 'timing.cleanup_check_interval', flag: null, env: 'HAKURIVER_CLEANUP_CHECK_INTERVAL', type: 'number', default: null, min: 0.005, max: 3600, doc: 'Seconds between two looks for nodes that have fallen silent; default: half a heartbeat', example: 2.5 },
-  nodeName: { key: 'runner.name', flag: 'name', env: 'HAKURIVER_NODE_NAME', type: 'text', default: null, doc: 'Name of this node; default: its host name', example: 'node1' },
+  watchSeconds: { key: 'timing.cleanup_check_interval', flag: null, env: 'HAKURIVER_CLEANUP_CHECK_INTERVAL', type: 'number', default: null, derive: (_, settingOf) => Number(settingOf('timing.heartbeat_interval')) / 2, min: 0.005, max: 3600, doc: 'Seconds between two looks for nodes that have fallen silent; default: half a heartbeat', example: 2.5 },
+  nodeName: { key: 'runner.name', flag: 'name', env: 'HAKURIVER_NODE_NAME', type: 'text', default: null, derive: ({ hostName }) => hostName, doc: 'Name of this node; default: its host name', example: 'node1' },
   executor: { key: 'runner.executor', flag: 'executor', env: 'HAKURIVER_EXECUTOR', type: 'text', default: 'auto', choices: executorChoices, doc: 'How tasks are run: auto is the strongest way that works here' },
   taskUser: { key: 'runner.task_user', flag: 'task-user', env: 'HAKURIVER_TASK_USER', type: 'text', default: null, doc: 'User that tasks run as; default: that of the runner, or nobody where that is root', example: 'worker' },
   sudo: { key: 'runner.sudo', flag: 'sudo', env: 'HAKURIVER_SUDO', type: 'switch', default: null, doc: 'Start units through sudo systemd-run; default: where sudo asks for no password and the user has no systemd of its own with limits' },
+  joinTokenFile: { key: 'runner.join_token_file', flag: 'join-token-file', env: 'HAKURIVER_JOIN_TOKEN_FILE', type: 'path', default: null, derive: ({ home }) => join(home, 'join-token'), doc: 'File with the token by which a runner joins; default: join-token in $HAKURIVER_HOME or ~/.hakuriver', example: '/etc/hakuriver/join-token' },
+  runnerStateDir: { key: 'runner.state_dir', flag: 'state-dir', env: 'HAKURIVER_RUNNER_STATE_DIR', type: 'path', default: null, derive: ({ home }) => join(home, 'runner'), doc: 'What a runner keeps of its tasks; default: runner in $HAKURIVER_HOME or ~/.hakuriver', example: '/var/lib/hakuriver/runner' },
 } as const satisfies Record<string, Setting> // biome-ignore format: a table
 
 const logLevel = { key: null, flag: 'log-level', env: 'HAKURIVER_LOG_LEVEL', type: 'text', default: 'info', choices: logLevels, doc: 'How much is logged' } as const satisfies Setting // biome-ignore format: a table
@@ -75,10 +104,10 @@ export const runnerSettings = {
   hostAddress: fileSettings.reachableAddress,
   // the host's own flag is not the runner's
   hostPort: { ...fileSettings.hostPort, flag: null },
-  joinToken: { key: null, flag: 'join-token', env: 'HAKURIVER_JOIN_TOKEN', type: 'text', default: null, doc: 'Join token; better given in a file or in HAKURIVER_JOIN_TOKEN' },
-  joinTokenFile: { key: null, flag: 'join-token-file', env: 'HAKURIVER_JOIN_TOKEN_FILE', type: 'text', default: null, doc: 'File that holds the join token; default: join-token in $HAKURIVER_HOME or ~/.hakuriver' },
+  joinToken: { key: null, flag: 'join-token', env: 'HAKURIVER_JOIN_TOKEN', type: 'text', default: null, isSecret: true, doc: 'Join token; better given in a file or in HAKURIVER_JOIN_TOKEN' },
+  joinTokenFile: fileSettings.joinTokenFile,
   name: fileSettings.nodeName,
-  stateDir: { key: null, flag: 'state-dir', env: 'HAKURIVER_RUNNER_STATE_DIR', type: 'text', default: null, doc: 'State of the runner; default: runner in $HAKURIVER_HOME or ~/.hakuriver' },
+  stateDir: fileSettings.runnerStateDir,
   sharedDir: fileSettings.sharedDir,
   localTempDir: fileSettings.localTempDir,
   numactlPath: fileSettings.numactlPath,
@@ -89,5 +118,15 @@ export const runnerSettings = {
   logFile: fileSettings.runnerLogFile,
 } as const satisfies Record<string, Setting> // biome-ignore format: a table
 
-/** The keys that may stand in the configuration file. */
-export const fileKeys: readonly string[] = Object.values(fileSettings).map(({ key }) => key)
+/**
+ * Keys of the original's configuration that mean nothing here, and what has taken their place; `section.*` is every
+ * other key of a section.
+ */
+export const retiredKeys: ReadonlyMap<string, string | null> = new Map([
+  ['network.host_ssh_proxy_port', null],
+  ['timing.resource_check_interval', null],
+  ['environment.runner_user', 'runner.task_user'],
+  ['environment.*', null],
+  ['docker.*', null],
+  ['snapshots.*', null],
+])

@@ -1,36 +1,51 @@
 /** Where a key stands in a TOML text: the parser tells values, not places. */
-
-const header = /^\s*\[\s*([^[\]]+?)\s*\]\s*(?:#.*)?$/
-const assignment =
-  /^\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+))*)\s*=/
+import { parse } from 'smol-toml'
 
 /**
- * The line, from 1, that sets `section.name`, written below `[section]`, with dots, or in an inline table of the
- * section. Of a text that parses; 1 where it cannot be told.
+ * The keys of the first two levels, as TOML writes them, each with what it is set to. A table of the first level is
+ * no key itself unless it is empty.
  */
-export function lineOfKey(text: string, key: string): number {
-  const dot = key.indexOf('.')
-  const section = dot < 0 ? key : key.slice(0, dot)
-  let inSection = ''
-  for (const [at, line] of text.split('\n').entries()) {
-    const [, opened] = header.exec(line) ?? []
-    if (opened !== undefined) {
-      inSection = plainKey(opened)
-      if (inSection === key) return at + 1
-      continue
-    }
-    const [, name] = assignment.exec(line) ?? []
-    if (name === undefined) continue
-    const full = inSection === '' ? plainKey(name) : `${inSection}.${plainKey(name)}`
-    if (full === key || full.startsWith(`${key}.`) || (inSection === '' && full === section)) return at + 1
+export function keysOf(text: string): Map<string, unknown> {
+  const keys = new Map<string, unknown>()
+  for (const [section, value] of Object.entries(parse(text))) {
+    const entries = isTable(value) ? Object.entries(value) : []
+    if (entries.length === 0) keys.set(bare(section), value)
+    for (const [name, inner] of entries) keys.set(`${bare(section)}.${bare(name)}`, inner)
   }
-  return 1
+  return keys
 }
 
-/** `"a" . b` as `a.b`. */
-function plainKey(text: string): string {
-  return text
-    .split('.')
-    .map((part) => part.trim().replace(/^(["'])(.*)\1$/, '$2'))
-    .join('.')
+/**
+ * The line, from 1, on which each key of `keysOf` is first set. A text is read to the end of its first line, its
+ * second, and so on: what a line begins is there as soon as the text up to its end can be read.
+ */
+export function linesOfKeys(text: string): Map<string, number> {
+  const found = new Map<string, number>()
+  let upTo = ''
+  let begins = 1
+  for (const [at, line] of text.split('\n').entries()) {
+    upTo += `${line}\n`
+    const keys = keysOfWhole(upTo)
+    if (keys === null) continue
+    for (const key of keys.keys()) if (!found.has(key)) found.set(key, begins)
+    begins = at + 2
+  }
+  return found
+}
+
+export function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
+}
+
+/** null: the text ends within a value of several lines. */
+function keysOfWhole(text: string): Map<string, unknown> | null {
+  try {
+    return keysOf(text)
+  } catch {
+    return null
+  }
+}
+
+function bare(name: string): string {
+  return /^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name)
 }

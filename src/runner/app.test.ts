@@ -42,6 +42,7 @@ async function boot(overrides: Partial<RunnerConfig> = {}): Promise<Runner> {
   const config: RunnerConfig = {
     hostUrl: `http://127.0.0.1:${(host.address() as AddressInfo).port}`,
     joinToken: null,
+    joinTokenFile: null,
     nodeName: 'n1',
     stateDir: join(root, 'state'),
     sharedDir: null,

@@ -13,7 +13,7 @@ import { version } from '../platform/version.ts'
 import type { FromHost, FromRunner } from '../protocol/link.ts'
 import { Attempts } from './attempts.ts'
 import { chooseExecutor } from './choose-executor.ts'
-import type { RunnerConfig } from './config.ts'
+import { currentJoinToken, type RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
 import { Link } from './link.ts'
@@ -88,7 +88,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   }
   link = new Link({
     hostUrl: config.hostUrl,
-    joinToken: config.joinToken,
+    joinToken: () => currentJoinToken(config),
     nodeName: config.nodeName,
     runnerVersion: version,
     identity,

@@ -1,12 +1,11 @@
 /** Chooses how tasks are run on this machine: what was asked for, or the strongest way that works. */
 
-import { execFile } from 'node:child_process'
 import { accessSync, chmodSync, constants, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { AppError } from '../core/errors.ts'
 import type { ExecutorInfo } from '../core/node.ts'
+import { systemdVersion } from '../platform/systemd-version.ts'
 import type { RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { FakeExecutor, FakeMachine, fakeInfo } from './executors/fake.ts'
@@ -16,8 +15,6 @@ import { SudoUnitManager } from './executors/systemd/sudo-manager.ts'
 import { SystemdExecutor } from './executors/systemd/systemd.ts'
 import { hasNumactl } from './hardware.ts'
 import { sudoProblem } from './sudo.ts'
-
-const run = promisify(execFile)
 
 /** systemd's own, for root. */
 export const systemSocket = '/run/systemd/private'
@@ -159,12 +156,6 @@ export function missingDelegation(): string | null {
   const controllers = readFileSync(path, 'utf8').trim().split(' ')
   const missing = ['cpu', 'memory', 'pids'].filter((name) => !controllers.includes(name))
   return missing.length === 0 ? null : `${missing.join(', ')} is not delegated to the user`
-}
-
-/** Major version of systemd's programs; 0 where they do not tell. */
-export async function systemdVersion(): Promise<number> {
-  const { stdout } = await run('systemctl', ['--version'], { timeout: 5_000 })
-  return Number(/^systemd (\d+)/.exec(stdout)?.[1] ?? 0)
 }
 
 export function runtimeDir(): string {

@@ -1,10 +1,8 @@
 /** What a runner needs to know to run, and where that comes from. */
 import { readFileSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import { isNodeName } from '../core/target.ts'
-import { hakuriverHome, readSettings, type Sources } from '../platform/config.ts'
+import { type Found, readSettings, type Sources, urlOfHost } from '../platform/config.ts'
 import { type executorChoices, type LogLevel, runnerSettings } from '../platform/settings.ts'
 
 export type ExecutorChoice = (typeof executorChoices)[number]
@@ -14,6 +12,8 @@ export interface RunnerConfig {
   hostUrl: string
   /** null: the host runs with --insecure-loopback. */
   joinToken: string | null
+  /** Where the token stands; null: it was given itself. */
+  joinTokenFile: string | null
   nodeName: string
   /** Handles, outbox, task directories and logs; mode 0700. One runner at a time may use it. */
   stateDir: string
@@ -35,42 +35,47 @@ export interface RunnerConfig {
 /** @throws AppError `invalid_request` */
 export function loadRunnerConfig(sources: Sources): RunnerConfig {
   const found = readSettings(runnerSettings, sources)
-  const home = hakuriverHome(sources.env)
-  const nodeName = text(found.name.value) ?? hostname()
+  const nodeName = found.name.value
   if (!isNodeName(nodeName)) {
     throw new AppError(
       'invalid_request',
       `"${nodeName}" cannot be the name of a node: use letters, digits, - and . (--name)`,
     )
   }
+  const { value: address } = found.hostAddress
   return {
-    hostUrl:
-      text(found.host.value) ?? `http://${found.hostAddress.value ?? '127.0.0.1'}:${found.hostPort.value}`,
-    joinToken:
-      text(found.joinToken.value) ?? tokenFrom(text(found.joinTokenFile.value), join(home, 'join-token')),
+    hostUrl: found.host.value ?? urlOfHost(address ?? '127.0.0.1', found.hostPort.value),
+    joinToken: found.joinToken.value ?? readToken(found.joinTokenFile),
+    joinTokenFile: found.joinToken.value === null ? found.joinTokenFile.value : null,
     nodeName,
-    stateDir: text(found.stateDir.value) ?? join(home, 'runner'),
-    sharedDir: text(found.sharedDir.value),
-    localTempDir: text(found.localTempDir.value) ?? join(tmpdir(), 'hakuriver'),
-    numactlPath: String(found.numactlPath.value ?? ''),
-    taskUser: text(found.taskUser.value),
-    executor: String(found.executor.value) as ExecutorChoice, // one of its choices
-    useSudo: found.sudo.value === null ? null : found.sudo.value === true,
-    logLevel: String(found.logLevel.value) as LogLevel, // one of its choices
-    logFile: text(found.logFile.value),
+    stateDir: found.stateDir.value,
+    sharedDir: found.sharedDir.value,
+    localTempDir: found.localTempDir.value,
+    numactlPath: found.numactlPath.value ?? '',
+    taskUser: found.taskUser.value,
+    executor: found.executor.value,
+    useSudo: found.sudo.value,
+    logLevel: found.logLevel.value,
+    logFile: found.logFile.value,
   }
 }
 
-/** The token in a named file, or in that of a host on this machine. */
-function tokenFrom(named: string | null, own: string): string | null {
+/** The token as it stands now: a host that is started after its runner writes the file later. */
+export function currentJoinToken({ joinToken, joinTokenFile }: RunnerConfig): string | null {
+  if (joinTokenFile === null) return joinToken
   try {
-    return readFileSync(named ?? own, 'utf8').trim()
-  } catch (error) {
-    if (named === null) return null
-    throw new AppError('invalid_request', `cannot read the join token from ${named}: ${String(error)}`)
+    return readFileSync(joinTokenFile, 'utf8').trim()
+  } catch {
+    return joinToken
   }
 }
 
-function text(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null
+/** null: none was named, and no host of this machine has left one. */
+function readToken({ value: path, origin }: Found<string>): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    if (origin === 'default') return null
+    throw new AppError('invalid_request', `cannot read the join token from ${path}: ${String(error)}`)
+  }
 }

@@ -107,7 +107,7 @@ function urlOf(server: Server): string {
 function open(overrides: Partial<LinkDeps> = {}): Link {
   link = new Link({
     hostUrl: urlOf(http),
-    joinToken: 'a-token',
+    joinToken: () => 'a-token',
     nodeName: 'n1',
     runnerVersion: '1.2.3',
     identity: { runnerId: 'runner-1', bootId: 'boot-1' },
@@ -192,7 +192,7 @@ describe('link of a runner', () => {
   })
 
   test('without a token there is no header, and a slash at the end of the URL does not matter', async () => {
-    open({ joinToken: null, hostUrl: `${urlOf(http)}/` })
+    open({ joinToken: () => null, hostUrl: `${urlOf(http)}/` })
     const { request } = await dialled()
     expect(request.headers.authorization).toBeUndefined()
     expect(request.url).toBe(linkPath)

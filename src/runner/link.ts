@@ -18,7 +18,8 @@ type Order<T extends FromHost['type']> = Extract<FromHost, { type: T }>
 
 export interface LinkDeps {
   hostUrl: string
-  joinToken: string | null
+  /** Asked anew for each dial. */
+  joinToken: () => string | null
   nodeName: string
   runnerVersion: string
   identity: RunnerIdentity
@@ -99,7 +100,8 @@ export class Link {
 
   private connect(): void {
     if (this.isClosed) return
-    const { hostUrl, joinToken } = this.deps
+    const { hostUrl } = this.deps
+    const joinToken = this.deps.joinToken()
     const headers = joinToken === null ? {} : { authorization: `Bearer ${joinToken}` }
     const url = hostUrl.replace(/^http/, 'ws').replace(/\/$/, '') + linkPath
     const socket = new WebSocket(url, { headers, perMessageDeflate: false, handshakeTimeout: handshakeMs })

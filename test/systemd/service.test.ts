@@ -9,6 +9,7 @@ const hakuriver = '/opt/node/bin/node /opt/hakuriver/dist/hakuriver.cjs'
 const net = '10.78.50'
 /** Of node1, the machine of the host. */
 const address = `${net}.11`
+const configDir = '/etc/haku river 100%n $HOME'
 const deadline = { deadlineMs: 40_000 }
 
 describeInLab('services that init installs', () => {
@@ -19,9 +20,11 @@ describeInLab('services that init installs', () => {
     const lines = ['[network]', 'host_bind_ip = "0.0.0.0"', `host_reachable_address = "${address}"`]
     const more = ['[timing]', 'heartbeat_interval = 1', '[runner]', 'task_user = "worker"']
     const config = [...lines, ...more].join('\n')
+    // a path in which systemd would see two words, a specifier and a variable
     for (const node of ['node1', 'node2'])
-      await lab.sh(node, `printf '%s\n' '${config}' > /etc/hakuriver.toml`)
-    await install('node1', '--host')
+      await lab.sh(node, `mkdir '${configDir}'; printf '%s\n' '${config}' > '${configDir}/config.toml'`)
+    // the runner is there before the host has made the token
+    await install('node1', '--host --runner')
     const token = async (name: string) => (await lab.sh('node1', `cat /root/.hakuriver/${name}`)).trim()
     await waitFor('the tokens', () => token('join-token').catch(() => null), deadline)
     api = new Api(`http://${address}:8000`, await token('admin-token'))
@@ -30,7 +33,6 @@ describeInLab('services that init installs', () => {
       'node2',
       `mkdir -m 700 /root/.hakuriver; umask 077; echo ${join} > /root/.hakuriver/join-token`,
     )
-    await install('node1', '--runner')
     await install('node2', '--runner')
     await online('node1', 'node2')
   })
@@ -40,7 +42,7 @@ describeInLab('services that init installs', () => {
   })
 
   const install = (node: string, which: string) =>
-    lab.sh(node, `${hakuriver} init service ${which} --install --now --config /etc/hakuriver.toml`)
+    lab.sh(node, `${hakuriver} init service ${which} --install --now --config '${configDir}/config.toml'`)
   const online = (...names: string[]) =>
     waitFor(
       `${names.join(' and ')} online`,
@@ -53,6 +55,10 @@ describeInLab('services that init installs', () => {
     )
   const pidOf = async (node: string, unit: string) =>
     Number(await lab.sh(node, `systemctl show -P MainPID ${unit}`))
+  const exposureOf = async (unit: string) => {
+    const { stdout } = await lab.exec('node1', 'systemd-analyze', 'security', '--no-pager', unit)
+    return Number(/Overall exposure level for \S+: ([\d.]+)/.exec(stdout)?.[1])
+  }
   const shell = (script: string) => ({ command: 'sh', arguments: ['-c', script] })
 
   it('are what was asked for, and start at boot', async () => {
@@ -64,8 +70,12 @@ describeInLab('services that init installs', () => {
       'hakuriver-runner',
     )
     expect(stdout).toBe('enabled\nenabled\n')
-    const { stdout: told } = await lab.exec('node1', 'systemd-analyze', 'verify', 'hakuriver-host.service')
-    expect(told).toBe('')
+    for (const unit of ['hakuriver-host.service', 'hakuriver-runner.service']) {
+      const verified = await lab.exec('node1', 'systemd-analyze', 'verify', unit)
+      expect({ ...verified, unit }).toEqual({ code: 0, stdout: '', stderr: '', unit })
+    }
+    // 10 is as open as can be (systemd-analyze(1)); tasks are units of their own
+    expect(await exposureOf('hakuriver-host')).toBeLessThanOrEqual(3)
     const task = await api.run(shell('id -un'), 'node2', 30_000)
     expect([task.status, await api.log(task.id)]).toEqual(['completed', 'worker\n'])
   })
@@ -99,6 +109,55 @@ describeInLab('services that init installs', () => {
     await online('node1', 'node2')
     const task = await api.run(shell('echo again'), 'node2', 30_000)
     expect(await api.log(task.id)).toBe('again\n')
+  })
+
+  it('take no plain process with them, and none takes them', async () => {
+    await lab.sh('node2', `printf '%s\n' 'executor = "process"' >> '${configDir}/config.toml'`)
+    await install('node2', '--runner')
+    await waitFor(
+      'the other executor',
+      async () => (await api.client.getNode({ params: { name: 'node2' } })).executor.name === 'process',
+      deadline,
+    )
+    const going = await api.submit(shell('sleep 4; echo done'), 'node2')
+    await api.reached(going, 'running')
+    await lab.sh('node2', 'systemctl restart hakuriver-runner')
+    expect(await api.ended(going, 30_000)).toMatchObject({ status: 'completed', exitCode: 0, attempt: 1 })
+    expect(await api.log(going)).toBe('done\n')
+    const killed = await pidOf('node2', 'hakuriver-runner')
+    await lab.sh('node2', `kill -9 ${killed}`)
+    await waitFor(
+      'another runner',
+      async () => ![0, killed].includes(await pidOf('node2', 'hakuriver-runner')),
+      deadline,
+    )
+    expect(await api.run(shell('true'), 'node2', 30_000)).toMatchObject({ status: 'completed' })
+  })
+
+  it('run as the user that was named, with what is in that home directory', async () => {
+    const file = '/home/worker/.hakuriver/config.toml'
+    const before = await pidOf('node1', 'hakuriver-host')
+    await lab.sh(
+      'node2',
+      `mkdir -p -m 700 /home/worker/.hakuriver; echo '[network]\nhost_port = 9000' > ${file}; chown -R worker: /home/worker/.hakuriver`,
+    )
+    await lab.sh('node2', `${hakuriver} init service --host --install --now --user worker`)
+    const there = () => lab.sh('node2', 'cat /home/worker/.hakuriver/host.json').catch(() => null)
+    const told = await waitFor('the host of the user', there, deadline)
+    expect(told).toContain(':9000"')
+    expect((await lab.sh('node2', 'stat -c %U /home/worker/.hakuriver/admin-token')).trim()).toBe('worker')
+    await lab.sh('node2', 'systemctl disable --now hakuriver-host')
+    expect(await pidOf('node1', 'hakuriver-host')).toBe(before)
+  })
+
+  it('are not made of a configuration that is wrong, nor over a unit of others', async () => {
+    await lab.sh('node2', `echo '[runner]\nname = 5' > /tmp/wrong.toml`)
+    const words = `${hakuriver} init service --host --install`
+    const wrong = await lab.exec('node2', ['sh', '-c', `${words} --config /tmp/wrong.toml`])
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('line 2: runner.name is 5') })
+    await lab.sh('node2', `echo '[Unit]' > /etc/systemd/system/hakuriver-host.service`)
+    const other = await lab.exec('node2', ['sh', '-c', words])
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('is not of this command') })
   })
 
   it('need root, and are printed to anybody', async () => {

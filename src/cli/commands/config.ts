@@ -1,8 +1,14 @@
 /** `hakuriver config show|path`: what holds here, and where it comes from. */
-import { exitCodes } from '../../core/errors.ts'
+import { AppError, exitCodes } from '../../core/errors.ts'
 import { printable } from '../../core/text.ts'
-import { configPath, type Found, readSettings } from '../../platform/config.ts'
-import { fileSettings } from '../../platform/settings.ts'
+import { configPath, type Origin, readSettings } from '../../platform/config.ts'
+import {
+  fileSettings,
+  hostSettings,
+  runnerSettings,
+  type Setting,
+  type Value,
+} from '../../platform/settings.ts'
 import { type Cell, type Column, renderTable } from '../../platform/table.ts'
 import type { Context } from '../context.ts'
 
@@ -10,16 +16,76 @@ export interface ConfigShowOptions {
   origin: boolean
 }
 
-/** Every key of the file with the value that holds for a program that is started here without flags. */
-export async function configShow(options: ConfigShowOptions, context: Context): Promise<number> {
-  const found = readSettings(fileSettings, sourcesOf(context))
-  const rows = Object.entries<Found>(found).map(([name, { value, origin, place }]) => {
-    const { key } = fileSettings[name as keyof typeof fileSettings] // the table's own names
-    return { key, value, origin, place }
+/** One setting as it is shown. */
+interface Row {
+  /** `section.name`; of one that is not in the file its variable, or its flag. */
+  key: string
+  /** null: none, or a secret. */
+  value: Value
+  origin: Origin
+  place: string
+}
+
+/** What the commands show to the host; read beside the table of settings, as they start without it. */
+const token: Setting = {
+  key: null,
+  flag: null,
+  env: 'HAKURIVER_TOKEN',
+  type: 'text',
+  default: null,
+  isSecret: true,
+  doc: 'Token of whoever types the commands',
+}
+
+const tables: Readonly<Record<string, Record<string, Setting>>> = {
+  // what two programs call the same is there once
+  all: {
+    ...fileSettings,
+    host: runnerSettings.host,
+    token,
+    joinToken: runnerSettings.joinToken,
+    logLevel: hostSettings.logLevel,
+  },
+  host: hostSettings,
+  runner: runnerSettings,
+}
+
+/**
+ * Every setting with the value that holds for a program that is started here; of `host` or `runner` alone, with the
+ * flags that follow.
+ */
+export async function configShow(
+  words: string[],
+  options: ConfigShowOptions,
+  context: Context,
+): Promise<number> {
+  const { table, flags } = readWords(words)
+  const { argv, env } = sourcesOf(context)
+  const found = readSettings(table, { argv: [...argv, ...flags], env })
+  const rows = Object.entries(table).map(([name, setting]): Row => {
+    const { value, origin, place } = found[name] ?? { value: null, origin: 'default', place: 'default' }
+    return { key: labelOf(setting), value: setting.isSecret ? null : value, origin, place }
   })
   if (context.json) await context.printJson({ settings: rows })
   else await context.print(tableOf(rows, options.origin, context))
   return exitCodes.ok
+}
+
+function readWords(words: string[]): { table: Record<string, Setting>; flags: string[] } {
+  const [program = 'all', ...flags] = words
+  const table = Object.hasOwn(tables, program) ? tables[program] : undefined
+  if (table !== undefined && (program !== 'all' || flags.length === 0)) return { table, flags }
+  throw new AppError(
+    'invalid_request',
+    `the settings are those of the host or of a runner, not of "${program}"`,
+    {
+      details: { fix: 'Write hakuriver config show, config show host, or config show runner -- FLAGS.' },
+    },
+  )
+}
+
+function labelOf({ key, env, flag }: Setting): string {
+  return key ?? env ?? `--${flag}`
 }
 
 /** The file that would be read. */
@@ -40,15 +106,11 @@ const columns: Column[] = [
   { title: 'VALUE', shrinkTo: 12 },
 ]
 
-function tableOf(
-  rows: { key: string; value: Found['value']; origin: string; place: string }[],
-  hasOrigin: boolean,
-  { io, colors }: Context,
-): string[] {
+function tableOf(rows: Row[], hasOrigin: boolean, { io, colors }: Context): string[] {
   const width = io.stdout.isTty ? io.stdout.size().columns : null
   const cells = rows.map(({ key, value, origin, place }): Cell[] => [
     { text: key },
-    { text: value === null ? '-' : printable(JSON.stringify(value)) },
+    { text: value !== null ? printable(JSON.stringify(value)) : origin === 'default' ? '-' : 'not shown' },
     ...(hasOrigin ? [{ text: printable(place), ...(origin === 'default' && { paint: colors.dim }) }] : []),
   ])
   const origin: Column[] = hasOrigin ? [{ title: 'FROM', shrinkTo: 12 }] : []

@@ -1,13 +1,16 @@
 /** `hakuriver init service`: systemd units for the two daemons, so that they start at boot and after a failure. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { AppError, exitCodes } from '../../core/errors.ts'
-import { configPath } from '../../platform/config.ts'
+import { readSettings } from '../../platform/config.ts'
+import { readTextIfThere, writeFileAtomic } from '../../platform/files.ts'
+import { hostSettings, runnerSettings } from '../../platform/settings.ts'
+import { systemdVersion } from '../../platform/systemd-version.ts'
 import type { Context } from '../context.ts'
-import { serviceUnit, unitFileOf } from '../service-unit.ts'
+import { ownerOf, type ServiceOwner } from '../service-owner.ts'
+import { serviceUnit, unitFileOf, unitMark } from '../service-unit.ts'
 import { ownFile, type ProgramName, programFile } from '../sibling.ts'
 
 const execute = promisify(execFile)
@@ -18,10 +21,19 @@ export interface ServiceOptions {
   runner: boolean
   install: boolean
   now: boolean
+  force: boolean
   user: string | null
 }
 
-/** Prints the units, or installs them; `own` is this program's file, the daemons lie beside it. @throws AppError `invalid_request`, `not_permitted` */
+interface Unit {
+  file: string
+  text: string
+}
+
+/**
+ * Prints the units, or installs them; `own` is this program's file, the daemons lie beside it.
+ * @throws AppError `invalid_request` also for a wrong configuration, `not_permitted`, `conflict`
+ */
 export async function service(
   options: ServiceOptions,
   context: Context,
@@ -33,39 +45,43 @@ export async function service(
       details: { fix: 'On the machine of the host: --host; on each machine that runs tasks: --runner.' },
     })
   }
-  const units = names.map((name) => ({ file: unitFileOf(name), text: textOf(name, options, own, context) }))
-  if (!options.install) {
-    if (context.json) await context.printJson({ units })
-    else for (const { file, text } of units) await context.print([`# ${unitDir}/${file}`, text])
-    return exitCodes.ok
-  }
-  checkMayInstall()
-  for (const { file, text } of units) await writeFile(`${unitDir}/${file}`, text, { mode: 0o644 })
-  await systemctl('daemon-reload')
-  await systemctl('enable', ...units.map(({ file }) => file))
-  // an update of the unit counts from the next start on
-  if (options.now) await systemctl('restart', ...units.map(({ file }) => file))
+  if (options.install) checkMayInstall()
+  else if (options.now)
+    throw new AppError('invalid_request', '--now starts what --install has installed: say both')
+  const owner = await ownerOf(options.user, context)
+  const version = await systemdVersion().catch(() => null) // the unit may be meant for another machine
+  const units = names.map((name) => ({
+    file: unitFileOf(name),
+    text: textOf(name, owner, own, version, context),
+  }))
+  if (options.install) await install(units, options)
   if (context.json) await context.printJson({ units })
-  else await tellInstalled(units, options, context)
+  else if (options.install) await tellInstalled(units, options, owner, context)
+  else for (const { file, text } of units) await context.print([`# ${join(unitDir, file)}`, text])
+  if (!context.json) await tellOtherConfig(owner, options, context)
   return exitCodes.ok
 }
 
 function textOf(
   name: ProgramName,
-  options: ServiceOptions,
+  owner: ServiceOwner,
   own: string,
-  { io, home, configFile: named }: Context,
+  version: number | null,
+  { io }: Context,
 ): string {
-  const { path: config, isNamed } = configPath(named, { ...io.env, HAKURIVER_HOME: home })
-  const isThere = existsSync(config)
-  if (isNamed && !isThere) throw new AppError('invalid_request', `there is no configuration file ${config}`)
+  // what it will read is read now: a unit that cannot start is of no use
+  const argv = ['--config', owner.configFile ?? '/dev/null']
+  const sources = { argv, env: { HAKURIVER_HOME: owner.home, HOME: io.env.HOME } }
+  const executor = name === 'host' ? null : readSettings(runnerSettings, sources).executor.value
+  if (name === 'host') readSettings(hostSettings, sources)
+  const isOfSystemd = owner.user === null && (executor === 'auto' || executor === 'systemd')
   return serviceUnit({
+    ...owner,
     name,
     nodeFile: process.execPath,
     programFile: programFile(name, own),
-    configFile: isThere ? resolve(config) : null,
-    home: io.env.HAKURIVER_HOME ? resolve(home) : null,
-    user: options.user,
+    isApart: name === 'host' || isOfSystemd,
+    systemdVersion: version,
   })
 }
 
@@ -78,6 +94,23 @@ function checkMayInstall(): void {
   })
 }
 
+async function install(units: Unit[], { now, force }: ServiceOptions): Promise<void> {
+  const files = units.map(({ file }) => file)
+  for (const file of files) {
+    const there = await readTextIfThere(join(unitDir, file))
+    if (there === null || there.startsWith(unitMark) || force) continue
+    throw new AppError('conflict', `${join(unitDir, file)} is there already, and is not of this command`, {
+      details: { fix: 'Look at it; --force writes it anew.' },
+    })
+  }
+  for (const { file, text } of units)
+    await writeFileAtomic(join(unitDir, file), text, { mode: 0o644, sync: true })
+  await systemctl('daemon-reload')
+  await systemctl('enable', ...files)
+  // an update of the unit counts from the next start on
+  if (now) await systemctl('restart', ...files)
+}
+
 async function systemctl(...words: string[]): Promise<void> {
   try {
     await execute('systemctl', words, { timeout: 60_000 })
@@ -88,15 +121,34 @@ async function systemctl(...words: string[]): Promise<void> {
 }
 
 async function tellInstalled(
-  units: { file: string }[],
-  { host, now, user }: ServiceOptions,
+  units: Unit[],
+  { host, now }: ServiceOptions,
+  { user, home, configFile }: ServiceOwner,
   context: Context,
 ): Promise<void> {
   for (const { file } of units) {
-    await context.print(`Installed ${unitDir}/${file}: ${now ? 'it runs, and' : 'it'} starts at every boot.`)
+    await context.print(
+      `Installed ${join(unitDir, file)}: ${now ? 'it runs, and' : 'it'} starts at every boot.`,
+    )
     if (!now) await context.print(`  start it now:  systemctl start ${file}`)
     await context.print(`  read its log:  journalctl -u ${file} -f`)
   }
-  const home = user === null ? context.home : `.hakuriver in the home directory of ${user}`
+  const read = configFile ?? `no configuration file (${join(home, 'config.toml')} is not there)`
+  await context.print(`It runs as ${user ?? 'root'}, and reads ${read}.`)
   if (host) await context.print(`Its first start makes admin-token and join-token in ${home}.`)
+}
+
+/** Whoever types `sudo` may well have meant the configuration of before it. */
+async function tellOtherConfig(
+  { configFile, home }: ServiceOwner,
+  { user }: ServiceOptions,
+  context: Context,
+): Promise<void> {
+  const { SUDO_USER: other } = context.io.env
+  if (configFile !== null || user !== null || !other || other === 'root') return
+  const { configFile: theirs } = await ownerOf(other, context)
+  if (theirs === null) return
+  await context.note(
+    `There is ${theirs}, but none in ${home}: say --user ${other} to run it as ${other}, or --config ${theirs}.`,
+  )
 }

@@ -1,14 +1,15 @@
 /** `hakuriver up`: a cluster on this machine, in the foreground or in the background. */
-import { hostname, networkInterfaces } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { count, printable } from '../../core/text.ts'
 import { formatBytes } from '../../core/units.ts'
+import { urlOfHost } from '../../platform/config.ts'
 import { makePrivateDir } from '../../platform/files.ts'
 import { type InstanceLock, lockDirectory } from '../../platform/instance-lock.ts'
 import type { NodeView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
+import { ownAddress } from '../own-address.ts'
 import { ownFile } from '../sibling.ts'
 import { ownHost, startCluster } from '../up/cluster.ts'
 import { startDetached } from '../up/detach.ts'
@@ -33,7 +34,8 @@ const otherDeadlineMs = 75_000
 const lookMs = 50
 
 /** Starts a cluster unless one runs. `own` is this program's file: host and runner lie beside it. */
-export async function up(options: UpOptions, context: Context, own: string = ownFile()): Promise<number> {
+export async function up(options: UpOptions, given: Context, own: string = ownFile()): Promise<number> {
+  const context = withConfigFile(given)
   const { home, io } = context
   const settings = readUpSettings(io, home)
   await makePrivateDir(home)
@@ -52,6 +54,13 @@ export async function up(options: UpOptions, context: Context, own: string = own
   } finally {
     stopListening()
   }
+}
+
+/** A file that was named by flag is handed on to host and runner, and to the `up` in the background. */
+function withConfigFile(context: Context): Context {
+  const { configFile, io } = context
+  if (configFile === null) return context
+  return { ...context, io: { ...io, env: { ...io.env, HAKURIVER_CONFIG: resolve(configFile) } } }
 }
 
 /** null: another `up` has it. The kernel lets go of it with the process, however that ends. */
@@ -189,21 +198,12 @@ function joinLines(url: string, { bindAddress }: UpSettings, { home }: Context):
   }
   const { port } = new URL(url)
   const address = bindAddress === '0.0.0.0' || bindAddress === '::' ? ownAddress() : bindAddress
-  const shown = address.includes(':') ? `[${address}]` : address
   return [
     `To add a machine, copy ${join(home, 'join-token')} to it, and type there:`,
-    `  hakuriver runner --host http://${shown}${port === '' ? '' : `:${port}`} --join-token-file join-token`,
+    `  hakuriver runner --host ${urlOfHost(address, Number(port || 80))} --join-token-file join-token`,
   ]
 }
 
 function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || address.startsWith('127.')
-}
-
-/** An address that other machines can reach, as near as can be told. */
-function ownAddress(): string {
-  const found = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .find((address) => address.family === 'IPv4' && !address.internal)
-  return found?.address ?? hostname()
 }

@@ -1,5 +1,4 @@
 /** What `up` must know of the settings that host and runner will read by themselves. */
-import { hostname } from 'node:os'
 import { readSettings } from '../../platform/config.ts'
 import type { Io } from '../../platform/io.ts'
 import { fileSettings } from '../../platform/settings.ts'
@@ -16,5 +15,5 @@ const table = { node: fileSettings.nodeName, bindAddress: fileSettings.bindAddre
 /** @throws AppError `invalid_request` where the configuration file is wrong */
 export function readUpSettings(io: Pick<Io, 'env'>, home: string): UpSettings {
   const found = readSettings(table, { argv: [], env: { ...io.env, HAKURIVER_HOME: home } })
-  return { node: String(found.node.value ?? hostname()), bindAddress: String(found.bindAddress.value) }
+  return { node: found.node.value, bindAddress: found.bindAddress.value }
 }

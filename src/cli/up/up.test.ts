@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { waitFor } from '../../platform/wait.ts'
@@ -42,6 +42,20 @@ it('starts a cluster, says what it is, and ends it in order on Ctrl-C', async ()
   expect((await up.ended).code).toBe(0)
   expect(all(state).map(isAlive)).toEqual([false, false, false])
   expect(existsSync(join(home, 'up.json'))).toBe(false)
+})
+
+it('hands a named configuration on to host and runner', async () => {
+  const { home, run } = makePrograms()
+  const path = join(home, 'other.toml')
+  writeFileSync(path, '[network]\nhost_bind_ip = "10.9.8.7"\n')
+  const up = await run(['up', '--detach', '--port', '0', '--config', path]).ended
+  expect(up).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('hakuriver runner --host http://10.9.8.7:'),
+  })
+  for (const { pid } of (await ready(home)).children)
+    expect(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')).toContain(`HAKURIVER_CONFIG=${path}`)
+  expect(await run(['down']).ended).toMatchObject({ code: 0 })
 })
 
 it('goes to the background, is not started twice, and is stopped by down', async () => {
