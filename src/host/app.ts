@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, isIP } from 'node:net'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
+import { type Clock, systemClock } from '../platform/clock.ts'
 import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
@@ -14,6 +15,7 @@ import { EventHub } from './event-hub.ts'
 import { eventStream } from './event-stream.ts'
 import { admin, createHandlers } from './handlers.ts'
 import { createHttpServer } from './http.ts'
+import { createLinkServer } from './link-server.ts'
 import { Links } from './links.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
@@ -25,8 +27,7 @@ import { Submits } from './submit.ts'
 export interface HostOptions {
   config: HostConfig
   log: Log
-  /** Milliseconds since the epoch. */
-  now?: () => number
+  clock?: Clock
   /** Opens the store; tests hand in one that fails. */
   openStore?: (path: string) => Store
 }
@@ -40,7 +41,7 @@ export interface Host {
 /** @throws AppError when another host uses the state directory, the address is taken, or the database is newer */
 export async function createHost(options: HostOptions): Promise<Host> {
   const { config, log } = options
-  const now = options.now ?? Date.now
+  const clock = options.clock ?? systemClock
   refuseOpenInsecure(config)
   mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
   const lock = await lockDirectory(config.stateDir, 'host')
@@ -51,9 +52,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
   try {
     const store = (options.openStore ?? ((path) => new SqliteStore(path)))(config.databaseFile)
     closers.push(() => store.close())
-    const tokens = config.insecureLoopback ? null : await Tokens.open(store, config.stateDir, now(), log)
+    const tokens = config.insecureLoopback
+      ? null
+      : await Tokens.open(store, config.stateDir, clock.now(), log)
     const hub = new EventHub()
-    const cluster = await Cluster.load({ store, hub, log, now })
+    const cluster = await Cluster.load({ store, hub, log, clock })
     closers.push(() => cluster.close())
     const { heartbeatMs, watchMs, silenceFactor, sharedDir } = config
     const links = new Links({
@@ -63,12 +66,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
       heartbeatMs,
       watchMs,
       silenceFactor,
-      now,
-      monotonic: () => performance.now(),
+      clock,
     })
+    const linkServer = createLinkServer(links)
     closers.push(() => links.close())
-    const checks = createChecks({ cluster, sharedDir, now })
-    const handlers = createHandlers(cluster, store, new Submits(cluster, store, now), checks)
+    const checks = createChecks({ cluster, sharedDir, now: clock.now })
+    const handlers = createHandlers(cluster, store, new Submits(cluster, store, clock), checks)
     const logs = { cluster, store, hub, links, sharedDir }
     const http = await createHttpServer({
       config,
@@ -78,11 +81,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
       streams: [logRoute(logs), eventStream(hub, store), openapiRoute],
       addRoutes: (app, authorize) =>
         addSeedRoutes(app, { handlers, cluster, store, logs, caller: admin, authorize, log }),
-      onLink: (request, socket, head) => links.upgrade(request, socket, head),
+      onLink: (request, socket, head) => linkServer.upgrade(request, socket, head),
     })
     closers.push(
       () => http.close(),
       () => links.close(),
+      () => linkServer.close(),
     )
     await listen(http, config)
     const url = urlOf(config, (http.server.address() as AddressInfo).port) // it listens on TCP

@@ -7,6 +7,7 @@ import { node as someNode, spec } from '../core/builders.suite.ts'
 import { AppError } from '../core/errors.ts'
 import { parseTarget } from '../core/target.ts'
 import { isHeldTask, type Task } from '../core/task.ts'
+import { systemClock } from '../platform/clock.ts'
 import { silentLog } from '../platform/log.ts'
 import { Cluster } from './cluster.ts'
 import { EventHub } from './event-hub.ts'
@@ -55,7 +56,7 @@ class World {
       store: this.store,
       hub: new EventHub(),
       log: silentLog,
-      now: () => ++this.nowMs,
+      clock: { ...systemClock, now: () => ++this.nowMs },
     })
     this.cluster.setDispatcher((type, task) => {
       if (type !== 'dispatch' || !isHeldTask(task)) return

@@ -9,6 +9,7 @@ import { PendingQueue } from '../core/pending.ts'
 import { schedulePass } from '../core/placement.ts'
 import type { HostAttempt } from '../core/reconcile.ts'
 import { type Effect, isFinal, isHeldTask, type Task, type TaskEvent, transition } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { withDeadline } from '../platform/wait.ts'
 import type { EventHub } from './event-hub.ts'
@@ -29,8 +30,7 @@ export interface ClusterDeps {
   store: Store
   hub: EventHub
   log: Log
-  /** Milliseconds since the epoch. */
-  now: () => number
+  clock: Clock
 }
 
 /** Placements per commit: a burst of ten thousand does not keep everything else waiting. */
@@ -58,6 +58,7 @@ export class Cluster {
     this.journal = new Journal({
       store: deps.store,
       log: deps.log,
+      clock: deps.clock,
       beforeCommit: () => this.schedule(),
       onCommitted: (events, tasks) => {
         // as they are on disk: one that has ended since is kept until that is there too
@@ -88,7 +89,7 @@ export class Cluster {
   }
 
   newId(): number {
-    this.lastId = nextId(this.lastId, this.deps.now())
+    this.lastId = nextId(this.lastId, this.deps.clock.now())
     return this.lastId
   }
 
@@ -122,7 +123,7 @@ export class Cluster {
   apply(taskId: number, event: TaskEvent): ApplyResult {
     const before = this.tasks.get(taskId)
     if (before === undefined) return { kind: 'ignored' }
-    const outcome = transition(before, event, this.deps.now())
+    const outcome = transition(before, event, this.deps.clock.now())
     if (outcome.kind !== 'changed') return outcome
     const { task } = outcome
     this.tasks.set(taskId, task)
@@ -178,7 +179,14 @@ export class Cluster {
 
   nodeEvent(node: string, type: string, reason: string | null): void {
     this.lastEventId += 1
-    this.journal.event({ kind: 'node', id: this.lastEventId, atMs: this.deps.now(), node, type, reason })
+    this.journal.event({
+      kind: 'node',
+      id: this.lastEventId,
+      atMs: this.deps.clock.now(),
+      node,
+      type,
+      reason,
+    })
   }
 
   /** Calls back when everything so far is on disk; of those with the same key in one commit, only the last. */
@@ -188,7 +196,7 @@ export class Cluster {
 
   /** Resolves when everything so far is on disk. @throws AppError `timeout` where the disk takes nothing */
   settled(): Promise<void> {
-    return withDeadline(this.journal.settled(), saveDeadlineMs, 'saving to disk')
+    return withDeadline(this.journal.settled(), saveDeadlineMs, 'saving to disk', this.deps.clock.after)
   }
 
   /** Places what can be placed now. For a caller that must know what is free at this moment. */
@@ -262,7 +270,7 @@ export class Cluster {
     this.journal.event({
       kind: 'task',
       id: this.lastEventId,
-      atMs: this.deps.now(),
+      atMs: this.deps.clock.now(),
       taskId: task.id,
       batchId: task.batchId,
       attempt: task.attempt,

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { pending, node as someNode } from '../core/builders.suite.ts'
 import { AppError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
+import { systemClock } from '../platform/clock.ts'
 import { silentLog } from '../platform/log.ts'
 import { waitFor } from '../platform/wait.ts'
 import { TestStore } from './host.suite.ts'
@@ -32,6 +33,7 @@ beforeEach(() => {
   journal = new Journal({
     store,
     log: { ...silentLog, info: note, error: note },
+    clock: systemClock,
     beforeCommit: () => {},
     onCommitted: (events) => {
       if (events.length > 0) told.push(`events ${events.map(({ id }) => id).join(' ')}`)

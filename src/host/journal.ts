@@ -4,6 +4,7 @@
  */
 import { AppError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { EventRecord, NodeRecord } from './store/rows.ts'
 import type { BatchRecord, Store } from './store/store.ts'
@@ -21,6 +22,7 @@ export interface OpenSubmit {
 export interface JournalDeps {
   store: Store
   log: Log
+  clock: Clock
   /** Called before each commit: what it changes goes into the same one. */
   beforeCommit: () => void
   /** Told after each commit, in the order of their ids. */
@@ -45,7 +47,8 @@ export class Journal {
   private isScheduled = false
   private isFailing = false
   private running: Promise<void> = Promise.resolve()
-  private retry: NodeJS.Timeout | null = null
+  /** Takes back the next try. */
+  private retry: (() => void) | null = null
   private isClosed = false
 
   constructor(deps: JournalDeps) {
@@ -114,7 +117,7 @@ export class Journal {
   schedule(): void {
     if (this.isScheduled || this.isClosed) return
     this.isScheduled = true
-    setImmediate(() => {
+    this.deps.clock.soon(() => {
       this.isScheduled = false
       if (this.isClosed) return // `close` has committed it
       this.running = this.running.then(() => this.flush())
@@ -124,7 +127,7 @@ export class Journal {
   /** Commits what is left and takes no more. */
   async close(): Promise<void> {
     this.isClosed = true
-    if (this.retry !== null) clearTimeout(this.retry)
+    this.retry?.()
     this.running = this.running.then(() => this.flush())
     await this.running
   }
@@ -180,10 +183,10 @@ export class Journal {
     for (const [key, action] of next.after) group.after.set(key, action)
     for (const submit of refused) submit.reject(refusal)
     if (this.isClosed) return
-    this.retry ??= setTimeout(() => {
+    this.retry ??= this.deps.clock.after(retryMs, () => {
       this.retry = null
       this.schedule()
-    }, retryMs)
+    })
   }
 }
 

@@ -1,9 +1,10 @@
 /** One runner's link, as the host sees it: checks what comes, and sends orders, acknowledgements and log reads. */
-import { WebSocket } from 'ws'
 import { AppError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
 import { messageReader } from '../platform/link-codec.ts'
 import { withDeadline } from '../platform/wait.ts'
+import type { Wire, WireEvents } from '../platform/wire.ts'
 import { type FromHost, FromRunner } from '../protocol/link.ts'
 import type { LogStream } from '../protocol/routes.ts'
 
@@ -50,9 +51,11 @@ export class LinkSession {
   runnerId = ''
   /** Resolves when the connection is closed. */
   readonly gone: Promise<void>
-  private readonly socket: WebSocket
+  private readonly wire: Wire
+  private readonly clock: Clock
   private readonly events: SessionEvents
-  private readonly helloTimer: NodeJS.Timeout
+  /** Takes the end of our patience back. */
+  private readonly helloCame: () => void
   private readonly logReads = new Map<number, PromiseWithResolvers<LogAnswer>>()
   private nextRequestId = 1
   /** Attempts whose start went over this link: what is in order and whole need not be sent again. */
@@ -60,21 +63,19 @@ export class LinkSession {
   private why = 'the connection was closed'
   private isGreeted = false
 
-  constructor(socket: WebSocket, events: SessionEvents) {
-    this.socket = socket
+  constructor(connect: (events: WireEvents) => Wire, events: SessionEvents, clock: Clock) {
     this.events = events
-    this.helloTimer = setTimeout(() => this.drop('it did not say hello in time'), helloMs)
-    socket.on('message', (data) => this.receive(String(data)))
-    socket.on('ping', () => this.heard())
-    socket.on('pong', () => this.heard())
-    socket.on('error', (error) => {
-      this.why = error.message
-    })
-    this.gone = new Promise((resolve) => {
-      socket.on('close', () => {
-        this.closed()
-        resolve()
-      })
+    this.clock = clock
+    const gone = Promise.withResolvers<void>()
+    this.gone = gone.promise
+    this.helloCame = clock.after(helloMs, () => this.drop('it did not say hello in time'))
+    this.wire = connect({
+      onText: (text) => this.receive(text),
+      onSign: () => this.heard(),
+      onClosed: (problem) => {
+        this.closed(problem)
+        gone.resolve()
+      },
     })
   }
 
@@ -88,18 +89,18 @@ export class LinkSession {
   refuse(code: string, message: string, retry: boolean): void {
     this.why = `it was refused: ${message}`
     this.send({ type: 'refused', code, message, retry })
-    this.socket.close(1008)
+    this.wire.close(1008)
   }
 
   /** Ends the link at once. */
   drop(why: string): void {
     this.why = why
-    this.socket.terminate()
+    this.wire.cut()
   }
 
   close(): void {
     this.why = 'the host stops'
-    this.socket.close(1001)
+    this.wire.close(1001)
   }
 
   /** Orders the start of the task's current attempt, once per link. */
@@ -150,7 +151,13 @@ export class LinkSession {
     signal.addEventListener('abort', cancel)
     try {
       this.send({ type: 'log_read', requestId, ...query, taskId: String(query.taskId) })
-      return await withDeadline(answer.promise, query.waitMs + logAnswerMs, `reading a log from ${this.node}`)
+      const deadlineMs = query.waitMs + logAnswerMs
+      return await withDeadline(
+        answer.promise,
+        deadlineMs,
+        `reading a log from ${this.node}`,
+        this.clock.after,
+      )
     } finally {
       signal.removeEventListener('abort', cancel)
       this.logReads.delete(requestId)
@@ -159,7 +166,7 @@ export class LinkSession {
 
   private receive(text: string): void {
     // what still came with the message for which it was dropped
-    if (this.socket.readyState !== WebSocket.OPEN) return
+    if (!this.wire.isOpen) return
     let message: FromRunner
     try {
       message = readMessage(text)
@@ -184,7 +191,7 @@ export class LinkSession {
   private greet(hello: FromRunnerOf<'hello'>): void {
     if (this.isGreeted) return this.drop('it said hello twice')
     this.isGreeted = true
-    clearTimeout(this.helloTimer)
+    this.helloCame()
     this.events.onHello(this, hello)
   }
 
@@ -201,18 +208,18 @@ export class LinkSession {
   }
 
   private send(message: FromHost): void {
-    if (this.socket.readyState !== WebSocket.OPEN) return
-    if (this.socket.bufferedAmount > maxBufferedBytes) return this.drop('it does not take what is sent')
-    this.socket.send(JSON.stringify(message))
+    if (!this.wire.isOpen) return
+    if (this.wire.waitingBytes > maxBufferedBytes) return this.drop('it does not take what is sent')
+    this.wire.send(JSON.stringify(message))
   }
 
-  private closed(): void {
-    clearTimeout(this.helloTimer)
+  private closed(problem: string | null): void {
+    this.helloCame()
     for (const answer of this.logReads.values()) {
       answer.reject(new AppError('unavailable', `the link to ${this.node} was cut while its log was read`))
     }
     this.logReads.clear()
-    this.events.onClosed(this, this.why)
+    this.events.onClosed(this, problem ?? this.why)
   }
 }
 

@@ -1,13 +1,12 @@
 /** All links: who may join, what their messages mean for the cluster, and who has been silent for too long. */
-import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
-import { WebSocketServer } from 'ws'
 import { AppError, unreachable } from '../core/errors.ts'
 import { type HostAttempt, type ReconcileAction, type RunnerAttempt, reconcile } from '../core/reconcile.ts'
 import { isNodeName } from '../core/target.ts'
 import { type Effect, isHeldTask, type Task } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import { linkMessageBytes, linkVersion } from '../protocol/link.ts'
+import type { Wire, WireEvents } from '../platform/wire.ts'
+import { linkVersion } from '../protocol/link.ts'
 import type { Cluster } from './cluster.ts'
 import { type FromRunnerOf, LinkSession, type LogAnswer, type LogQuery } from './link-session.ts'
 import type { NodeRecord } from './store/rows.ts'
@@ -21,9 +20,7 @@ export interface LinksDeps {
   /** Between two looks for nodes that have fallen silent. */
   watchMs: number
   silenceFactor: number
-  /** Milliseconds since the epoch, and of a clock that is never set. */
-  now: () => number
-  monotonic: () => number
+  clock: Clock
 }
 
 /** How often `last seen` is written down while a node is heard. */
@@ -33,11 +30,6 @@ const goodbyeMs = 1_000
 
 export class Links {
   private readonly deps: LinksDeps
-  private readonly server = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: linkMessageBytes,
-  })
   private readonly sessions = new Map<string, LinkSession>()
   private readonly open = new Set<LinkSession>()
   /** When each node was last heard, by the monotonic clock; at the host's start all get their full time. */
@@ -45,30 +37,32 @@ export class Links {
   private readonly savedAt = new Map<string, number>()
   /** Attempts that a node's runner holds and this host does not know, told once each. */
   private readonly strangers = new Map<string, ReadonlySet<string>>()
-  private readonly watch: NodeJS.Timeout
+  /** Takes back the next look. */
+  private watch = () => {}
   private watchedAt: number
 
   constructor(deps: LinksDeps) {
     this.deps = deps
-    this.watchedAt = deps.monotonic()
+    this.watchedAt = deps.clock.monotonic()
     for (const name of deps.cluster.nodes.keys()) this.heardAt.set(name, this.watchedAt)
-    this.watch = setInterval(() => this.findSilent(), deps.watchMs)
+    this.watchOn()
     deps.cluster.setDispatcher((type, task) => this.dispatch(type, task))
   }
 
-  /** Takes over a connection that has asked for the link and was allowed to. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.server.handleUpgrade(request, socket, head, (webSocket) => {
-      if ('setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true)
-      const session = new LinkSession(webSocket, {
+  /** Takes over a connection that was allowed to be a link. */
+  take(connect: (events: WireEvents) => Wire): void {
+    const session = new LinkSession(
+      connect,
+      {
         onHello: (from, hello) => this.join(from, hello),
         onHeartbeat: (from, heartbeat) => this.beat(from, heartbeat),
         onReport: (from, report) => this.report(from, report),
         onHeard: (from) => this.heard(from),
         onClosed: (from, why) => this.left(from, why),
-      })
-      this.open.add(session)
-    })
+      },
+      this.deps.clock,
+    )
+    this.open.add(session)
   }
 
   isLinked(node: string): boolean {
@@ -90,14 +84,13 @@ export class Links {
 
   /** Says goodbye to all runners, and cuts those that do not answer. */
   async close(): Promise<void> {
-    clearInterval(this.watch)
-    this.server.close() // takes nobody in any more: a runner comes back faster than the last one goes
+    this.watch()
     for (const session of this.open) session.close()
-    const cut = setTimeout(() => {
+    const cancel = this.deps.clock.after(goodbyeMs, () => {
       for (const session of this.open) session.drop('the host stops')
-    }, goodbyeMs)
+    })
     await Promise.all([...this.open].map((session) => session.gone))
-    clearTimeout(cut)
+    cancel()
   }
 
   private join(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
@@ -122,7 +115,7 @@ export class Links {
       executor,
       runnerVersion,
       status: 'online',
-      lastSeenMs: this.deps.now(),
+      lastSeenMs: this.deps.clock.now(),
     }
     cluster.nodeLinked(record, arrivalOf(before, record))
     this.heard(session)
@@ -255,12 +248,12 @@ export class Links {
   private heard(session: LinkSession): void {
     const name = session.node
     if (name === null || this.sessions.get(name) !== session) return
-    const { cluster, now, monotonic } = this.deps
-    const at = monotonic()
+    const { cluster, clock } = this.deps
+    const at = clock.monotonic()
     this.heardAt.set(name, at)
     const node = cluster.nodes.get(name)
     if (node === undefined) return
-    node.record = { ...node.record, lastSeenMs: now() }
+    node.record = { ...node.record, lastSeenMs: clock.now() }
     if (node.record.status === 'unreachable') {
       // it was silent, but the link held
       this.savedAt.set(name, at)
@@ -281,10 +274,17 @@ export class Links {
     this.deps.cluster.nodeUnlinked(name)
   }
 
+  private watchOn(): void {
+    this.watch = this.deps.clock.after(this.deps.watchMs, () => {
+      this.watchOn()
+      this.findSilent()
+    })
+  }
+
   /** A node that has said nothing for too long is unreachable. A pause of our own is not its silence. */
   private findSilent(): void {
-    const { cluster, heartbeatMs, watchMs, silenceFactor, monotonic } = this.deps
-    const at = monotonic()
+    const { cluster, heartbeatMs, watchMs, silenceFactor, clock } = this.deps
+    const at = clock.monotonic()
     const pauseMs = at - this.watchedAt - watchMs
     this.watchedAt = at
     if (pauseMs > Math.max(heartbeatMs, watchMs))

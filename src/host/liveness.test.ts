@@ -3,13 +3,15 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { type Clock, systemClock } from '../platform/clock.ts'
 import { silentLog } from '../platform/log.ts'
 import { waitFor } from '../platform/wait.ts'
 import { Cluster } from './cluster.ts'
 import { EventHub } from './event-hub.ts'
 import { TestRunner, TestStore } from './host.suite.ts'
+import { createLinkServer } from './link-server.ts'
 import { Links } from './links.ts'
 
 const heartbeatMs = 1_000
@@ -25,13 +27,20 @@ let runner: TestRunner
 /** Both clocks of the host; only the test moves them. */
 let clockMs: number
 
+/** What the host does when it looks for silent nodes. */
+let look: () => void
+const later: Clock['after'] = (ms, action) => {
+  if (ms !== tickMs) return systemClock.after(ms, action)
+  look = action
+  return () => {}
+}
+
 beforeEach(async () => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
   clockMs = 1_000_000
   dir = mkdtempSync(join(tmpdir(), 'hakuriver-liveness-'))
   store = new TestStore(join(dir, 'cluster.db'))
-  const now = () => clockMs
-  cluster = await Cluster.load({ store, hub: new EventHub(), log: silentLog, now })
+  const clock = { ...systemClock, now: () => clockMs, monotonic: () => clockMs, after: later }
+  cluster = await Cluster.load({ store, hub: new EventHub(), log: silentLog, clock })
   links = new Links({
     cluster,
     store,
@@ -39,16 +48,15 @@ beforeEach(async () => {
     heartbeatMs,
     watchMs: tickMs,
     silenceFactor,
-    now,
-    monotonic: now,
+    clock,
   })
   server = createServer()
-  server.on('upgrade', (request, socket, head) => links.upgrade(request, socket, head))
+  const linkServer = createLinkServer(links)
+  server.on('upgrade', (request, socket, head) => linkServer.upgrade(request, socket, head))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   runner = await dial()
 })
 afterEach(async () => {
-  vi.useRealTimers()
   runner.cut()
   await links.close()
   await cluster.close()
@@ -74,7 +82,7 @@ const status = () => record()?.status
 function pass(ms: number): void {
   for (let left = ms; left > 0; left -= tickMs) {
     clockMs += Math.min(left, tickMs)
-    vi.advanceTimersByTime(tickMs)
+    look()
   }
 }
 
@@ -135,7 +143,7 @@ describe('silence', () => {
 describe('a pause of the host itself', () => {
   it('is not the silence of its nodes', async () => {
     clockMs += 3_600_000
-    vi.advanceTimersByTime(tickMs)
+    look()
     expect(status()).toBe('online')
     pass(heartbeatMs * silenceFactor - tickMs)
     expect(status()).toBe('online')
@@ -144,7 +152,7 @@ describe('a pause of the host itself', () => {
   it('puts no silence off that comes later', async () => {
     clockMs += 3_600_000
     await speak() // read before the watch saw the pause
-    vi.advanceTimersByTime(tickMs)
+    look()
     pass(heartbeatMs * silenceFactor + tickMs)
     expect(status()).toBe('unreachable')
   })

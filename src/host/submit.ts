@@ -4,6 +4,7 @@ import { AppError } from '../core/errors.ts'
 import { parseTarget, type Target } from '../core/target.ts'
 import type { TaskSpec } from '../core/task.ts'
 import { busyReason, refuseReason } from '../core/waiting.ts'
+import type { Clock } from '../platform/clock.ts'
 import { limits } from '../protocol/limits.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
 import type { Cluster } from './cluster.ts'
@@ -14,14 +15,14 @@ type Outcome = SubmitResult['tasks'][number]
 export class Submits {
   private readonly cluster: Cluster
   private readonly store: Store
-  private readonly now: () => number
+  private readonly clock: Clock
   /** Submits under way, by the id that their client made: the same again waits for the same answer. */
   private readonly open = new Map<string, Promise<SubmitResult>>()
 
-  constructor(cluster: Cluster, store: Store, now: () => number) {
+  constructor(cluster: Cluster, store: Store, clock: Clock) {
     this.cluster = cluster
     this.store = store
-    this.now = now
+    this.clock = clock
   }
 
   /** @throws AppError `invalid_request`, `too_large`, `unsatisfiable` where nothing could be taken, `store_full` */
@@ -56,7 +57,7 @@ export class Submits {
       )
     }
     const batchId = this.cluster.newId()
-    const submittedAtMs = this.now()
+    const submittedAtMs = this.clock.now()
     const taskIds: number[] = []
     const outcomes: Outcome[] = []
     for (const [specIndex, spec] of specs.entries()) {

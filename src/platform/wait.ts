@@ -2,18 +2,22 @@
 import { AppError } from '../core/errors.ts'
 
 /** The promise's outcome, or an `AppError` `timeout` that names what was waited for. */
-export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
+export async function withDeadline<T>(
+  promise: Promise<T>,
+  deadlineMs: number,
+  what: string,
+  later: typeof after = after,
+): Promise<T> {
+  let cancel = () => {}
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new AppError('timeout', `${what} took longer than ${deadlineMs / 1000} s`)),
-      deadlineMs,
+    cancel = later(deadlineMs, () =>
+      reject(new AppError('timeout', `${what} took longer than ${deadlineMs / 1000} s`)),
     )
   })
   try {
     return await Promise.race([promise, late])
   } finally {
-    clearTimeout(timer)
+    cancel()
   }
 }
 

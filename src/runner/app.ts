@@ -4,12 +4,15 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Capacity } from '../core/node.ts'
 import type { TaskSpec } from '../core/task.ts'
+import { systemClock } from '../platform/clock.ts'
+import { systemDisk } from '../platform/disk.ts'
 import { readTextIfThere, writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { logPath } from '../platform/log-paths.ts'
 import { awaitLogPart } from '../platform/log-reader.ts'
 import { version } from '../platform/version.ts'
+import { dialWebSocket } from '../platform/wire.ts'
 import type { FromHost, FromRunner } from '../protocol/link.ts'
 import { Attempts } from './attempts.ts'
 import { chooseExecutor } from './choose-executor.ts'
@@ -23,8 +26,6 @@ import { attemptsDir } from './paths.ts'
 export interface RunnerOptions {
   config: RunnerConfig
   log: Log
-  /** Milliseconds since the epoch. */
-  now?: () => number
   /** What the node has; default: what is found on this machine. */
   capacity?: Capacity
   /** Builds the executor; tests hand in their own. */
@@ -42,7 +43,8 @@ export interface Runner {
 /** @throws AppError when another runner uses the state directory, or no executor works here */
 export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const { config, log } = options
-  const now = options.now ?? Date.now
+  const clock = systemClock
+  const disk = systemDisk
   mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
   // chmod(2) beside it: the umask has no say here, as tasks of any user work in it
   if (mkdirSync(config.localTempDir, { recursive: true }) !== undefined)
@@ -51,7 +53,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const bootId = readBootId()
   const identity = { runnerId: await readRunnerId(config.stateDir), bootId }
   const tell = (message: string, fields: Record<string, unknown> = {}) => log.warn(fields, message)
-  const outbox = await Outbox.open(join(config.stateDir, 'outbox.jsonl'), tell)
+  const outbox = await Outbox.open(disk, join(config.stateDir, 'outbox.jsonl'), tell)
 
   let attempts: Attempts | null = null // the executor needs its events first
   const events = {
@@ -59,7 +61,12 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     onExit: (taskId: number, attempt: number, exit: Parameters<Attempts['onExit']>[2]) =>
       attempts?.onExit(taskId, attempt, exit),
   }
-  const executor = await (options.makeExecutor ?? chooseExecutor)(config, { events, now, bootId, log: tell })
+  const executor = await (options.makeExecutor ?? chooseExecutor)(config, {
+    events,
+    now: clock.now,
+    bootId,
+    log: tell,
+  })
   log.info({ node: config.nodeName, executor: executor.info.name, why: executor.info.why }, 'Executor chosen')
 
   let link: Link | null = null
@@ -70,7 +77,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     others: new Map(),
     outbox,
     taskUser: config.taskUser ?? (process.getuid?.() === 0 ? 'nobody' : null),
-    now,
+    clock,
+    disk,
     log,
     onReport: (report) => link?.sendReport(report),
   })
@@ -96,6 +104,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     executor: executor.info,
     log,
     random: Math.random,
+    clock,
+    dial: dialWebSocket,
     measureLoad: () => meter.measure(capacity.numaNodes),
     attempts: () => held.list(),
     pendingReports: () => outbox.pending(),

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { spec } from '../core/builders.suite.ts'
 import type { TaskExit, TaskSpec } from '../core/task.ts'
+import { systemClock } from '../platform/clock.ts'
+import { systemDisk } from '../platform/disk.ts'
 import { silentLog } from '../platform/log.ts'
 import { waitFor } from '../platform/wait.ts'
 import { Attempts, type StartOrder } from './attempts.ts'
@@ -49,7 +51,7 @@ async function boot(
   make: MakeExecutor = (deps) => new FakeExecutor(machine, deps),
   bootId = 'boot-1',
 ): Promise<Runner> {
-  const outbox = await Outbox.open(join(root, 'outbox.jsonl'), () => {})
+  const outbox = await Outbox.open(systemDisk, join(root, 'outbox.jsonl'), () => {})
   outboxes.push(outbox)
   const told: string[] = []
   const late: { attempts: Attempts | null } = { attempts: null }
@@ -66,7 +68,8 @@ async function boot(
     others: new Map(),
     outbox,
     taskUser: null,
-    now: Date.now,
+    clock: systemClock,
+    disk: systemDisk,
     log: silentLog,
     onReport: ({ taskId, attempt, event }) => {
       told.push(`${event.type === 'exited' ? event.exit.cause : 'started'} ${taskId}-${attempt}`)

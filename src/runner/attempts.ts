@@ -2,9 +2,10 @@
  * The attempts that this runner holds, from the start that the host sent to the host's acknowledgement of the
  * end. What is held lies on disk before it is acted upon, so that the next runner goes on where this one stopped.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TaskExit, TaskSpec } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Disk } from '../platform/disk.ts'
 import type { Log } from '../platform/log.ts'
 import { logFolder, logPath } from '../platform/log-paths.ts'
 import type { HeldAttempt } from '../protocol/link.ts'
@@ -43,7 +44,8 @@ export interface AttemptsDeps {
   outbox: Outbox
   /** User of the tasks; null: the runner's own. */
   taskUser: string | null
-  now: () => number
+  clock: Clock
+  disk: Disk
   log: Log
   /** A report was added to the outbox. */
   onReport: (report: OutboxReport) => void
@@ -57,10 +59,10 @@ export class Attempts implements ExecutorEvents {
 
   constructor(deps: AttemptsDeps) {
     this.deps = deps
-    const { stateDir, sharedDir } = deps.config
-    mkdirSync(deps.attemptsDir, { recursive: true, mode: 0o700 })
+    const { disk, config, attemptsDir } = deps
+    disk.makeDir(attemptsDir, 0o700)
     for (const stream of logStreams)
-      mkdirSync(logFolder(sharedDir ?? stateDir, stream), { recursive: true, mode: 0o755 })
+      disk.makeDir(logFolder(config.sharedDir ?? config.stateDir, stream), 0o755)
   }
 
   /** What the host is told of in hellos and heartbeats. */
@@ -86,9 +88,10 @@ export class Attempts implements ExecutorEvents {
     const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false }
     this.held.set(id, held)
     try {
-      mkdirSync(launch.taskDir, { recursive: true, mode: 0o700 })
-      writeFileSync(join(launch.taskDir, 'launch.json'), JSON.stringify(launch), { mode: 0o600 })
-      writeFileSync(join(launch.taskDir, 'handle.json'), JSON.stringify(handle), { mode: 0o600 })
+      const { disk } = this.deps
+      disk.makeDir(launch.taskDir, 0o700)
+      disk.write(join(launch.taskDir, 'launch.json'), JSON.stringify(launch))
+      disk.write(join(launch.taskDir, 'handle.json'), JSON.stringify(handle))
     } catch (error) {
       this.onExit(
         order.taskId,
@@ -106,7 +109,11 @@ export class Attempts implements ExecutorEvents {
     const held = this.held.get(id)
     if (held === undefined) {
       this.held.set(id, { phase: 'starting', startedAtMs: null, handle: null, isKillRequested: true })
-      this.onExit(taskId, attempt, exitWithout('killed', 'killed before it was started', this.deps.now()))
+      this.onExit(
+        taskId,
+        attempt,
+        exitWithout('killed', 'killed before it was started', this.deps.clock.now()),
+      )
       return
     }
     if (held.phase === 'ended') return
@@ -116,7 +123,7 @@ export class Attempts implements ExecutorEvents {
 
   /** Takes up what an earlier runner left: running attempts are watched on, ended ones are reported. */
   async recover(): Promise<void> {
-    for (const name of readdirSync(this.deps.attemptsDir)) {
+    for (const name of this.deps.disk.list(this.deps.attemptsDir)) {
       const handle = this.readHandle(name)
       if (handle !== null) await this.recoverOne(handle)
     }
@@ -135,7 +142,7 @@ export class Attempts implements ExecutorEvents {
       this.held.delete(keyOf(taskId, attempt))
       try {
         if (held.handle !== null) await this.executorOf(held)?.collect(held.handle)
-        rmSync(taskDir(this.deps.attemptsDir, taskId, attempt), { recursive: true, force: true })
+        this.deps.disk.remove(taskDir(this.deps.attemptsDir, taskId, attempt))
       } catch (error) {
         // its directory stays, so that the next runner finds it again
         this.deps.log.warn({ taskId, attempt, error: String(error) }, 'An ended attempt cannot be let go yet')
@@ -206,7 +213,7 @@ export class Attempts implements ExecutorEvents {
         return
       case 'never_started': {
         // the runner went down between writing the handle and the start: the order is still to be carried out
-        const launch = readJson<LaunchSpec>(join(handle.taskDir, 'launch.json'))
+        const launch = this.readJson<LaunchSpec>(join(handle.taskDir, 'launch.json'))
         if (launch === null)
           this.onExit(taskId, attempt, this.failed('the runner went down before it was started'))
         else await this.launch(launch, held)
@@ -229,7 +236,7 @@ export class Attempts implements ExecutorEvents {
   }
 
   private failed(reason: string): TaskExit {
-    return exitWithout('launch_failed', reason, this.deps.now())
+    return exitWithout('launch_failed', reason, this.deps.clock.now())
   }
 
   private launchOf(order: StartOrder): LaunchSpec {
@@ -267,24 +274,24 @@ export class Attempts implements ExecutorEvents {
 
   private readHandle(name: string): Handle | null {
     const dir = join(this.deps.attemptsDir, name)
-    const handle = readJson<Handle>(join(dir, 'handle.json'))
+    const handle = this.readJson<Handle>(join(dir, 'handle.json'))
     if (handle?.version === 1) return handle
     // torn by a crash before the start: nothing was started, and the host sends the start again
     this.deps.log.warn({ dir }, 'Dropping an attempt without a readable handle')
-    rmSync(dir, { recursive: true, force: true })
+    this.deps.disk.remove(dir)
     return null
+  }
+
+  /** A file of our own; null where it is missing or torn. */
+  private readJson<T>(path: string): T | null {
+    try {
+      return JSON.parse(this.deps.disk.read(path) ?? '') as T
+    } catch {
+      return null
+    }
   }
 }
 
 function keyOf(taskId: number, attempt: number): string {
   return `${taskId}-${attempt}`
-}
-
-/** A file of our own; null where it is missing or torn. */
-function readJson<T>(path: string): T | null {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as T
-  } catch {
-    return null
-  }
 }

@@ -4,9 +4,11 @@ import { Check } from 'typebox/value'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { NodeLoad } from '../core/node.ts'
+import { systemClock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { silentLog } from '../platform/log.ts'
 import { waitFor } from '../platform/wait.ts'
+import { dialWebSocket } from '../platform/wire.ts'
 import { FromRunner, linkVersion as protocolVersion } from '../protocol/link.ts'
 import { linkPath } from '../protocol/routes.ts'
 import { Link, type LinkDeps, linkVersion } from './link.ts'
@@ -127,6 +129,8 @@ function open(overrides: Partial<LinkDeps> = {}): Link {
     onAck: (seq) => heard.push(`ack ${seq}`),
     onLogRead: () => Promise.reject(new Error('no log in this test')),
     random: () => 0.4,
+    clock: systemClock,
+    dial: dialWebSocket,
     ...overrides,
   })
   link.open()
@@ -405,16 +409,19 @@ describe('link of a runner', () => {
 
   test('a host that says nothing any more is given up', async () => {
     let lateness = 0
-    const now = performance.now.bind(performance)
-    open()
+    // once it runs, every look at the clock is a minute later than the one before
+    const clock = {
+      ...systemClock,
+      monotonic: () => {
+        if (lateness > 0) lateness += 60_000
+        return systemClock.monotonic() + lateness
+      },
+    }
+    open({ clock })
     const first = await dialled(1)
     first.welcome()
     await first.first('heartbeat', 2)
-    // every look at the clock is a minute later than the one before
-    vi.spyOn(performance, 'now').mockImplementation(() => {
-      lateness += 60_000
-      return now() + lateness
-    })
+    lateness = 1
     await first.closed()
     await dialled(2)
     expect(warnings).toContain('The host is silent')

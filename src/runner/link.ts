@@ -2,10 +2,11 @@
  * The runner's side of the link: dials the host, says hello, keeps the heartbeat, sends reports until they are
  * acknowledged, and connects again for as long as it takes. The runner listens on nothing.
  */
-import { WebSocket } from 'ws'
 import type { Capacity, ExecutorInfo, NodeLoad } from '../core/node.ts'
 import type { RunnerIdentity } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import type { Dial, Wire } from '../platform/wire.ts'
 import type { FromHost, FromRunner, HeldAttempt } from '../protocol/link.ts'
 import { linkPath } from '../protocol/routes.ts'
 import { readFromHost } from './host-messages.ts'
@@ -36,6 +37,8 @@ export interface LinkDeps {
   onLogRead: (request: Order<'log_read'>, signal: AbortSignal) => Promise<FromRunner>
   /** 0 to 1. */
   random: () => number
+  clock: Clock
+  dial: Dial
 }
 
 const handshakeMs = 10_000
@@ -46,14 +49,19 @@ const refusedRetryMs = 30_000
 /** Bytes waiting to be sent beyond which the link counts as stuck. */
 const maxBufferedBytes = 64 * 1024 * 1024
 const maxLogReads = 64
+/** How long the host may take to answer our goodbye. */
+const goodbyeMs = 1_000
 
 export class Link {
   private readonly deps: LinkDeps
-  private socket: WebSocket | null = null
+  private wire: Wire | null = null
   private isWelcome = false
   private isClosed = false
   private failures = 0
-  private timers = new Set<NodeJS.Timeout>()
+  /** What takes back each thing that is to come. */
+  private readonly timers = new Set<() => void>()
+  /** Called when the wire is closed. */
+  private onGone: () => void = () => {}
   private lastHeardMs = 0
   private heartbeatMs = 5_000
   private lastProblem = ''
@@ -78,23 +86,23 @@ export class Link {
   sendReport(report: OutboxReport): void {
     if (!this.isWelcome) return
     // a quick task's start and end go out together: one write here, one commit there
-    if (this.deferred.push(report) === 1) setImmediate(() => this.flushReports())
+    if (this.deferred.push(report) === 1) this.deps.clock.soon(() => this.flushReports())
   }
 
   async close(): Promise<void> {
     this.isClosed = true
     this.flushReports()
     this.abortReads()
-    for (const timer of this.timers) clearTimeout(timer)
-    const { socket } = this
-    if (socket === null || socket.readyState === WebSocket.CLOSED) return
+    for (const cancel of this.timers) cancel()
+    const { wire } = this
+    if (wire === null || wire.isClosed) return
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => socket.terminate(), 1_000)
-      socket.once('close', () => {
-        clearTimeout(timer)
+      const cancel = this.deps.clock.after(goodbyeMs, () => wire.cut())
+      this.onGone = () => {
+        cancel()
         resolve()
-      })
-      socket.close(1001)
+      }
+      wire.close(1001)
     })
   }
 
@@ -104,32 +112,27 @@ export class Link {
     const joinToken = this.deps.joinToken()
     const headers = joinToken === null ? {} : { authorization: `Bearer ${joinToken}` }
     const url = hostUrl.replace(/^http/, 'ws').replace(/\/$/, '') + linkPath
-    const socket = new WebSocket(url, { headers, perMessageDeflate: false, handshakeTimeout: handshakeMs })
-    this.socket = socket
-    socket.on('open', () => this.greet(socket))
-    socket.on('message', (data) => this.receive(socket, String(data)))
-    socket.on('ping', () => this.heard())
-    socket.on('pong', () => this.heard())
-    let isAnswered = false // and told: that we end such a dial ourselves is no other problem
-    socket.on('unexpected-response', (_, response) => {
-      isAnswered = true
-      this.problem(
-        response.statusCode === 401
-          ? 'The host does not accept the join token'
-          : `The host answered ${response.statusCode}`,
-      )
-      socket.terminate()
-    })
-    socket.on('error', (error) => {
-      if (!isAnswered && !this.isClosed) this.problem(`Cannot reach the host: ${error.message}`)
-    })
-    socket.on('close', () => this.disconnected(socket))
+    const wire = this.deps.dial(
+      url,
+      { headers, deadlineMs: handshakeMs },
+      {
+        onOpen: () => this.greet(wire),
+        onText: (text) => this.receive(wire, text),
+        onSign: () => this.heard(),
+        onRefused: (status) =>
+          this.problem(
+            status === 401 ? 'The host does not accept the join token' : `The host answered ${status}`,
+          ),
+        onProblem: (problem) => {
+          if (!this.isClosed) this.problem(`Cannot reach the host: ${problem}`)
+        },
+        onClosed: () => this.disconnected(wire),
+      },
+    )
+    this.wire = wire
   }
 
-  private greet(socket: WebSocket): void {
-    // Nagle's delay would cost more than a whole task
-    const raw = (socket as unknown as { _socket?: { setNoDelay(on: boolean): void } })._socket
-    raw?.setNoDelay(true)
+  private greet(wire: Wire): void {
     const { nodeName, runnerVersion, identity, capacity, executor } = this.deps
     this.send({
       type: 'hello',
@@ -142,25 +145,25 @@ export class Link {
       attempts: this.deps.attempts(),
     })
     this.after(handshakeMs, () => {
-      if (this.socket === socket && !this.isWelcome) this.drop(socket, 'The host does not answer the hello')
+      if (this.wire === wire && !this.isWelcome) this.drop(wire, 'The host does not answer the hello')
     })
   }
 
-  private receive(socket: WebSocket, text: string): void {
-    if (socket !== this.socket) return
+  private receive(wire: Wire, text: string): void {
+    if (wire !== this.wire) return
     this.heard()
     let message: FromHost
     try {
       message = readFromHost(text)
     } catch (error) {
-      this.drop(socket, error instanceof Error ? error.message : String(error))
+      this.drop(wire, error instanceof Error ? error.message : String(error))
       return
     }
     switch (message.type) {
       case 'welcome':
-        return this.welcomed(socket, message)
+        return this.welcomed(wire, message)
       case 'refused':
-        return this.refused(socket, message)
+        return this.refused(wire, message)
       case 'start':
         return this.deps.onStart(message)
       case 'kill':
@@ -174,33 +177,33 @@ export class Link {
     }
   }
 
-  private welcomed(socket: WebSocket, message: Order<'welcome'>): void {
+  private welcomed(wire: Wire, message: Order<'welcome'>): void {
     this.isWelcome = true
     this.failures = 0
     this.lastProblem = ''
     this.heartbeatMs = message.heartbeatMs
     this.deps.log.info({ host: this.deps.hostUrl }, 'Linked')
     for (const report of this.deps.pendingReports()) this.send(reportMessage(report))
-    this.beat(socket)
+    this.beat(wire)
   }
 
-  private refused(socket: WebSocket, message: Order<'refused'>): void {
+  private refused(wire: Wire, message: Order<'refused'>): void {
     this.problem(`The host refuses this runner: ${message.message}`)
     this.failures = message.retry ? this.failures : Number.POSITIVE_INFINITY
-    socket.close()
+    wire.close()
   }
 
   /** Jittered, so that the runners of a cluster do not speak at once. */
-  private beat(socket: WebSocket): void {
-    if (socket !== this.socket || !this.isWelcome) return
+  private beat(wire: Wire): void {
+    if (wire !== this.wire || !this.isWelcome) return
     // a host that has been silent for three heartbeats in spite of our pings is gone
-    if (performance.now() - this.lastHeardMs > 3 * this.heartbeatMs + handshakeMs) {
-      this.drop(socket, 'The host is silent')
+    if (this.deps.clock.monotonic() - this.lastHeardMs > 3 * this.heartbeatMs + handshakeMs) {
+      this.drop(wire, 'The host is silent')
       return
     }
-    socket.ping()
+    wire.ping()
     this.send({ type: 'heartbeat', load: this.deps.measureLoad(), attempts: this.deps.attempts() })
-    this.after(this.heartbeatMs * (0.8 + 0.4 * this.deps.random()), () => this.beat(socket))
+    this.after(this.heartbeatMs * (0.8 + 0.4 * this.deps.random()), () => this.beat(wire))
   }
 
   private flushReports(): void {
@@ -241,25 +244,25 @@ export class Link {
   }
 
   private send(message: FromRunner): void {
-    const { socket } = this
-    if (socket === null || socket.readyState !== WebSocket.OPEN) return
-    if (socket.bufferedAmount > maxBufferedBytes)
-      return this.drop(socket, 'The host does not take what is sent')
-    socket.send(JSON.stringify(message))
+    const { wire } = this
+    if (wire === null || !wire.isOpen) return
+    if (wire.waitingBytes > maxBufferedBytes) return this.drop(wire, 'The host does not take what is sent')
+    wire.send(JSON.stringify(message))
   }
 
   private heard(): void {
-    this.lastHeardMs = performance.now()
+    this.lastHeardMs = this.deps.clock.monotonic()
   }
 
-  private drop(socket: WebSocket, why: string): void {
+  private drop(wire: Wire, why: string): void {
     this.problem(why)
-    socket.terminate()
+    wire.cut()
   }
 
-  private disconnected(socket: WebSocket): void {
-    if (socket !== this.socket) return
-    this.socket = null
+  private disconnected(wire: Wire): void {
+    if (wire !== this.wire) return
+    this.wire = null
+    this.onGone()
     if (this.isWelcome) this.deps.log.warn({ host: this.deps.hostUrl }, 'The link is down; tasks go on')
     this.isWelcome = false
     this.deferred = []
@@ -280,11 +283,11 @@ export class Link {
   }
 
   private after(delayMs: number, action: () => void): void {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer)
+    const cancel = this.deps.clock.after(delayMs, () => {
+      this.timers.delete(cancel)
       action()
-    }, delayMs)
-    this.timers.add(timer)
+    })
+    this.timers.add(cancel)
   }
 }
 

@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { exit } from '../core/builders.suite.ts'
+import { type AppendedFile, systemDisk } from '../platform/disk.ts'
 import { waitFor } from '../platform/wait.ts'
 import { Outbox, type OutboxReport, parseLines, type ReportEvent } from './outbox.ts'
 
@@ -25,7 +25,7 @@ afterEach(async () => {
 })
 
 async function openOutbox(): Promise<Outbox> {
-  const outbox = await Outbox.open(path, (message: string) => said.push(message))
+  const outbox = await Outbox.open(systemDisk, path, (message: string) => said.push(message))
   opened.push(outbox)
   return outbox
 }
@@ -38,12 +38,6 @@ async function reopened(): Promise<OutboxReport[]> {
 const started: ReportEvent = { type: 'started', startedAtMs: 5 }
 const exited: ReportEvent = { type: 'exited', exit: exit({ reason: 'it said "no"\n\u2028ß' }) }
 const lines = () => readFileSync(path, 'utf8').split('\n').slice(0, -1)
-
-async function prototypeOf(): Promise<FileHandle> {
-  const file = await open(join(root, 'any'), 'w')
-  await file.close()
-  return Object.getPrototypeOf(file) as FileHandle
-}
 
 describe('outbox', () => {
   test('a new one is empty', async () => {
@@ -89,7 +83,7 @@ describe('outbox', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         rmSync(path, { force: true })
-        const outbox = await Outbox.open(path, () => {})
+        const outbox = await Outbox.open(systemDisk, path, () => {})
         let wanted: OutboxReport[] = []
         for (const one of steps) {
           if (one === 'add') wanted.push(outbox.add(1, 1, started))
@@ -179,14 +173,27 @@ describe('outbox', () => {
   })
 
   test('a disk that was full for a while loses nothing', async () => {
-    const outbox = await openOutbox()
+    const file: { opened?: AppendedFile } = {}
+    const disk = {
+      ...systemDisk,
+      append: async (at: string) => {
+        file.opened ??= await systemDisk.append(at)
+        return file.opened
+      },
+    }
+    const outbox = await Outbox.open(disk, path, (message: string) => said.push(message))
+    opened.push(outbox)
     const reports = [outbox.add(1, 1, started)]
     await outbox.settled()
-    const append = vi.spyOn(await prototypeOf(), 'appendFile')
-    append.mockImplementationOnce(async function (this: FileHandle, data) {
-      await this.write(String(data).slice(0, 20))
+    const { opened: whole } = file
+    if (whole === undefined) throw new Error('the outbox opened no file')
+    const append = whole.append
+    whole.append = async (text) => {
+      whole.append = append
+      file.opened = undefined as never
+      await append(text.slice(0, 20))
       throw new Error('ENOSPC: no space left on device')
-    })
+    }
     reports.push(outbox.add(1, 1, exited))
     await waitFor('the failure', () => said.length > 0)
     reports.push(outbox.add(2, 1, started))

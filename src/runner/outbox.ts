@@ -2,9 +2,8 @@
  * Reports that the host has not acknowledged yet, kept on the runner's own disk. One line of JSON per report,
  * appended; the file is emptied when all are acknowledged. A torn last line is a report that was never sent.
  */
-import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises'
 import type { TaskExit } from '../core/task.ts'
-import { isErrno } from '../platform/files.ts'
+import type { AppendedFile, Disk } from '../platform/disk.ts'
 
 /** What is reported of an attempt. */
 export type ReportEvent = { type: 'started'; startedAtMs: number } | { type: 'exited'; exit: TaskExit }
@@ -20,9 +19,10 @@ export interface OutboxReport {
 const compactAfterLines = 1_000
 
 export class Outbox {
+  private readonly disk: Disk
   private readonly path: string
   private readonly log: (message: string, fields?: Record<string, unknown>) => void
-  private file: FileHandle
+  private file: AppendedFile
   private open: OutboxReport[]
   private nextSeq: number
   private lines: number
@@ -32,7 +32,14 @@ export class Outbox {
   /** A write failed, so the file may end within a line: it has to be written anew. */
   private isTorn = false
 
-  private constructor(path: string, file: FileHandle, reports: OutboxReport[], log: Outbox['log']) {
+  private constructor(
+    disk: Disk,
+    path: string,
+    file: AppendedFile,
+    reports: OutboxReport[],
+    log: Outbox['log'],
+  ) {
+    this.disk = disk
     this.path = path
     this.file = file
     this.open = reports
@@ -42,10 +49,10 @@ export class Outbox {
   }
 
   /** Opens the outbox at a path; what is in it has not been acknowledged. */
-  static async open(path: string, log: Outbox['log']): Promise<Outbox> {
-    const reports = parseLines(await readIfThere(path))
-    const file = await rewrite(path, reports)
-    return new Outbox(path, file, reports, log)
+  static async open(disk: Disk, path: string, log: Outbox['log']): Promise<Outbox> {
+    const reports = parseLines(disk.read(path) ?? '')
+    const file = await rewrite(disk, path, reports)
+    return new Outbox(disk, path, file, reports, log)
   }
 
   /** All that is to be sent (again), in order. */
@@ -120,7 +127,7 @@ export class Outbox {
       this.unwritten = []
       if (this.lines === 0 && !this.isTorn) return
       const kept = [...this.open]
-      const file = await rewrite(this.path, kept)
+      const file = await rewrite(this.disk, this.path, kept)
       await this.file.close()
       this.file = file
       this.lines = kept.length
@@ -130,8 +137,8 @@ export class Outbox {
     const reports = this.unwritten
     if (reports.length === 0) return
     this.unwritten = [] // what comes while these are written goes with the next
-    await this.file.appendFile(reports.map((report) => `${JSON.stringify(report)}\n`).join(''))
-    await this.file.datasync()
+    await this.file.append(reports.map((report) => `${JSON.stringify(report)}\n`).join(''))
+    await this.file.sync()
     this.lines += reports.length
   }
 }
@@ -153,20 +160,7 @@ export function parseLines(text: string): OutboxReport[] {
   return reports
 }
 
-async function rewrite(path: string, reports: readonly OutboxReport[]): Promise<FileHandle> {
-  await writeFile(`${path}.new`, reports.map((report) => `${JSON.stringify(report)}\n`).join(''), {
-    mode: 0o600,
-    flush: true,
-  })
-  await rename(`${path}.new`, path)
-  return open(path, 'a', 0o600)
-}
-
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return ''
-    throw error
-  }
+async function rewrite(disk: Disk, path: string, reports: readonly OutboxReport[]): Promise<AppendedFile> {
+  await disk.replace(path, reports.map((report) => `${JSON.stringify(report)}\n`).join(''))
+  return disk.append(path)
 }
