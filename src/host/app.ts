@@ -1,4 +1,4 @@
-/** Puts a host together: store, cluster, links and HTTP server. */
+/** Puts a host on this machine: directories and lock, store, tokens, engine and HTTP server. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, isIP } from 'node:net'
 import { join } from 'node:path'
@@ -9,20 +9,17 @@ import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { Tokens } from './auth.ts'
 import { createChecks } from './checks.ts'
-import { Cluster } from './cluster.ts'
 import type { HostConfig } from './config.ts'
-import { EventHub } from './event-hub.ts'
+import { startEngine } from './engine.ts'
 import { eventStream } from './event-stream.ts'
 import { admin, createHandlers } from './handlers.ts'
 import { createHttpServer } from './http.ts'
 import { createLinkServer } from './link-server.ts'
-import { Links } from './links.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
 import { addSeedRoutes } from './seed-routes/routes.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
-import { Submits } from './submit.ts'
 
 export interface HostOptions {
   config: HostConfig
@@ -55,23 +52,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const tokens = config.insecureLoopback
       ? null
       : await Tokens.open(store, config.stateDir, clock.now(), log)
-    const hub = new EventHub()
-    const cluster = await Cluster.load({ store, hub, log, clock })
-    closers.push(() => cluster.close())
-    const { heartbeatMs, watchMs, silenceFactor, sharedDir } = config
-    const links = new Links({
-      cluster,
-      store,
-      log,
-      heartbeatMs,
-      watchMs,
-      silenceFactor,
-      clock,
-    })
+    const { sharedDir } = config
+    const engine = await startEngine({ config, store, clock, log })
+    closers.push(() => engine.close())
+    const { cluster, hub, links, submits } = engine
     const linkServer = createLinkServer(links)
-    closers.push(() => links.close())
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
-    const handlers = createHandlers(cluster, store, new Submits(cluster, store, clock), checks)
+    const handlers = createHandlers(cluster, store, submits, checks)
     const logs = { cluster, store, hub, links, sharedDir }
     const http = await createHttpServer({
       config,

@@ -1,0 +1,46 @@
+/**
+ * A host's parts at work: the cluster's picture over its store, the links to runners, and submits. HTTP and tokens
+ * lie outside; all that it touches of the world is handed in, so that a simulation runs the same code.
+ */
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import { Cluster } from './cluster.ts'
+import type { HostConfig } from './config.ts'
+import { EventHub } from './event-hub.ts'
+import { Links } from './links.ts'
+import type { Store } from './store/store.ts'
+import { Submits } from './submit.ts'
+
+export interface EngineDeps {
+  config: Pick<HostConfig, 'heartbeatMs' | 'watchMs' | 'silenceFactor'>
+  store: Store
+  clock: Clock
+  log: Log
+}
+
+export interface Engine {
+  cluster: Cluster
+  hub: EventHub
+  links: Links
+  submits: Submits
+  /** Says goodbye to the runners, and saves what is left. */
+  close(): Promise<void>
+}
+
+/** Takes up what the store holds. */
+export async function startEngine({ config, store, clock, log }: EngineDeps): Promise<Engine> {
+  const hub = new EventHub()
+  const cluster = await Cluster.load({ store, hub, log, clock })
+  const { heartbeatMs, watchMs, silenceFactor } = config
+  const links = new Links({ cluster, store, log, heartbeatMs, watchMs, silenceFactor, clock })
+  return {
+    cluster,
+    hub,
+    links,
+    submits: new Submits(cluster, store, clock),
+    close: async () => {
+      await links.close()
+      await cluster.close()
+    },
+  }
+}

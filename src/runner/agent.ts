@@ -1,0 +1,124 @@
+/**
+ * A runner's parts at work: outbox, executor, attempts and link. All that it touches of the world is handed in, so
+ * that a simulation runs the same code.
+ */
+import { join } from 'node:path'
+import type { Capacity, NodeLoad } from '../core/node.ts'
+import type { RunnerIdentity, TaskExit } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Disk } from '../platform/disk.ts'
+import type { Log } from '../platform/log.ts'
+import { version } from '../platform/version.ts'
+import type { Dial } from '../platform/wire.ts'
+import type { FromHost, FromRunner } from '../protocol/link.ts'
+import { Attempts } from './attempts.ts'
+import type { RunnerConfig } from './config.ts'
+import type { Executor, ExecutorDeps } from './executors/executor.ts'
+import { Link } from './link.ts'
+import { Outbox } from './outbox.ts'
+import { attemptsDir } from './paths.ts'
+
+type LogRequest = Extract<FromHost, { type: 'log_read' }>
+
+export interface AgentDeps {
+  config: Pick<RunnerConfig, 'hostUrl' | 'nodeName' | 'stateDir' | 'sharedDir' | 'localTempDir'>
+  /** Asked anew for each dial. */
+  joinToken: () => string | null
+  identity: RunnerIdentity
+  /** User of the tasks; null: the runner's own. */
+  taskUser: string | null
+  clock: Clock
+  disk: Disk
+  dial: Dial
+  /** 0 to 1. */
+  random: () => number
+  log: Log
+  makeExecutor: (deps: ExecutorDeps) => Promise<Executor>
+  detectCapacity: () => Promise<Capacity>
+  measureLoad: (capacity: Capacity) => NodeLoad
+  readLog: (request: LogRequest, attempts: Attempts, signal: AbortSignal) => Promise<FromRunner>
+}
+
+export interface Agent {
+  executor: Executor['info']
+  isLinked: () => boolean
+  /** Stops; tasks go on. */
+  close(): Promise<void>
+}
+
+/** Takes up what an earlier runner left, and dials the host. */
+export async function startAgent(deps: AgentDeps): Promise<Agent> {
+  const { config, identity, clock, disk, log } = deps
+  const tell = (message: string, fields: Record<string, unknown> = {}) => log.warn(fields, message)
+  const outbox = await Outbox.open(disk, join(config.stateDir, 'outbox.jsonl'), tell)
+
+  let attempts: Attempts | null = null // the executor needs its events first
+  const events = {
+    onStarted: (taskId: number, attempt: number, atMs: number) => attempts?.onStarted(taskId, attempt, atMs),
+    onExit: (taskId: number, attempt: number, exit: TaskExit) => attempts?.onExit(taskId, attempt, exit),
+  }
+  const executor = await deps.makeExecutor({ events, now: clock.now, bootId: identity.bootId, log: tell })
+  log.info({ node: config.nodeName, executor: executor.info.name, why: executor.info.why }, 'Executor chosen')
+
+  let link: Link | null = null
+  const held = new Attempts({
+    config,
+    attemptsDir: attemptsDir(config.stateDir, identity.runnerId),
+    executor,
+    others: new Map(),
+    outbox,
+    taskUser: deps.taskUser,
+    clock,
+    disk,
+    log,
+    onReport: (report) => link?.sendReport(report),
+  })
+  attempts = held
+  await held.recover()
+
+  const capacity = await deps.detectCapacity()
+  const background = new Set<Promise<void>>()
+  const track = (work: Promise<void>, what: string) => {
+    const tracked = work
+      .catch((error: unknown) => log.error({ error: String(error) }, `Failed: ${what}`))
+      .finally(() => background.delete(tracked))
+    background.add(tracked)
+  }
+  const opened = new Link({
+    hostUrl: config.hostUrl,
+    joinToken: deps.joinToken,
+    nodeName: config.nodeName,
+    runnerVersion: version,
+    identity,
+    capacity,
+    executor: executor.info,
+    log,
+    random: deps.random,
+    clock,
+    dial: deps.dial,
+    measureLoad: () => deps.measureLoad(capacity),
+    attempts: () => held.list(),
+    pendingReports: () => outbox.pending(),
+    onStart: (order) => track(held.start(startOrder(order)), 'starting a task'),
+    onKill: ({ taskId, attempt }) => track(held.kill(Number(taskId), attempt), 'killing a task'),
+    onAck: (seq) => track(held.forget(outbox.acknowledge(seq)), 'letting go of ended tasks'),
+    onLogRead: (request, signal) => deps.readLog(request, held, signal),
+  })
+  link = opened
+  opened.open()
+  return {
+    executor: executor.info,
+    isLinked: () => opened.isUp,
+    close: async () => {
+      await opened.close()
+      await Promise.allSettled([...background])
+      await executor.close()
+      await outbox.close()
+    },
+  }
+}
+
+function startOrder(order: Extract<FromHost, { type: 'start' }>): Parameters<Attempts['start']>[0] {
+  const { attempt, spec, numaId } = order
+  return { taskId: Number(order.taskId), attempt, batchId: Number(order.batchId), spec, numaId }
+}
