@@ -89,10 +89,10 @@ export function createHandlers(
     killTask: async ({ params, body }, caller) => {
       const { id, status } = await taskOf(params.id)
       const outcome = cluster.apply(id, { type: 'kill_requested', reason: killReason(body, caller) })
+      if (isFinal(status)) throw new AppError('conflict', `cannot kill task ${id}: it has ended (${status})`)
+      await cluster.settled() // also an end is told only when it is on disk
       if (outcome.kind === 'illegal')
         throw new AppError('conflict', `cannot kill task ${id}: ${outcome.reason}`)
-      if (isFinal(status)) throw new AppError('conflict', `cannot kill task ${id}: it has ended (${status})`)
-      await cluster.settled()
       return taskDetail(await taskOf(params.id), cluster)
     },
     listNodes: async () => {

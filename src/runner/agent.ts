@@ -16,7 +16,6 @@ import type { RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { Link } from './link.ts'
 import { Outbox } from './outbox.ts'
-import { attemptsDir } from './paths.ts'
 
 type LogRequest = Extract<FromHost, { type: 'log_read' }>
 
@@ -25,6 +24,8 @@ export interface AgentDeps {
   /** Asked anew for each dial. */
   joinToken: () => string | null
   identity: RunnerIdentity
+  /** A directory for each attempt that is held. */
+  attemptsDir: string
   /** User of the tasks; null: the runner's own. */
   taskUser: string | null
   clock: Clock
@@ -50,7 +51,11 @@ export interface Agent {
 export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const { config, identity, clock, disk, log } = deps
   const tell = (message: string, fields: Record<string, unknown> = {}) => log.warn(fields, message)
-  const outbox = await Outbox.open(disk, join(config.stateDir, 'outbox.jsonl'), tell)
+  const outbox = await Outbox.open(join(config.stateDir, 'outbox.jsonl'), {
+    disk,
+    later: clock.after,
+    log: tell,
+  })
 
   let attempts: Attempts | null = null // the executor needs its events first
   const events = {
@@ -63,7 +68,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   let link: Link | null = null
   const held = new Attempts({
     config,
-    attemptsDir: attemptsDir(config.stateDir, identity.runnerId),
+    attemptsDir: deps.attemptsDir,
     executor,
     others: new Map(),
     outbox,

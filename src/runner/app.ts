@@ -18,6 +18,7 @@ import { chooseExecutor } from './choose-executor.ts'
 import { currentJoinToken, type RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
+import { attemptsDir } from './paths.ts'
 
 export interface RunnerOptions {
   config: RunnerConfig
@@ -50,6 +51,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     config,
     joinToken: () => currentJoinToken(config),
     identity,
+    attemptsDir: attemptsDir(config.stateDir, identity.runnerId),
     taskUser: config.taskUser ?? (process.getuid?.() === 0 ? 'nobody' : null),
     clock: systemClock,
     disk: systemDisk,

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { spec } from '../core/builders.suite.ts'
 import type { TaskExit, TaskSpec } from '../core/task.ts'
 import { systemClock } from '../platform/clock.ts'
-import { systemDisk } from '../platform/disk.ts'
+import { type Disk, systemDisk } from '../platform/disk.ts'
 import { silentLog } from '../platform/log.ts'
 import { waitFor } from '../platform/wait.ts'
 import { Attempts, type StartOrder } from './attempts.ts'
@@ -50,8 +50,13 @@ function held(): string {
 async function boot(
   make: MakeExecutor = (deps) => new FakeExecutor(machine, deps),
   bootId = 'boot-1',
+  disk: Disk = systemDisk,
 ): Promise<Runner> {
-  const outbox = await Outbox.open(systemDisk, join(root, 'outbox.jsonl'), () => {})
+  const outbox = await Outbox.open(join(root, 'outbox.jsonl'), {
+    disk: systemDisk,
+    later: systemClock.after,
+    log: () => {},
+  })
   outboxes.push(outbox)
   const told: string[] = []
   const late: { attempts: Attempts | null } = { attempts: null }
@@ -69,7 +74,7 @@ async function boot(
     outbox,
     taskUser: null,
     clock: systemClock,
-    disk: systemDisk,
+    disk,
     log: silentLog,
     onReport: ({ taskId, attempt, event }) => {
       told.push(`${event.type === 'exited' ? event.exit.cause : 'started'} ${taskId}-${attempt}`)
@@ -146,6 +151,26 @@ describe('attempts of a runner', () => {
     expect(readdirSync(held())).toEqual([])
     expect(machine.attempts.size).toBe(0)
     expect(runner.attempts.isEnded(7, 1)).toBe(true)
+  })
+
+  test('an attempt that was being let go when the runner went down is not started again', async () => {
+    // it goes down when the system has forgotten the attempt, and its directory is still there
+    const remove = (path: string) => {
+      if (path.endsWith('/7-1')) throw new Error('the runner is gone')
+      systemDisk.remove(path)
+    }
+    const first = await boot(undefined, undefined, { ...systemDisk, remove })
+    await first.attempts.start(order(7))
+    await toldBy(first, 'exited 7-1')
+    await acknowledge(first)
+    expect(machine.attempts.size).toBe(0)
+    await crash(first)
+    const second = await boot()
+    await second.attempts.recover()
+    expect(machine.attempts.size).toBe(0)
+    expect(second.told).not.toContain('started 7-1')
+    await acknowledge(second)
+    expect(readdirSync(held())).toEqual([])
   })
 
   test('an acknowledged start alone forgets nothing', async () => {

@@ -52,6 +52,7 @@ export interface AttemptsDeps {
 }
 
 const killGraceMs = 10_000
+const launchFile = 'launch.json'
 
 export class Attempts implements ExecutorEvents {
   private readonly deps: AttemptsDeps
@@ -90,7 +91,7 @@ export class Attempts implements ExecutorEvents {
     try {
       const { disk } = this.deps
       disk.makeDir(launch.taskDir, 0o700)
-      disk.write(join(launch.taskDir, 'launch.json'), JSON.stringify(launch))
+      disk.write(join(launch.taskDir, launchFile), JSON.stringify(launch))
       disk.write(join(launch.taskDir, 'handle.json'), JSON.stringify(handle))
     } catch (error) {
       this.onExit(
@@ -140,9 +141,13 @@ export class Attempts implements ExecutorEvents {
       const held = this.held.get(keyOf(taskId, attempt))
       if (event.type !== 'exited' || held === undefined) continue
       this.held.delete(keyOf(taskId, attempt))
+      const { disk, attemptsDir } = this.deps
+      const dir = taskDir(attemptsDir, taskId, attempt)
       try {
+        // first what the next runner would start it from, if this one goes down before the rest is gone
+        disk.remove(join(dir, launchFile))
         if (held.handle !== null) await this.executorOf(held)?.collect(held.handle)
-        this.deps.disk.remove(taskDir(this.deps.attemptsDir, taskId, attempt))
+        disk.remove(dir)
       } catch (error) {
         // its directory stays, so that the next runner finds it again
         this.deps.log.warn({ taskId, attempt, error: String(error) }, 'An ended attempt cannot be let go yet')
@@ -213,7 +218,7 @@ export class Attempts implements ExecutorEvents {
         return
       case 'never_started': {
         // the runner went down between writing the handle and the start: the order is still to be carried out
-        const launch = this.readJson<LaunchSpec>(join(handle.taskDir, 'launch.json'))
+        const launch = this.readJson<LaunchSpec>(join(handle.taskDir, launchFile))
         if (launch === null)
           this.onExit(taskId, attempt, this.failed('the runner went down before it was started'))
         else await this.launch(launch, held)

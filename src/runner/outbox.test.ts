@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { exit } from '../core/builders.suite.ts'
+import { systemClock } from '../platform/clock.ts'
 import { type AppendedFile, systemDisk } from '../platform/disk.ts'
 import { waitFor } from '../platform/wait.ts'
-import { Outbox, type OutboxReport, parseLines, type ReportEvent } from './outbox.ts'
+import { Outbox, type OutboxDeps, type OutboxReport, parseLines, type ReportEvent } from './outbox.ts'
 
 let root = ''
 let path = ''
@@ -25,7 +26,7 @@ afterEach(async () => {
 })
 
 async function openOutbox(): Promise<Outbox> {
-  const outbox = await Outbox.open(systemDisk, path, (message: string) => said.push(message))
+  const outbox = await Outbox.open(path, deps)
   opened.push(outbox)
   return outbox
 }
@@ -33,6 +34,12 @@ async function openOutbox(): Promise<Outbox> {
 /** What a runner finds that starts now, whatever became of this one. */
 async function reopened(): Promise<OutboxReport[]> {
   return [...(await openOutbox()).pending()]
+}
+
+const deps: OutboxDeps = {
+  disk: systemDisk,
+  later: systemClock.after,
+  log: (message) => said.push(message),
 }
 
 const started: ReportEvent = { type: 'started', startedAtMs: 5 }
@@ -83,7 +90,7 @@ describe('outbox', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         rmSync(path, { force: true })
-        const outbox = await Outbox.open(systemDisk, path, () => {})
+        const outbox = await Outbox.open(path, deps)
         let wanted: OutboxReport[] = []
         for (const one of steps) {
           if (one === 'add') wanted.push(outbox.add(1, 1, started))
@@ -181,7 +188,7 @@ describe('outbox', () => {
         return file.opened
       },
     }
-    const outbox = await Outbox.open(disk, path, (message: string) => said.push(message))
+    const outbox = await Outbox.open(path, { ...deps, disk })
     opened.push(outbox)
     const reports = [outbox.add(1, 1, started)]
     await outbox.settled()

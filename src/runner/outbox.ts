@@ -3,6 +3,7 @@
  * appended; the file is emptied when all are acknowledged. A torn last line is a report that was never sent.
  */
 import type { TaskExit } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { AppendedFile, Disk } from '../platform/disk.ts'
 
 /** What is reported of an attempt. */
@@ -17,11 +18,18 @@ export interface OutboxReport {
 
 /** Lines in the file beyond which it is written anew with only what is still open. */
 const compactAfterLines = 1_000
+/** While the disk takes nothing, it is tried again so often. */
+const retryMs = 1_000
+
+export interface OutboxDeps {
+  disk: Disk
+  later: Clock['after']
+  log: (message: string, fields?: Record<string, unknown>) => void
+}
 
 export class Outbox {
-  private readonly disk: Disk
+  private readonly deps: OutboxDeps
   private readonly path: string
-  private readonly log: (message: string, fields?: Record<string, unknown>) => void
   private file: AppendedFile
   private open: OutboxReport[]
   private nextSeq: number
@@ -29,30 +37,25 @@ export class Outbox {
   private unwritten: OutboxReport[] = []
   private writing: Promise<void> | null = null
   private isFailing = false
+  /** Takes the next try back. */
+  private retry: (() => void) | null = null
   /** A write failed, so the file may end within a line: it has to be written anew. */
   private isTorn = false
 
-  private constructor(
-    disk: Disk,
-    path: string,
-    file: AppendedFile,
-    reports: OutboxReport[],
-    log: Outbox['log'],
-  ) {
-    this.disk = disk
+  private constructor(deps: OutboxDeps, path: string, file: AppendedFile, reports: OutboxReport[]) {
+    this.deps = deps
     this.path = path
     this.file = file
     this.open = reports
     this.lines = reports.length
-    this.log = log
     this.nextSeq = (reports.at(-1)?.seq ?? 0) + 1
   }
 
   /** Opens the outbox at a path; what is in it has not been acknowledged. */
-  static async open(disk: Disk, path: string, log: Outbox['log']): Promise<Outbox> {
-    const reports = parseLines(disk.read(path) ?? '')
-    const file = await rewrite(disk, path, reports)
-    return new Outbox(disk, path, file, reports, log)
+  static async open(path: string, deps: OutboxDeps): Promise<Outbox> {
+    const reports = parseLines(deps.disk.read(path) ?? '')
+    const file = await rewrite(deps.disk, path, reports)
+    return new Outbox(deps, path, file, reports)
   }
 
   /** All that is to be sent (again), in order. */
@@ -94,6 +97,7 @@ export class Outbox {
   }
 
   async close(): Promise<void> {
+    this.retry?.()
     await this.settled()
     await this.file.close()
   }
@@ -104,14 +108,18 @@ export class Outbox {
     this.writing = this.write()
       .then(
         () => {
-          if (this.isFailing) this.log('The outbox can be written again')
+          if (this.isFailing) this.deps.log('The outbox can be written again')
           this.isFailing = false
         },
         (error: unknown) => {
           this.isTorn = true
           if (!this.isFailing)
-            this.log('Cannot write the outbox; reports are kept in memory', { error: String(error) })
+            this.deps.log('Cannot write the outbox; reports are kept in memory', { error: String(error) })
           this.isFailing = true
+          this.retry ??= this.deps.later(retryMs, () => {
+            this.retry = null
+            this.flush()
+          })
         },
       )
       .finally(() => {
@@ -127,7 +135,7 @@ export class Outbox {
       this.unwritten = []
       if (this.lines === 0 && !this.isTorn) return
       const kept = [...this.open]
-      const file = await rewrite(this.disk, this.path, kept)
+      const file = await rewrite(this.deps.disk, this.path, kept)
       await this.file.close()
       this.file = file
       this.lines = kept.length

@@ -7,6 +7,9 @@ import { AppError } from '../../core/errors.ts'
 import { type Migration, migrations } from './migrations.ts'
 import type { Database } from './tables.ts'
 
+/** In place of a path: a database that is gone with the program (sqlite.org/inmemorydb.html). */
+export const inMemory = ':memory:'
+
 export interface OpenDatabase {
   db: Kysely<Database>
   /** For what runs many times in a transaction: prepared once. */
@@ -19,9 +22,10 @@ export interface OpenDatabase {
  * @throws AppError `conflict` when the database is newer than this program
  */
 export function openDatabase(path: string, steps: readonly Migration[] = migrations): OpenDatabase {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const isFile = path !== inMemory
+  if (isFile) mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const raw = new DatabaseSync(path)
-  chmodSync(path, 0o600)
+  if (isFile) chmodSync(path, 0o600)
   raw.exec(
     'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma busy_timeout = 5000',
   )

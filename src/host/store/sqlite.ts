@@ -14,8 +14,8 @@ export class SqliteStore implements Store {
   private readonly db: Kysely<Database>
   private readonly write: Writers
 
-  constructor(path: string) {
-    this.database = openDatabase(path)
+  constructor(database: string | OpenDatabase) {
+    this.database = typeof database === 'string' ? openDatabase(database) : database
     this.db = this.database.db
     this.write = prepareWriters(this.database.raw)
   }
