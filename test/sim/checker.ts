@@ -24,10 +24,15 @@ interface Life {
   taskId: number
   attempt: number
   node: string
+  /** Which of the node's boots it began in. */
+  boot: number
   isAlive: boolean
   /** null: it went with its machine. */
   exit: TaskExit | null
 }
+
+/** A node with which nothing is wrong for so long was heard. */
+const surelyHeardMs = 40_000
 
 /** Where a status may lead: written down apart from the code that decides. */
 const next: Record<Status, readonly Status[]> = {
@@ -60,7 +65,17 @@ export class Checker implements Witness {
   private readonly onSeen: (what: string) => void
   private readonly onBroken: (violation: Violation) => void
 
-  constructor(onSeen: (what: string) => void, onBroken: (violation: Violation) => void) {
+  private readonly bootOf: (node: string) => number
+  /** For how long nothing has kept a node from being heard, by what is wrong in the world. */
+  private readonly fitForMs: (node: string) => number
+
+  constructor(
+    facts: { bootOf: (node: string) => number; fitForMs: (node: string) => number },
+    onSeen: (what: string) => void,
+    onBroken: (violation: Violation) => void,
+  ) {
+    this.bootOf = facts.bootOf
+    this.fitForMs = facts.fitForMs
     this.onSeen = onSeen
     this.onBroken = onBroken
   }
@@ -75,7 +90,7 @@ export class Checker implements Witness {
     if (task !== undefined) {
       this.expect('I10', !isFinal(task.status), `task ${taskId} begins, which has ended as ${task.status}`)
     }
-    this.lives.set(key, { taskId, attempt, node, isAlive: true, exit: null })
+    this.lives.set(key, { taskId, attempt, node, boot: this.bootOf(node), isAlive: true, exit: null })
     this.aliveOf.set(taskId, (this.aliveOf.get(taskId) ?? 0) + 1)
   }
 
@@ -146,6 +161,12 @@ export class Checker implements Witness {
     this.expect('I11', event.id > this.lastEventId, `event ${event.id} came after ${this.lastEventId}`)
     this.lastEventId = Math.max(this.lastEventId, event.id)
     if (event.kind === 'task') this.lastEvents.set(event.taskId, event.status)
+    else if (event.type === 'unreachable')
+      this.expect(
+        'I4',
+        this.fitForMs(event.node) < surelyHeardMs,
+        `${event.node} is called unreachable, and nothing is wrong with it`,
+      )
   }
 
   private change(before: Task | null, task: Task): void {
@@ -215,9 +236,12 @@ export class Checker implements Witness {
         )
         return
       }
-      case 'lost':
+      case 'lost': {
         this.expect('I5', life === undefined || !life.isAlive, say('it is alive'))
+        const isKnown = life !== undefined && life.exit !== null && this.bootOf(life.node) === life.boot
+        this.expect('I5', !isKnown, say('its node, which has not rebooted since, knew its end'))
         return
+      }
       default:
         return
     }

@@ -35,6 +35,10 @@ interface SimNode {
   runner: { life: Life; agent: Agent | null } | null
   isOn: boolean
   attemptsDir: string
+  /** Infinity: it has no runner. */
+  runnerSinceMs: number
+  /** From then on nothing keeps its runner from being heard. */
+  troubleUntilMs: number
   /** Which disk it is: another one after it was emptied. */
   disks: number
 }
@@ -63,6 +67,13 @@ export class World {
     this.scenario = scenario
     this.print = print
     this.checker = new Checker(
+      {
+        bootOf: (name) => this.named(name).machine.boots,
+        fitForMs: (name) => {
+          const { runnerSinceMs, troubleUntilMs } = this.named(name)
+          return this.timeline.nowMs - Math.max(runnerSinceMs, troubleUntilMs)
+        },
+      },
       (what) => this.saw(what),
       (violation) => {
         this.violation ??= violation
@@ -172,6 +183,8 @@ export class World {
   }
 
   private strikeNode(fault: Extract<Fault, { node: number }>, node: SimNode): void {
+    if (fault.kind !== 'node_disk_full' && fault.kind !== 'node_clock')
+      this.isHeardAgain(node, troubleMs(fault))
     switch (fault.kind) {
       case 'runner_crash':
         return this.crash(node.runner?.life, fault.calls, () =>
@@ -222,6 +235,7 @@ export class World {
     if (this.host !== null && !this.host.life.isOver) return
     this.hostStarts += 1
     this.saw(`host starts (${this.hostStarts})`)
+    for (const node of this.nodes) this.isHeardAgain(node, 0)
     const life = new Life('host', this.timeline, () => {
       this.saw('host is gone')
       if (this.network.listener?.life === life) this.network.listener = null
@@ -276,9 +290,11 @@ export class World {
   private startRunner(node: SimNode): void {
     if (!node.isOn || (node.runner !== null && !node.runner.life.isOver)) return
     this.saw(`runner of ${node.name} starts`)
+    node.runnerSinceMs = this.timeline.nowMs
     const { timeline, network } = this
     const life = new Life(node.name, timeline, () => {
       this.saw(`runner of ${node.name} is gone`)
+      node.runnerSinceMs = Number.POSITIVE_INFINITY
       if (node.machine.watcher !== null) node.machine.watcher = null
       network.endOfLife(life, node.isOn)
     })
@@ -392,6 +408,11 @@ export class World {
     }
   }
 
+  /** Nothing keeps the host from hearing this node, from so long on. */
+  private isHeardAgain(node: SimNode, inMs: number): void {
+    node.troubleUntilMs = Math.max(node.troubleUntilMs, this.timeline.nowMs + inMs)
+  }
+
   private later(delayMs: number, action: () => void): void {
     this.timeline.after(delayMs, action)
   }
@@ -399,6 +420,12 @@ export class World {
   private nodeOf(number: number): SimNode {
     const node = this.nodes[number % this.nodes.length]
     if (node === undefined) throw new Error('there are no nodes')
+    return node
+  }
+
+  private named(name: string): SimNode {
+    const node = this.nodes.find((one) => one.name === name)
+    if (node === undefined) throw new Error(`there is no ${name}`)
     return node
   }
 
@@ -417,6 +444,8 @@ export class World {
       isOn: true,
       // in memory where root runs it, else on disk
       attemptsDir: number % 2 === 0 ? '/run/attempts' : '/state/attempts',
+      runnerSinceMs: Number.POSITIVE_INFINITY,
+      troubleUntilMs: 0,
       disks: 1,
     })
   }
@@ -428,6 +457,19 @@ export class World {
     for (let at = 0; at < line.length; at += 1) hash = Math.imul(hash ^ line.charCodeAt(at), 0x01000193)
     this.traceHash = hash >>> 0
     print?.(line)
+  }
+}
+
+/** How long a fault may keep a node from being heard, at most. */
+function troubleMs(fault: Fault): number {
+  switch (fault.kind) {
+    case 'flap':
+      return 2 * fault.times * fault.everyMs
+    case 'clog':
+      // what is still on its way then, and what waits behind that
+      return fault.forMs + 3 * fault.latencyMs
+    default:
+      return 'forMs' in fault ? fault.forMs : 0
   }
 }
 
