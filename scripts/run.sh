@@ -1,5 +1,5 @@
 #!/bin/sh
-# The project's commands: scripts/run.sh build|check|test|test:vm|demo|bench|… Each does the set-up that it needs by itself.
+# The project's commands: scripts/run.sh build|check|test|test:vm|sim|demo|bench|… Each does the set-up that it needs by itself.
 set -eu
 . "$(dirname -- "$0")/setup.sh"
 cd "$root"
@@ -34,7 +34,10 @@ case $command in
     build
     check
     tests --project unit --project system "$@"
+    node test/sim/main.ts --seed 1
     ;;
+  test:mutants) build; node test/mutants/main.ts "$@" ;;
+  sim) node test/sim/main.ts "$@" ;;
   test:vm)
     sh test/vm/install.sh
     build

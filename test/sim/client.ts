@@ -33,10 +33,10 @@ export class SimClient {
       const size = Math.min(left, 1 + this.chance.below(6))
       left -= size
       number += 1
-      const body = this.bodyOf(`submit-${number}`, size)
       const killDelays = Array.from({ length: size }, () =>
         this.chance.is(0.15) ? this.chance.between(0, 30_000) : null,
       )
+      const body = this.bodyOf(`submit-${number}`, killDelays)
       this.open += 1
       this.world.timeline.after(this.chance.between(0, withinMs), () => this.submit(body, killDelays))
     }
@@ -138,7 +138,7 @@ export class SimClient {
     })
   }
 
-  private bodyOf(submissionId: string, size: number): SubmitBody {
+  private bodyOf(submissionId: string, killDelays: readonly (number | null)[]): SubmitBody {
     const { chance, world } = this
     const number = 1 + chance.below(world.nodes.length)
     const numa = number % 2 === 0 && chance.is(0.4) ? `:${chance.below(2)}` : ''
@@ -146,9 +146,9 @@ export class SimClient {
     return {
       submissionId,
       targets: [target],
-      specs: Array.from({ length: size }, () => ({
+      specs: killDelays.map((killDelay) => ({
         command: 'simulated',
-        arguments: wordsOf(this.behaviour()),
+        arguments: wordsOf(this.behaviour(killDelay !== null)),
         cores: 1 + chance.below(4),
         memoryBytes: chance.is(0.5) ? Math.floor(chance.between(1, 4)) * 1024 ** 3 : null,
         timeoutMs: chance.is(0.1) ? Math.floor(chance.between(100, 8_000)) : null,
@@ -156,12 +156,16 @@ export class SimClient {
     }
   }
 
-  private behaviour(): Behaviour {
+  private behaviour(isKilled: boolean): Behaviour {
     const { chance } = this
     const isLong = chance.is(0.1)
+    // nothing but the kill ends it
+    const isEndless = isKilled && chance.is(0.4)
     const kind = chance.next()
     return {
-      durationMs: Math.floor(isLong ? chance.between(1_000, 40_000) : chance.between(0, 1_500)),
+      durationMs: isEndless
+        ? 1e9
+        : Math.floor(isLong ? chance.between(1_000, 40_000) : chance.between(0, 1_500)),
       exitCode: chance.is(0.7) ? 0 : 1 + chance.below(255),
       isStubborn: chance.is(0.05),
       end: kind < 0.9 ? 'exit' : kind < 0.94 ? 'signal' : kind < 0.97 ? 'oom' : 'launch_failed',

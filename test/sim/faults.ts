@@ -42,7 +42,10 @@ const shortMs = fc.integer({ min: 1, max: 3_000 })
 const longMs = fc.integer({ min: 10, max: 40_000 })
 const downMs = fc.oneof(shortMs, longMs)
 const calls = fc.oneof(fc.constant(0), fc.nat({ max: 60 }))
-const byMs = fc.integer({ min: -3_600_000, max: 3_600_000 })
+const byMs = fc.oneof(
+  fc.integer({ min: -3_600_000, max: 3_600_000 }),
+  fc.integer({ min: -10_000, max: 10_000 }),
+)
 
 const fault: fc.Arbitrary<Fault> = fc.oneof(
   fc.record({ kind: fc.constant('host_crash' as const), atMs, downMs, calls }),

@@ -17,6 +17,7 @@ Options:
   --seed N         of the first worker; the others take the next ones (default: from the clock)
   --tasks N        tasks of each scenario (default 100)
   --workers N      default: one for each core
+  --quick          stops at the first failure, without looking for a shorter script
   --scenario JSON  runs this one alone, and prints its trace
 `
 
@@ -35,6 +36,7 @@ interface Options {
   seed: number
   tasks: number
   workers: number
+  isQuick: boolean
 }
 
 async function main(): Promise<void> {
@@ -46,6 +48,7 @@ async function main(): Promise<void> {
       workers: { type: 'string', default: String(availableParallelism()) },
       scenario: { type: 'string' },
       worker: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -56,6 +59,7 @@ async function main(): Promise<void> {
     seed: Number(values.seed),
     tasks: Number(values.tasks),
     workers: Number(values.workers),
+    isQuick: values.quick,
   }
   if (values.worker) {
     process.send?.(await work(options))
@@ -77,9 +81,9 @@ async function replay(scenario: Scenario): Promise<void> {
   process.exitCode = outcome.violation === null ? 0 : 1
 }
 
-function startWorker({ lives, seed, tasks }: Options): Promise<WorkerReport> {
+function startWorker({ lives, seed, tasks, isQuick }: Options): Promise<WorkerReport> {
   const argv = ['--worker', '--lives', String(lives), '--seed', String(seed), '--tasks', String(tasks)]
-  const child = fork(fileURLToPath(import.meta.url), argv)
+  const child = fork(fileURLToPath(import.meta.url), isQuick ? [...argv, '--quick'] : argv)
   return new Promise((resolve, reject) => {
     child.once('message', (told) => resolve(told as WorkerReport)) // of our own
     child.once('error', reject)
@@ -87,7 +91,7 @@ function startWorker({ lives, seed, tasks }: Options): Promise<WorkerReport> {
   })
 }
 
-async function work({ lives, seed, tasks }: Options): Promise<WorkerReport> {
+async function work({ lives, seed, tasks, isQuick }: Options): Promise<WorkerReport> {
   const done = { lives: 0, scenarios: 0, steps: 0, virtualMs: 0 }
   // a scenario may refuse some of its tasks, so that a round more is needed at times
   for (let round = 0; done.lives < lives; round += 1) {
@@ -100,7 +104,11 @@ async function work({ lives, seed, tasks }: Options): Promise<WorkerReport> {
         done.steps += rest.steps
         done.virtualMs += rest.virtualMs
       }),
-      { seed: seed + 1_000_003 * round, numRuns: Math.max(1, Math.ceil((lives - done.lives) / tasks)) },
+      {
+        endOnFailure: isQuick,
+        seed: seed + 1_000_003 * round,
+        numRuns: Math.max(1, Math.ceil((lives - done.lives) / tasks)),
+      },
     )
     const [scenario] = outcome.counterexample ?? []
     if (scenario === undefined) continue
