@@ -72,6 +72,7 @@ async function boot(
     executor,
     others: new Map(),
     outbox,
+    logLimit: null,
     taskUser: null,
     clock: systemClock,
     disk,
