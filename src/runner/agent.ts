@@ -65,7 +65,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     onStarted: (taskId: number, attempt: number, atMs: number) => attempts?.onStarted(taskId, attempt, atMs),
     onExit: (taskId: number, attempt: number, exit: TaskExit) => attempts?.onExit(taskId, attempt, exit),
   }
-  const executor = await deps.makeExecutor({ events, now: clock.now, bootId: identity.bootId, log: tell })
+  const executor = await deps.makeExecutor({ events, now: clock.now, ...identity, log: tell })
   log.info({ node: config.nodeName, executor: executor.info.name, why: executor.info.why }, 'Executor chosen')
 
   let link: Link | null = null
