@@ -162,6 +162,16 @@ export class Lab {
     await this.run('boot', node)
   }
 
+  /** All its processes stand still, as in a suspend, until `thaw`; its clocks go on. */
+  async freeze(node: string): Promise<void> {
+    await this.run('freeze', node)
+  }
+
+  /** Its processes go on. */
+  async thaw(node: string): Promise<void> {
+    await this.run('thaw', node)
+  }
+
   /** Stops all machines and removes every trace. */
   async close(): Promise<void> {
     await this.run('down')
