@@ -15,6 +15,8 @@ export interface LogOptions {
   /** Takes the bytes in order; the reading waits for it. */
   write: (chunk: Uint8Array) => Promise<void>
   signal: AbortSignal
+  /** The log was cut at its limit: at least so many bytes are missing behind the last that is written. */
+  onTruncated?: (missing: number) => Promise<void>
 }
 
 const chunkBytes = 1024 * 1024
@@ -24,11 +26,13 @@ const tailBlockBytes = 256 * 1024
 export async function readLog(options: LogOptions, offset: number): Promise<number> {
   let at = offset
   let end: number | null = null
+  let missing: number | null = null
   do {
     const limit = end === null ? chunkBytes : Math.min(chunkBytes, end - at)
     const answer = await openLog(options, { offset: at, limit })
     // As long as it was at the first look: a task that writes faster than we read would never let us go.
     end ??= headerNumber(answer, logHeaders.size) ?? at
+    missing = headerNumber(answer, logHeaders.truncated)
     const from = at
     for await (const chunk of answer) {
       at += chunk.length
@@ -36,6 +40,7 @@ export async function readLog(options: LogOptions, offset: number): Promise<numb
     }
     if (at === from) break
   } while (at < end)
+  if (missing !== null) await options.onTruncated?.(missing)
   return at
 }
 

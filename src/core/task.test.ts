@@ -165,6 +165,33 @@ describe('transition', () => {
     expect(applied(taskIn.running, early)).toMatchObject({ startedAtMs: 5_000, endedAtMs: 5_000 })
   })
 
+  it('row 13: whatever the clock of the node says, a task starts after its placement and ends after its start, not in the future', () => {
+    const ms = fc.integer({ min: -4_000_000, max: 4_000_000 })
+    fc.assert(
+      fc.property(ms, ms, ms, fc.boolean(), (startedAtMs, endedAtMs, nowMs, isToldBefore) => {
+        const now = Math.max(2_000, nowMs)
+        const before = isToldBefore
+          ? applied(taskIn.assigning, { ...eventOf.started, startedAtMs }, now)
+          : taskIn.assigning
+        const after = applied(before, { ...eventOf.exited, exit: exit({ startedAtMs, endedAtMs }) }, now)
+        if (!isFinalTask(after)) throw new Error('it has not ended')
+        expect(after.startedAtMs).toBeGreaterThanOrEqual(2_000)
+        expect(after.endedAtMs).toBeGreaterThanOrEqual(after.startedAtMs ?? Number.NaN)
+        expect(after.endedAtMs).toBeLessThanOrEqual(now)
+      }),
+    )
+  })
+
+  it('row 13: a node whose clock is an hour behind tells how long its task ran', () => {
+    const hour = 3_600_000
+    const running = applied(taskIn.assigning, { ...eventOf.started, startedAtMs: 2_500 - hour }, 2_600)
+    const told = exit({ startedAtMs: 2_500 - hour, endedAtMs: 9_500 - hour })
+    expect(applied(running, { ...eventOf.exited, exit: told }, 9_700)).toMatchObject({
+      startedAtMs: 2_000,
+      endedAtMs: 9_000,
+    })
+  })
+
   it('changes nothing of the task that it was given', () => {
     for (const status of statuses) {
       const copy = structuredClone(taskIn[status])

@@ -268,9 +268,9 @@ function fromHeld(task: HeldTask, event: TaskEvent, nowMs: number): Transition {
     case 'placed':
       return ignored
     case 'started':
-      return started(task, event.startedAtMs)
+      return started(task, event.startedAtMs, nowMs)
     case 'exited':
-      return changed(ended(task, event.exit))
+      return changed(ended(task, event.exit, nowMs))
     case 'kill_requested':
       if (task.status === 'killing') return ignored
       return changed(
@@ -292,7 +292,7 @@ function fromHeld(task: HeldTask, event: TaskEvent, nowMs: number): Transition {
         sinceMs: nowMs,
       })
     case 'node_returned':
-      return returned(task, event.startedAtMs)
+      return returned(task, event.startedAtMs, nowMs)
     case 'declared_lost':
       return declaredLost(task, event.reason, event.nothingLeft ?? false, nowMs)
     default:
@@ -300,7 +300,8 @@ function fromHeld(task: HeldTask, event: TaskEvent, nowMs: number): Transition {
   }
 }
 
-function started(task: HeldTask, startedAtMs: number): Transition {
+function started(task: HeldTask, byNode: number, nowMs: number): Transition {
+  const startedAtMs = startByHost(task, byNode, nowMs)
   switch (task.status) {
     case 'assigning':
     case 'unreachable':
@@ -315,9 +316,9 @@ function started(task: HeldTask, startedAtMs: number): Transition {
   }
 }
 
-function returned(task: HeldTask, startedAtMs: number | null): Transition {
-  if (task.status !== 'unreachable') return startedAtMs === null ? ignored : started(task, startedAtMs)
-  const at = task.startedAtMs ?? startedAtMs
+function returned(task: HeldTask, startedAtMs: number | null, nowMs: number): Transition {
+  if (task.status !== 'unreachable') return startedAtMs === null ? ignored : started(task, startedAtMs, nowMs)
+  const at = task.startedAtMs ?? (startedAtMs === null ? null : startByHost(task, startedAtMs, nowMs))
   return at === null
     ? changed({ ...placedPart(task), status: 'assigning' })
     : changed({ ...placedPart(task), status: 'running', startedAtMs: at })
@@ -326,19 +327,36 @@ function returned(task: HeldTask, startedAtMs: number | null): Transition {
 /** A kill that was on its way has come true only where nothing is left; else nobody knows. */
 function declaredLost(task: HeldTask, reason: string, nothingLeft: boolean, nowMs: number): Transition {
   const exit = lostExit(task, reason, nowMs)
-  const final = ended(task, exit)
+  const final = ended(task, exit, nowMs)
   return changed(task.status === 'killing' && !nothingLeft ? { ...final, status: 'lost' } : final)
 }
 
-function ended(task: HeldTask, exit: TaskExit): FinalTask {
+/**
+ * A node's clock may be hours away from the host's, which orders things: a start lies between the placement and the
+ * moment in which it is told.
+ */
+function startByHost(task: HeldTask, byNode: number, nowMs: number): number {
+  return Math.max(task.placedAtMs, Math.min(byNode, nowMs))
+}
+
+/** The end that belongs to a start by the host's clock: what lies between was measured by the node's. */
+function endByHost(exit: TaskExit, startedAtMs: number | null, placedAtMs: number, nowMs: number): number {
+  const isMoved = startedAtMs !== null && exit.startedAtMs !== null && exit.startedAtMs !== startedAtMs
+  const endedAtMs = isMoved ? startedAtMs + exit.endedAtMs - (exit.startedAtMs ?? 0) : exit.endedAtMs
+  // a clock that was set while it ran makes neither a negative duration nor an end in the future
+  const earliest = startedAtMs ?? placedAtMs
+  return Math.max(earliest, Math.min(endedAtMs, nowMs))
+}
+
+function ended(task: HeldTask, exit: TaskExit, nowMs: number): FinalTask {
   // what was told first stands
-  const startedAtMs = startOf(task) ?? exit.startedAtMs
+  const told = exit.startedAtMs === null ? null : startByHost(task, exit.startedAtMs, nowMs)
+  const startedAtMs = startOf(task) ?? told
   return {
     ...placedPart(task),
     status: finalStatusOf(task, exit),
     startedAtMs,
-    // A clock that was set back, or the host's for an end that the node did not see, makes no negative duration.
-    endedAtMs: Math.max(exit.endedAtMs, startedAtMs ?? exit.endedAtMs),
+    endedAtMs: endByHost(exit, startedAtMs, task.placedAtMs, nowMs),
     exitCode: exit.exitCode,
     signal: exit.signal,
     reason: exit.reason ?? (task.status === 'killing' && exit.cause === 'killed' ? task.killReason : null),

@@ -26,6 +26,8 @@ export interface LogAnswer {
   size: number
   data: Buffer
   ended: boolean
+  /** At least so many bytes are missing, because the log was cut at its limit. */
+  missing: number
 }
 
 export interface SessionEvents {
@@ -198,8 +200,9 @@ export class LinkSession {
   private takeChunk(chunk: FromRunnerOf<'log_chunk'>): void {
     const answer = this.logReads.get(chunk.requestId)
     if (answer === undefined) return
-    const { offset, size, ended, error } = chunk
-    if (error === null) answer.resolve({ offset, size, ended, data: Buffer.from(chunk.data, 'base64') })
+    const { offset, size, ended, error, missing = 0 } = chunk
+    if (error === null)
+      answer.resolve({ offset, size, ended, missing, data: Buffer.from(chunk.data, 'base64') })
     else answer.reject(new AppError('unavailable', `cannot read the log on ${this.node}: ${error}`))
   }
 

@@ -153,9 +153,12 @@ describe('what a node holds', () => {
     const [kept, gone] = [await submit(), await submit()]
     await first.heard('start', 2)
     first.cut()
-    const attempts = [{ taskId: kept, attempt: 1, phase: 'running' as const, startedAtMs: 1_234 }]
+    const startedAtMs = Date.now()
+    const attempts = [{ taskId: kept, attempt: 1, phase: 'running' as const, startedAtMs }]
     await host.link({ bootId: 'boot-1', attempts })
-    expect(await reached(kept, 'running')).toMatchObject({ startedAt: '1970-01-01T00:00:01.234Z' })
+    expect(await reached(kept, 'running')).toMatchObject({
+      startedAt: new Date(startedAtMs).toISOString(),
+    })
     await host.link({ bootId: 'boot-2' })
     expect(await reached(gone, 'lost')).toMatchObject({ reason: 'n1 rebooted' })
     expect(await reached(kept, 'lost')).toMatchObject({ reason: 'n1 rebooted' })

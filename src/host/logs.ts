@@ -57,6 +57,7 @@ export function logRoute(deps: LogDeps): StreamRoute {
         [logHeaders.offset]: first.offset,
         [logHeaders.size]: first.size,
         [logHeaders.ended]: String(first.ended),
+        ...(first.missing > 0 ? { [logHeaders.truncated]: first.missing } : {}),
       })
       return query.follow === true ? follow(log, first, request, reply) : first.data
     },
@@ -111,7 +112,7 @@ export class TaskLog {
       const answer = await this.readOf(task, offset, limit, leftMs)
       if (answer !== null) return answer
       if (leftMs === 0 || this.signal.aborted) {
-        return { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), ended: false }
+        return { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), ended: false, missing: 0 }
       }
       // it waits for a place, or its node is away
       await this.deps.hub.nextChange(this.id, Math.min(leftMs, 1_000), this.signal)
@@ -123,7 +124,9 @@ export class TaskLog {
     const { cluster, links, sharedDir } = this.deps
     const hasEnded = isFinal(task.status)
     if (!('placement' in task) || task.placement === null) {
-      return hasEnded ? { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), ended: true } : null
+      return hasEnded
+        ? { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), ended: true, missing: 0 }
+        : null
     }
     if (sharedDir !== null) {
       const path = logPath(sharedDir, this.stream, this.id)

@@ -1,6 +1,7 @@
 /** What a setting may be, and the sentence where something else stands. */
 import { AppError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
+import { parseSize } from '../core/units.ts'
 import type { Setting, Value } from './settings.ts'
 
 /**
@@ -30,12 +31,13 @@ export function wantedOf({ type, choices, min, max, isWhole }: Setting): string 
   if (type === 'switch') return 'true or false'
   if (type === 'text') return 'a text in quotes'
   if (type === 'path') return 'a path in quotes'
+  if (type === 'size') return 'a size in quotes such as "512M", or "0" for none'
   const range = min === undefined || max === undefined ? '' : ` from ${min} to ${max}`
   return `${isWhole === true ? 'a whole number' : 'a number'}${range}`
 }
 
 function isText(type: Setting['type']): boolean {
-  return type === 'text' || type === 'path'
+  return type === 'text' || type === 'path' || type === 'size'
 }
 
 function isAllowed(value: Value, { choices, min, max, isWhole }: Setting): boolean {
@@ -50,6 +52,8 @@ function converted(raw: unknown, type: Setting['type'], from: 'file' | 'text'): 
     case 'text':
     case 'path':
       return typeof raw === 'string' ? raw : null
+    case 'size':
+      return typeof raw === 'string' && isSize(raw) ? raw : null
     case 'number': {
       const isDigits = from === 'text' && typeof raw === 'string' && raw.trim() !== ''
       const number = isDigits ? Number(raw) : raw
@@ -59,6 +63,14 @@ function converted(raw: unknown, type: Setting['type'], from: 'file' | 'text'): 
       if (typeof raw === 'boolean') return raw
       if (from === 'text' && (raw === 'true' || raw === '1')) return true
       return from === 'text' && (raw === 'false' || raw === '0') ? false : null
+  }
+}
+
+function isSize(text: string): boolean {
+  try {
+    return text === '0' || parseSize(text) > 0
+  } catch {
+    return false
   }
 }
 

@@ -2,14 +2,17 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { isErrno } from './files.ts'
+import { readCut } from './log-cut.ts'
 
 export interface LogPart {
   offset: number
-  /** Bytes in the file when it was read. */
+  /** Bytes on offer when it was read. */
   size: number
   data: Buffer
   /** false: there is no such file (yet). */
   isThere: boolean
+  /** At least so many bytes are missing behind the last, because the log was cut at its limit. */
+  missing: number
 }
 
 /** How often a file is looked at for new bytes while somebody waits for them; NFS tells of none. */
@@ -17,7 +20,8 @@ const pollMs = 40
 
 /**
  * Reads up to `limit` bytes from an offset; a negative offset counts from the end. A file that is not there
- * (yet) is empty. Links are not followed: a task may have put one there.
+ * (yet) is empty. Links are not followed: a task may have put one there. Of a log that was cut, only what is kept is
+ * offered, although the task may have gone on behind it.
  */
 export async function readLogPart(path: string, offset: number, limit: number): Promise<LogPart> {
   let file: FileHandle
@@ -25,7 +29,7 @@ export async function readLogPart(path: string, offset: number, limit: number): 
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, 'ENOENT'))
-      return { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), isThere: false }
+      return { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), isThere: false, missing: 0 }
     throw error
   }
   try {
@@ -34,7 +38,19 @@ export async function readLogPart(path: string, offset: number, limit: number): 
     const length = Math.max(0, Math.min(limit, size - from))
     const data = Buffer.allocUnsafe(length)
     const { bytesRead } = length === 0 ? { bytesRead: 0 } : await file.read(data, 0, length, from)
-    return { offset: from, size, data: data.subarray(0, bytesRead), isThere: true }
+    // looked for after the read: the note is there before anything is cut
+    const cut = await readCut(path)
+    if (cut === null)
+      return { offset: from, size, data: data.subarray(0, bytesRead), isThere: true, missing: 0 }
+    const kept = Math.max(0, Math.min(bytesRead, cut.kept - from))
+    const { missing } = cut
+    return {
+      offset: from,
+      size: Math.min(size, cut.kept),
+      data: data.subarray(0, kept),
+      isThere: true,
+      missing,
+    }
   } finally {
     await file.close()
   }

@@ -14,7 +14,7 @@ export interface Setting {
   flag: string | null
   env: string | null
   /** Of a path, a relative one counts from the directory of the file, elsewhere from the working directory. */
-  type: 'text' | 'path' | 'number' | 'switch'
+  type: 'text' | 'path' | 'number' | 'switch' | 'size'
   /** null: none, or one that is derived; the doc says which. */
   default: string | number | boolean | null
   /** The default where it depends on the machine, or on another setting of the same program, asked for by its key. */
@@ -76,6 +76,7 @@ export const fileSettings = {
   executor: { key: 'runner.executor', flag: 'executor', env: 'HAKURIVER_EXECUTOR', type: 'text', default: 'auto', choices: executorChoices, doc: 'How tasks are run: auto is the strongest way that works here' },
   taskUser: { key: 'runner.task_user', flag: 'task-user', env: 'HAKURIVER_TASK_USER', type: 'text', default: null, doc: 'User that tasks run as; default: that of the runner, or nobody where that is root', example: 'worker' },
   sudo: { key: 'runner.sudo', flag: 'sudo', env: 'HAKURIVER_SUDO', type: 'switch', default: null, doc: 'Start units through sudo systemd-run; default: where sudo asks for no password and the user has no systemd of its own with limits' },
+  logLimit: { key: 'runner.log_limit', flag: 'log-limit', env: 'HAKURIVER_LOG_LIMIT', type: 'size', default: '1G', doc: 'The most that is kept of the standard output of a task, and of its standard error: what comes after is dropped, and the log says so' },
   joinTokenFile: { key: 'runner.join_token_file', flag: 'join-token-file', env: 'HAKURIVER_JOIN_TOKEN_FILE', type: 'path', default: null, derive: ({ home }) => join(home, 'join-token'), doc: 'File with the token by which a runner joins; default: join-token in $HAKURIVER_HOME or ~/.hakuriver', example: '/etc/hakuriver/join-token' },
   runnerStateDir: { key: 'runner.state_dir', flag: 'state-dir', env: 'HAKURIVER_RUNNER_STATE_DIR', type: 'path', default: null, derive: ({ home }) => join(home, 'runner'), doc: 'What a runner keeps of its tasks; default: runner in $HAKURIVER_HOME or ~/.hakuriver', example: '/var/lib/hakuriver/runner' },
 } as const satisfies Record<string, Setting> // biome-ignore format: a table
@@ -114,6 +115,7 @@ export const runnerSettings = {
   taskUser: fileSettings.taskUser,
   executor: fileSettings.executor,
   sudo: fileSettings.sudo,
+  logLimit: fileSettings.logLimit,
   logLevel,
   logFile: fileSettings.runnerLogFile,
 } as const satisfies Record<string, Setting> // biome-ignore format: a table

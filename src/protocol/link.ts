@@ -126,6 +126,8 @@ export const LogChunk = Type.Object(
     data: Type.String(),
     ended: Type.Boolean(),
     error: Nullable(Type.String({ maxLength: 500 })),
+    /** The log was cut at its limit: at least so many bytes are missing. Left out: none. */
+    missing: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   closed,
 )

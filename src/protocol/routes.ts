@@ -40,7 +40,13 @@ export const logStreams = ['stdout', 'stderr'] as const
 export type LogStream = (typeof logStreams)[number]
 
 /**
- * Headers of a log answer: `x-log-offset` (of the first byte sent), `x-log-size` (bytes in the file now),
- * `x-log-ended` (`true`: no more will come). A follow that closes cleanly has sent everything.
+ * Headers of a log answer: `x-log-offset` (of the first byte sent), `x-log-size` (bytes on offer now),
+ * `x-log-ended` (`true`: no more will come), and `x-log-truncated` (only of a log that was cut at its limit: at least so
+ * many bytes are missing behind the last). A follow that closes cleanly has sent everything.
  */
-export const logHeaders = { offset: 'x-log-offset', size: 'x-log-size', ended: 'x-log-ended' } as const
+export const logHeaders = {
+  offset: 'x-log-offset',
+  size: 'x-log-size',
+  ended: 'x-log-ended',
+  truncated: 'x-log-truncated',
+} as const

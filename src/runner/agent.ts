@@ -15,6 +15,7 @@ import { Attempts } from './attempts.ts'
 import type { RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { Link } from './link.ts'
+import type { LogLimit } from './log-limit.ts'
 import { Outbox } from './outbox.ts'
 
 type LogRequest = Extract<FromHost, { type: 'log_read' }>
@@ -37,6 +38,8 @@ export interface AgentDeps {
   makeExecutor: (deps: ExecutorDeps) => Promise<Executor>
   detectCapacity: () => Promise<Capacity>
   measureLoad: (capacity: Capacity) => NodeLoad
+  /** Left out: logs may grow without end. */
+  logLimit?: LogLimit | null
   readLog: (request: LogRequest, attempts: Attempts, signal: AbortSignal) => Promise<FromRunner>
 }
 
@@ -62,7 +65,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     onStarted: (taskId: number, attempt: number, atMs: number) => attempts?.onStarted(taskId, attempt, atMs),
     onExit: (taskId: number, attempt: number, exit: TaskExit) => attempts?.onExit(taskId, attempt, exit),
   }
-  const executor = await deps.makeExecutor({ events, now: clock.now, bootId: identity.bootId, log: tell })
+  const executor = await deps.makeExecutor({ events, now: clock.now, ...identity, log: tell })
   log.info({ node: config.nodeName, executor: executor.info.name, why: executor.info.why }, 'Executor chosen')
 
   let link: Link | null = null
@@ -72,6 +75,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     executor,
     others: new Map(),
     outbox,
+    logLimit: deps.logLimit ?? null,
     taskUser: deps.taskUser,
     clock,
     disk,
@@ -118,6 +122,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       await opened.close()
       await Promise.allSettled([...background])
       await executor.close()
+      deps.logLimit?.close()
       await outbox.close()
     },
   }

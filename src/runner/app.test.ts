@@ -51,6 +51,7 @@ async function boot(overrides: Partial<RunnerConfig> = {}): Promise<Runner> {
     taskUser: null,
     executor: 'fake',
     useSudo: false,
+    logLimitBytes: null,
     logLevel: 'silent',
     logFile: null,
     ...overrides,

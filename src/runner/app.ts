@@ -18,6 +18,8 @@ import { chooseExecutor } from './choose-executor.ts'
 import { currentJoinToken, type RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
+
+import { LogLimit } from './log-limit.ts'
 import { attemptsDir } from './paths.ts'
 
 export interface RunnerOptions {
@@ -61,6 +63,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     makeExecutor: (deps) => (options.makeExecutor ?? chooseExecutor)(config, deps),
     detectCapacity: async () => options.capacity ?? (await detectCapacity(config.numactlPath)),
     measureLoad: ({ numaNodes }) => meter.measure(numaNodes),
+    logLimit: logLimitOf(config, log),
     readLog: (request, attempts, signal) => readLog(config, attempts, request, signal),
   })
   return {
@@ -84,6 +87,11 @@ async function readRunnerId(stateDir: string): Promise<string> {
   return made
 }
 
+function logLimitOf({ logLimitBytes, sharedDir }: RunnerConfig, log: Log): LogLimit | null {
+  if (logLimitBytes === null) return null
+  return new LogLimit({ limitBytes: logLimitBytes, isShared: sharedDir !== null, log })
+}
+
 async function readLog(
   config: RunnerConfig,
   attempts: Attempts,
@@ -104,5 +112,6 @@ async function readLog(
     data: part.data.toString('base64'),
     ended: part.ended,
     error: null,
+    ...(part.missing > 0 ? { missing: part.missing } : {}),
   }
 }

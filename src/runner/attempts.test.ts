@@ -64,7 +64,7 @@ async function boot(
     onStarted: (...told) => late.attempts?.onStarted(...told),
     onExit: (...told) => late.attempts?.onExit(...told),
   }
-  const executor = make({ events, now: Date.now, bootId, log: () => {} })
+  const executor = make({ events, now: Date.now, bootId, runnerId: 'runner-1', log: () => {} })
   executors.push(executor)
   const attempts = new Attempts({
     config: { stateDir: root, sharedDir: null, localTempDir: root, nodeName: 'n1' },
@@ -72,6 +72,7 @@ async function boot(
     executor,
     others: new Map(),
     outbox,
+    logLimit: null,
     taskUser: null,
     clock: systemClock,
     disk,

@@ -13,6 +13,7 @@ import { logStreams } from '../protocol/routes.ts'
 import type { RunnerConfig } from './config.ts'
 import { exitWithout } from './executors/attempt-files.ts'
 import type { Executor, ExecutorEvents, Handle, LaunchSpec } from './executors/executor.ts'
+import type { LogLimit, LogPaths } from './log-limit.ts'
 import type { Outbox, OutboxReport } from './outbox.ts'
 import { taskDir } from './paths.ts'
 
@@ -42,6 +43,8 @@ export interface AttemptsDeps {
   /** For attempts that another executor started, by its name. */
   others: ReadonlyMap<string, Executor>
   outbox: Outbox
+  /** null: logs may grow without end. */
+  logLimit: LogLimit | null
   /** User of the tasks; null: the runner's own. */
   taskUser: string | null
   clock: Clock
@@ -93,6 +96,7 @@ export class Attempts implements ExecutorEvents {
       disk.makeDir(launch.taskDir, 0o700)
       disk.write(join(launch.taskDir, launchFile), JSON.stringify(launch))
       disk.write(join(launch.taskDir, 'handle.json'), JSON.stringify(handle))
+      this.deps.logLimit?.prepare(this.logsOf(order.taskId))
     } catch (error) {
       this.onExit(
         order.taskId,
@@ -101,6 +105,7 @@ export class Attempts implements ExecutorEvents {
       )
       return
     }
+    this.deps.logLimit?.watch(id, this.logsOf(order.taskId))
     await this.launch(launch, held)
   }
 
@@ -169,7 +174,15 @@ export class Attempts implements ExecutorEvents {
     if (held === undefined || held.phase === 'ended') return
     held.phase = 'ended'
     this.deps.log.info({ taskId, attempt, cause: exit.cause, exitCode: exit.exitCode }, 'Ended')
-    this.report(taskId, attempt, { type: 'exited', exit })
+    const cut = this.deps.logLimit?.end(keyOf(taskId, attempt)) ?? null
+    if (cut === null) return this.report(taskId, attempt, { type: 'exited', exit })
+    cut.then(
+      (told) => {
+        const reason = [exit.reason, told].filter((each) => each !== null).join('; ') || null
+        this.report(taskId, attempt, { type: 'exited', exit: { ...exit, reason } })
+      },
+      () => this.report(taskId, attempt, { type: 'exited', exit }),
+    )
   }
 
   private async launch(launch: LaunchSpec, held: Held): Promise<void> {
@@ -194,6 +207,7 @@ export class Attempts implements ExecutorEvents {
       held.phase = 'ended'
       return
     }
+    this.deps.logLimit?.watch(keyOf(taskId, attempt), this.logsOf(taskId))
     const executor = this.executorOf(held)
     if (executor === undefined) {
       log.error(
@@ -247,7 +261,7 @@ export class Attempts implements ExecutorEvents {
   private launchOf(order: StartOrder): LaunchSpec {
     const { config, taskUser } = this.deps
     const { taskId, attempt, spec, numaId } = order
-    const logs = config.sharedDir ?? config.stateDir
+    const logs = this.logsOf(taskId)
     return {
       taskId,
       attempt,
@@ -255,11 +269,17 @@ export class Attempts implements ExecutorEvents {
       numaId,
       extraEnv: this.variablesOf(order),
       taskDir: taskDir(this.deps.attemptsDir, taskId, attempt),
-      stdoutPath: logPath(logs, 'stdout', taskId),
-      stderrPath: logPath(logs, 'stderr', taskId),
+      stdoutPath: logs.stdout,
+      stderrPath: logs.stderr,
       defaultCwd: config.localTempDir,
       user: taskUser,
     }
+  }
+
+  private logsOf(taskId: number): LogPaths {
+    const { sharedDir, stateDir } = this.deps.config
+    const logs = sharedDir ?? stateDir
+    return { stdout: logPath(logs, 'stdout', taskId), stderr: logPath(logs, 'stderr', taskId) }
   }
 
   private variablesOf(order: StartOrder): Record<string, string> {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { AppError } from '../core/errors.ts'
 import { isNodeName } from '../core/target.ts'
+import { parseSize } from '../core/units.ts'
 import { type Found, readSettings, type Sources, urlOfHost } from '../platform/config.ts'
 import { type executorChoices, type LogLevel, runnerSettings } from '../platform/settings.ts'
 
@@ -28,6 +29,8 @@ export interface RunnerConfig {
   executor: ExecutorChoice
   /** Start units through `sudo systemd-run` instead of over D-Bus; null: where that works and nothing better does. */
   useSudo: boolean | null
+  /** Bytes that are kept of each log of a task; null: all. */
+  logLimitBytes: number | null
   logLevel: LogLevel
   logFile: string | null
 }
@@ -55,6 +58,7 @@ export function loadRunnerConfig(sources: Sources): RunnerConfig {
     taskUser: found.taskUser.value,
     executor: found.executor.value,
     useSudo: found.sudo.value,
+    logLimitBytes: found.logLimit.value === '0' ? null : parseSize(found.logLimit.value),
     logLevel: found.logLevel.value,
     logFile: found.logFile.value,
   }

@@ -47,6 +47,7 @@ export class Runner {
       events: runner.seen,
       now: Date.now,
       bootId: readBootId(),
+      runnerId: 'runner-1',
       log: (message, fields) => runner.logged.push(`${message} ${JSON.stringify(fields ?? {})}`),
     })
     return runner

@@ -32,7 +32,7 @@ export async function systemctl(...words: string[]): Promise<string> {
 }
 
 export function unitOf(launch: LaunchSpec): string {
-  return unitNameOf(launch.taskId, launch.attempt)
+  return unitNameOf(launch.taskId, launch.attempt, 'runner-1')
 }
 
 /** Ends with this code as soon as the file is there. */
@@ -428,7 +428,7 @@ export function systemdSuite(name: string, flags: string[], options: { user: str
       const program = `
         const { chosen } = await import(${JSON.stringify(new URL('./runner.ts', import.meta.url).href)})
         const events = { onStarted() { process.kill(process.pid, 'SIGKILL') }, onExit() {} }
-        const executor = await chosen(...${JSON.stringify(flags)})({ events, now: Date.now, bootId: 'x', log() {} })
+        const executor = await chosen(...${JSON.stringify(flags)})({ events, now: Date.now, bootId: 'x', runnerId: 'runner-1', log() {} })
         await executor.start(${JSON.stringify(task)})
         setInterval(() => {}, 1000)`
       const { signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {

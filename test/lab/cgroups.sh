@@ -135,3 +135,12 @@ cgroup_remove() {
     [ ! -d "$dir" ] || echo "lab: left over: $dir" >&2
   done
 }
+
+# usage: cgroup_freeze NAME FROZEN|THAWED 1|0: the word of the freezer of v1, and that of v2.
+cgroup_freeze() {
+  local home
+  cgroup_homes | while read -r home; do
+    [ ! -e "$home/$1/freezer.state" ] || echo "$2" >"$home/$1/freezer.state"
+    ! cgroup_is_unified || echo "$3" >"$home/$1/cgroup.freeze"
+  done
+}

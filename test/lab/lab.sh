@@ -6,6 +6,7 @@
 #   lab.sh exec NODE -- CMD …    run a command as root in a machine
 #   lab.sh cut NODE | heal NODE  its network drops everything silently | works again
 #   lab.sh off NODE | boot NODE  pull the plug | power on again with the same disk
+#   lab.sh freeze NODE | thaw NODE  all its processes stand still, as in a suspend | go on
 #   lab.sh list                  the machines, their addresses and whether they are on
 #
 # LAB_ID and LAB_NET (the first three numbers of a /24) let several labs be up at once. LAB_DIR holds the disks,
@@ -188,6 +189,8 @@ case $command in
     ;;
   off) known "${1:-}"; off "$1" ;;
   boot) known "${1:-}"; power_on "$1"; await_start "$1" ;;
+  freeze) known "${1:-}"; cgroup_freeze "$1" FROZEN 1 ;;
+  thaw) known "${1:-}"; cgroup_freeze "$1" THAWED 0 ;;
   list) list ;;
   _supervise) machine_supervise "$1" ;;
   _init) lab_base=$(cat "$lab_dir/base") lab_node=$(cat "$lab_dir/node"); machine_init "$1" ;;

@@ -19,7 +19,7 @@ export interface Output {
 
 export interface LabOptions {
   nodes: number
-  /** Several labs may be up at once, each with an id and a /24 of its own. */
+  /** Several labs may be up at once, each with an id and a /24 of its own; LAB_ID and LAB_NET come before. */
   id?: string
   /** The first three numbers. */
   net?: string
@@ -56,7 +56,9 @@ export class Lab {
   private readonly env: Record<string, string>
   private spawned = 0
 
-  private constructor({ id = 'hr', net = '10.77.0' }: LabOptions) {
+  private constructor(options: LabOptions) {
+    // who tests beside others on one computer gives all of them another name
+    const { LAB_ID: id = options.id ?? 'hr', LAB_NET: net = options.net ?? '10.77.0' } = process.env
     this.dir = `/var/tmp/hakuriver-lab-${id}`
     this.hostAddress = `${net}.1`
     this.address = this.hostAddress
@@ -158,6 +160,16 @@ export class Lab {
   /** Power on again, with the same disk. */
   async boot(node: string): Promise<void> {
     await this.run('boot', node)
+  }
+
+  /** All its processes stand still, as in a suspend, until `thaw`; its clocks go on. */
+  async freeze(node: string): Promise<void> {
+    await this.run('freeze', node)
+  }
+
+  /** Its processes go on. */
+  async thaw(node: string): Promise<void> {
+    await this.run('thaw', node)
   }
 
   /** Stops all machines and removes every trace. */

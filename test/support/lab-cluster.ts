@@ -58,7 +58,7 @@ export class LabCluster {
   }
 
   /** Starts a node's runner; resolves when the node is online. */
-  async startRunner(name: string): Promise<void> {
+  async startRunner(name: string, more: { args?: string[]; properties?: string[] } = {}): Promise<void> {
     const argv = [
       '/opt/node/bin/node',
       '/opt/hakuriver/dist/runner.cjs',
@@ -71,8 +71,12 @@ export class LabCluster {
     const state = user === undefined ? '/var/lib/hakuriver' : `/home/${user}/.hakuriver`
     const dirs = ['--state-dir', state, '--local-temp-dir', '/tmp/hakuriver']
     const as = user === undefined ? ['--task-user', 'worker'] : []
-    const rest = ['--join-token-file', '/shared/join-token', ...as, ...this.runnerArgs]
-    const properties = ['KillMode=process', ...(user === undefined ? [] : [`User=${user}`])]
+    const rest = ['--join-token-file', '/shared/join-token', ...as, ...this.runnerArgs, ...(more.args ?? [])]
+    const properties = [
+      'KillMode=process',
+      ...(user === undefined ? [] : [`User=${user}`]),
+      ...(more.properties ?? []),
+    ]
     const startedAt = Date.now()
     this.runners.set(name, await this.lab.service(name, runnerUnit, [...argv, ...dirs, ...rest], properties))
     await this.online(name, startedAt)

@@ -93,7 +93,7 @@ describeInLab('faults on systemd machines', () => {
     const { api, lab } = cluster
     const id = await api.submit(shell('sleep 60'), 'node1')
     await api.reached(id, 'running')
-    await lab.sh('node1', `systemctl stop hakuriver-task-${id}-1.service`)
+    await lab.sh('node1', `systemctl stop 'hakuriver-task-${id}-1-*.service'`)
     expect(await api.ended(id)).toMatchObject({
       status: 'killed',
       reason: expect.stringContaining('outside'),

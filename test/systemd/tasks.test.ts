@@ -112,7 +112,7 @@ describeInLab('tasks on systemd machines', () => {
       'trap "" TERM; setsid sh -c "trap \\"\\" TERM; setsid sh -c \\"trap : TERM; while :; do sleep 1; done\\" &" & while :; do sleep 1; done'
     const id = await api.submit({ command: 'sh', arguments: ['-c', stubborn] }, 'node1')
     await api.reached(id, 'running')
-    const populated = `cat /sys/fs/cgroup/systemd/hakuriver.slice/hakuriver-task-${id}-1.service/cgroup.procs /sys/fs/cgroup/hakuriver.slice/hakuriver-task-${id}-1.service/cgroup.procs 2>/dev/null | wc -l`
+    const populated = `cat /sys/fs/cgroup/systemd/hakuriver.slice/hakuriver-task-${id}-1-*.service/cgroup.procs /sys/fs/cgroup/hakuriver.slice/hakuriver-task-${id}-1-*.service/cgroup.procs 2>/dev/null | wc -l`
     await waitFor('the whole tree is there', async () => Number(await lab.sh('node1', populated)) >= 3)
     await api.client.killTask({ params: { id }, body: {} })
     expect((await api.task(id)).status).toBe('killing')

@@ -38,7 +38,7 @@ describe('a virtual machine', () => {
   }
 
   /** The cgroup of a task of root's runner, as a path in the machine. */
-  const cgroupOf = (id: string) => `/sys/fs/cgroup/hakuriver.slice/hakuriver-task-${id}-1.service`
+  const cgroupOf = (id: string) => `/sys/fs/cgroup/hakuriver.slice/hakuriver-task-${id}-1-*.service`
 
   describe('with a runner that is root', () => {
     beforeAll(() => cluster.startRootRunner('vm'))
@@ -173,7 +173,7 @@ describe('a virtual machine', () => {
       expect(Number(lines[0])).toBeLessThan(5)
       expect(Number(lines[1])).toBeLessThan(10)
       expect(lines.slice(2)).toEqual(['lo'])
-      const shown = await vm.sh(`systemctl show -P PrivatePIDs hakuriver-task-${id}-1.service`)
+      const shown = await vm.sh(`systemctl show -P PrivatePIDs 'hakuriver-task-${id}-1-*.service'`)
       expect(shown.trim()).toBe('yes')
       await api.client.killTask({ params: { id }, body: {} })
       expect(await api.ended(id, deadlineMs)).toMatchObject({ status: 'killed' })

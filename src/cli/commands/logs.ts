@@ -75,7 +75,11 @@ async function pour(
 ): Promise<void> {
   const sink = context.io[stream]
   const { write, finish } = writerTo(sink, options.color && context.hasColors)
-  const log: LogOptions = { host, taskId, stream, write, signal }
+  const onTruncated = (missing: number) =>
+    context.note(
+      `The ${stream === 'stdout' ? 'standard output' : 'standard error'} of task ${taskId} was cut at its limit: at least ${missing} bytes are missing here.`,
+    )
+  const log: LogOptions = { host, taskId, stream, write, signal, onTruncated }
   const offset = options.lines === null ? (options.offset ?? 0) : await tailOffset(log, options.lines)
   try {
     if (options.follow) {

@@ -385,7 +385,7 @@ describe('a task on a node with systemd', () => {
     const { json } = await get(`/status/${id}`)
     expectShape(SeedTask, json)
     expect(json).toMatchObject({
-      systemd_unit_name: `hakuriver-task-${id}-1.service`,
+      systemd_unit_name: `hakuriver-task-${id}-1-runner2.service`,
       target_numa_node_id: 1,
       exit_code: -9,
     })

@@ -99,8 +99,9 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
     return taskDetail(task, cluster)
   }
   const viewOf = (task: TaskDetail) => {
-    const node = task.node === null ? undefined : cluster.nodes.get(task.node)
-    return seedTask(task, logs.sharedDir, node?.record.executor.name.startsWith('systemd') === true)
+    const node = task.node === null ? undefined : cluster.nodes.get(task.node)?.record
+    const unitsOf = node?.executor.name.startsWith('systemd') ? node.runnerId : null
+    return seedTask(task, logs.sharedDir, unitsOf)
   }
 
   const log = (stream: LogStream, name: string): SeedRoute => ({

@@ -51,9 +51,9 @@ function seedTopology({ numaNodes }: NodeView): SeedNumaTopology | null {
 /**
  * `GET /status/{id}`, and one element of `GET /tasks`. Where the host has no shared directory, the paths of the logs
  * are those below the directory of the node's runner.
- * @param runsUnits do the tasks of its node run as systemd units?
+ * @param unitsOf The runner of its node, where that runs tasks as systemd units
  */
-export function seedTask(task: TaskDetail, sharedDir: string | null, runsUnits: boolean) {
+export function seedTask(task: TaskDetail, sharedDir: string | null, unitsOf: string | null) {
   const id = Number(task.id)
   return {
     task_id: task.id,
@@ -75,7 +75,7 @@ export function seedTask(task: TaskDetail, sharedDir: string | null, runsUnits: 
     completed_at: task.endedAt,
     use_private_network: task.privateNetwork,
     use_private_pid: task.privatePids,
-    systemd_unit_name: runsUnits && task.attempt > 0 ? unitNameOf(id, task.attempt) : null,
+    systemd_unit_name: unitsOf !== null && task.attempt > 0 ? unitNameOf(id, task.attempt, unitsOf) : null,
     assignment_suspicion_count: 0,
   }
 }

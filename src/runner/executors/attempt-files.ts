@@ -1,7 +1,7 @@
 /**
  * The files of one attempt that an executor works with.
  *
- * `<runDir>/<id>-<attempt>/` (0711) belongs to the runner; the files in it to the task's user: start script, mark
+ * `<runDir>/<id>-<attempt>-<mark of the runner>/` (0711) belongs to the runner; the files in it to the task's user: start script, mark
  * that it ran, note of a failed set-up. All are made before the start, so the task can change what they hold, but
  * not put a link, a pipe or a directory in their place, which the runner would follow with its own rights. It goes
  * with the boot. `<taskDir>/record/` (0700) belongs to the runner: the record of the end, and the mark that a kill
@@ -11,6 +11,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, write
 import { join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { TaskExit } from '../../core/task.ts'
+import { runnerMark } from '../../core/unit-name.ts'
 import { findUser, type LocalUser } from '../users.ts'
 import type { LaunchSpec } from './executor.ts'
 import { renderRunScript } from './script.ts'
@@ -24,14 +25,17 @@ export interface AttemptDir {
 
 export class AttemptFiles {
   readonly runDir: string
+  private readonly mark: string
 
-  constructor(runDir: string) {
+  /** The directory may be shared by several runners of one machine. */
+  constructor(runDir: string, runnerId: string) {
     this.runDir = runDir
+    this.mark = runnerMark(runnerId)
     mkdirSync(runDir, { recursive: true, mode: 0o711 })
   }
 
   dirOf(attempt: { taskId: number; attempt: number }): string {
-    return join(this.runDir, `${attempt.taskId}-${attempt.attempt}`)
+    return join(this.runDir, `${attempt.taskId}-${attempt.attempt}-${this.mark}`)
   }
 
   scriptOf(attempt: { taskId: number; attempt: number }): string {

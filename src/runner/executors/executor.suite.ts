@@ -140,9 +140,15 @@ export function executorSuite(
   afterAll(() => rmSync(root, { recursive: true, force: true }))
 
   /** A runner's executor; another one on the same machine is the next runner's. */
-  async function open(): Promise<Runner> {
+  async function open(runnerId = 'runner-1'): Promise<Runner> {
     const seen = new Seen()
-    const executor = await makeExecutor({ events: seen, now: Date.now, bootId: readBootId(), log: () => {} })
+    const executor = await makeExecutor({
+      events: seen,
+      now: Date.now,
+      bootId: readBootId(),
+      runnerId,
+      log: () => {},
+    })
     opened.push(executor)
     return { executor, seen }
   }
@@ -558,6 +564,31 @@ export function executorSuite(
       const exit = found.state === 'ended' ? found.exit : await next.seen.exitOf(started)
       expect(exit).toMatchObject({ cause: 'signaled', signal: 'SIGKILL' })
       expect(exit.endedAtMs).toBeGreaterThanOrEqual(exit.startedAtMs ?? Number.NaN)
+    })
+
+    test('row 14: an attempt of another runner on this machine with the same number is another one', async () => {
+      const ours = await open()
+      const theirs = await open('another-runner')
+      const started = launch(dialect.sleep(600))
+      const taskDir = join(root, 'tasks', `${started.taskId}-of-another`)
+      mkdirSync(taskDir, { recursive: true, mode: 0o700 })
+      const same = launch(shell('echo $$; exec sleep 600'), {
+        taskId: started.taskId,
+        extraEnv: started.extraEnv,
+        taskDir,
+      })
+      await ours.executor.start(started)
+      await theirs.executor.start(same)
+      const pid = Number(await lineOf(same.stdoutPath))
+      expect(await ours.executor.list()).toContainEqual({ taskId: started.taskId, attempt: 1 })
+      await ours.executor.kill(started.taskId, 1, 200)
+      expect((await ours.seen.exitOf(started)).cause).toBe('killed')
+      await ours.executor.collect(ours.executor.handleFor(started))
+      expect(isRunning(pid)).toBe(true)
+      expect(theirs.seen.exits).toEqual([])
+      await theirs.executor.kill(started.taskId, 1, 200)
+      expect((await theirs.seen.exitOf(same)).cause).toBe('killed')
+      expect(isRunning(pid)).toBe(false)
     })
 
     test('the time limit goes on over a change of runners', async () => {

@@ -86,6 +86,8 @@ export interface ExecutorDeps {
   /** Milliseconds since the epoch. */
   now: () => number
   bootId: string
+  /** Of the runner, made once per state directory: others on the same machine may hold attempts with the same ids. */
+  runnerId: string
   /** Called with one sentence and fields for what is worth a line in the log. */
   log: (message: string, fields?: Record<string, unknown>) => void
 }

@@ -25,16 +25,23 @@ export function isAlive(process: ProcessId): boolean {
 }
 
 /** The variables that mark every process of an attempt. */
-export function marksOf(taskId: number, attempt: number): [string, string][] {
+export function marksOf(taskId: number, attempt: number, mark: string): [string, string][] {
   return [
     ['HAKURIVER_TASK_ID', String(taskId)],
     ['HAKURIVER_ATTEMPT', String(attempt)],
+    // another cluster's task may have the same number
+    ['HAKURIVER_RUNNER', mark],
   ]
 }
 
 /** All living processes of the attempt but the supervisor itself. */
-export function treeOf(taskId: number, attempt: number, supervisor: ProcessId | null): number[] {
-  const marks = marksOf(taskId, attempt).map(([name, value]) => `${name}=${value}`)
+export function treeOf(
+  taskId: number,
+  attempt: number,
+  mark: string,
+  supervisor: ProcessId | null,
+): number[] {
+  const marks = marksOf(taskId, attempt, mark).map(([name, value]) => `${name}=${value}`)
   return allProcesses().filter((pid) => pid !== supervisor?.pid && belongs(pid, supervisor, marks))
 }
 

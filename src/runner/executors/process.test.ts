@@ -30,7 +30,10 @@ executorSuite('process', (deps) => new ProcessExecutor(options, deps))
 
 describe('process executor', () => {
   const make = (seen: Seen, changes: Partial<ProcessOptions> = {}, now: () => number = Date.now) =>
-    new ProcessExecutor({ ...options, ...changes }, { events: seen, now, bootId: 'boot-1', log: () => {} })
+    new ProcessExecutor(
+      { ...options, ...changes },
+      { events: seen, now, bootId: 'boot-1', runnerId: 'runner-1', log: () => {} },
+    )
 
   let taskId = Date.now()
 
@@ -176,7 +179,7 @@ describe('process executor', () => {
     const runner = `
       const { ProcessExecutor } = await import(${JSON.stringify(new URL('./process.ts', import.meta.url).href)})
       const events = { onStarted() { process.kill(process.pid, 'SIGKILL') }, onExit() {} }
-      const executor = new ProcessExecutor(${JSON.stringify(options)}, { events, now: Date.now, bootId: 'boot-1', log() {} })
+      const executor = new ProcessExecutor(${JSON.stringify(options)}, { events, now: Date.now, bootId: 'boot-1', runnerId: 'runner-1', log() {} })
       await executor.start(${JSON.stringify(started)})
       setInterval(() => {}, 1000)`
     const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', runner], {

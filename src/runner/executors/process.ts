@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { ExecutorInfo } from '../../core/node.ts'
 import type { TaskExit } from '../../core/task.ts'
+import { runnerMark } from '../../core/unit-name.ts'
 import { isErrno } from '../../platform/files.ts'
 import { after } from '../../platform/wait.ts'
 import { becomeUser, userVariables } from '../users.ts'
@@ -24,7 +25,7 @@ import {
   userOf,
 } from './attempt-files.ts'
 import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from './executor.ts'
-import { identify, isAlive, type ProcessId, signalAll, treeOf } from './process-tree.ts'
+import { identify, isAlive, marksOf, type ProcessId, signalAll, treeOf } from './process-tree.ts'
 import { launchFailedExitCode, quote } from './script.ts'
 import { signalName } from './signal-name.ts'
 
@@ -62,13 +63,15 @@ export class ProcessExecutor implements Executor {
   private readonly options: ProcessOptions
   private readonly deps: ExecutorDeps
   private readonly files: AttemptFiles
+  private readonly mark: string
   private readonly watched = new Map<string, Watched>()
 
   constructor(options: ProcessOptions, deps: ExecutorDeps) {
     this.options = options
     this.deps = deps
     this.info = options.info
-    this.files = new AttemptFiles(options.runDir)
+    this.files = new AttemptFiles(options.runDir, deps.runnerId)
+    this.mark = runnerMark(deps.runnerId)
   }
 
   handleFor(launch: LaunchSpec): Handle {
@@ -85,10 +88,15 @@ export class ProcessExecutor implements Executor {
       if (unsupported !== null) throw new AppError('unsatisfiable', unsupported)
       const user = userOf(launch)
       const switches = user !== null && user.uid !== process.getuid?.()
-      this.files.prepare(launch, {
-        wrapper: numaWrapper(this.options.numactlPath, launch.numaId),
-        env: user === null ? [] : userVariables(user),
-      })
+      // the marks win over what the user gave
+      const marks = Object.fromEntries(marksOf(taskId, attempt, this.mark))
+      this.files.prepare(
+        { ...launch, extraEnv: { ...launch.extraEnv, ...marks } },
+        {
+          wrapper: numaWrapper(this.options.numactlPath, launch.numaId),
+          env: user === null ? [] : userVariables(user),
+        },
+      )
       if (!claim(launch)) return
       const startedAtMs = this.deps.now()
       const child = this.spawn(launch, switches && user !== null ? becomeUser(user) : [])
@@ -116,7 +124,7 @@ export class ProcessExecutor implements Executor {
       return { state: 'ended', exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()) }
     }
     if (Number.isNaN(startedAtMs)) return { state: 'never_started' }
-    const left = isThisBoot ? treeOf(taskId, attempt, null) : []
+    const left = isThisBoot ? treeOf(taskId, attempt, this.mark, null) : []
     if (left.length === 0) {
       return { state: 'ended', exit: this.readExit(watchedOf(handle, startedAtMs, timeoutMs || null, null)) }
     }
@@ -155,7 +163,7 @@ export class ProcessExecutor implements Executor {
     const out = openSync(launch.stdoutPath, 'a', 0o640)
     const err = openSync(launch.stderrPath, 'a', 0o640)
     try {
-      const marks = { HAKURIVER_TASK_ID: String(launch.taskId), HAKURIVER_ATTEMPT: String(launch.attempt) }
+      const marks = Object.fromEntries(marksOf(launch.taskId, launch.attempt, this.mark))
       const env = { PATH: defaultPath, LANG: 'C.UTF-8', ...marks, ...ownIdentity() }
       return spawn('/bin/sh', [path], { detached: true, cwd: '/', env, stdio: ['ignore', out, err] })
     } finally {
@@ -218,7 +226,7 @@ export class ProcessExecutor implements Executor {
   /** The supervisor has ended: what is left of the tree goes too, then the end is told. */
   private onEnd(watched: Watched): void {
     if (this.watched.get(key(watched.taskId, watched.attempt)) !== watched) return
-    const left = treeOf(watched.taskId, watched.attempt, null)
+    const left = treeOf(watched.taskId, watched.attempt, this.mark, null)
     if (left.length === 0) this.finish(watched, this.readExit(watched))
     else this.endTree(watched, this.options.graceMs ?? 10_000)
   }
@@ -227,13 +235,14 @@ export class ProcessExecutor implements Executor {
   private endTree(watched: Watched, graceMs: number): void {
     if (watched.isEnding) return
     watched.isEnding = true
-    const killAtMs = this.deps.now() + graceMs
+    // by a clock that nobody can set
+    const killAtMs = performance.now() + graceMs
     const { supervisor } = watched
     const asked = new Set<number>()
     const look = () => {
       // before that, its shells may swallow a signal: they are asked again
       const isSetUp = this.files.wasRun(watched)
-      const left = treeOf(watched.taskId, watched.attempt, supervisor)
+      const left = treeOf(watched.taskId, watched.attempt, this.mark, supervisor)
       // also what was being started while the others were asked
       signalAll(
         left.filter((pid) => !asked.has(pid)),
@@ -245,7 +254,7 @@ export class ProcessExecutor implements Executor {
         this.finish(watched, this.readExit(watched))
         return
       }
-      if (this.deps.now() >= killAtMs) signalAll(left, 'SIGKILL')
+      if (performance.now() >= killAtMs) signalAll(left, 'SIGKILL')
       this.after(watched, endingPollMs, look)
     }
     look()

@@ -3,7 +3,6 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
-import { unitNameOf } from '../../../core/unit-name.ts'
 import { becomeUser, type LocalUser, userVariables } from '../../users.ts'
 import { type AttemptFiles, numaWrapper, recordPath, userOf } from '../attempt-files.ts'
 import type { LaunchSpec } from '../executor.ts'
@@ -19,8 +18,15 @@ export class Launcher {
   private readonly options: SystemdOptions
   private readonly files: AttemptFiles
   private readonly recorderPath: string
+  private readonly unitOf: (taskId: number, attempt: number) => string
 
-  constructor(options: SystemdOptions, files: AttemptFiles, recorderPath: string) {
+  constructor(
+    options: SystemdOptions,
+    files: AttemptFiles,
+    recorderPath: string,
+    unitOf: (taskId: number, attempt: number) => string,
+  ) {
+    this.unitOf = unitOf
     this.options = options
     this.files = files
     this.recorderPath = recorderPath
@@ -104,7 +110,7 @@ export class Launcher {
 
   private planFor(launch: LaunchSpec, cgroupOf: (unit: string) => string): UnitPlan {
     const { spec } = launch
-    const name = unitNameOf(launch.taskId, launch.attempt)
+    const name = this.unitOf(launch.taskId, launch.attempt)
     return {
       name,
       scriptPath: this.files.scriptOf(launch),

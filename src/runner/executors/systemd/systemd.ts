@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import type { ExecutorInfo } from '../../../core/node.ts'
 import type { TaskExit } from '../../../core/task.ts'
-import { attemptOfUnit, unitNameOf } from '../../../core/unit-name.ts'
+import { attemptOfUnit, runnerMark, unitNameOf } from '../../../core/unit-name.ts'
 import { withDeadline } from '../../../platform/wait.ts'
 import {
   type AttemptDir,
@@ -77,10 +77,12 @@ export class SystemdExecutor implements Executor {
   private constructor(options: SystemdOptions, deps: ExecutorDeps) {
     this.deps = deps
     this.info = options.info
-    this.files = new AttemptFiles(options.runDir)
+    this.files = new AttemptFiles(options.runDir, deps.runnerId)
     const recorderPath = join(options.runDir, 'recorder.sh')
     writeFileSync(recorderPath, recorderScript(this.cgroups), { mode: 0o644 })
-    this.launcher = new Launcher(options, this.files, recorderPath)
+    this.launcher = new Launcher(options, this.files, recorderPath, (taskId, attempt) =>
+      this.unitOf(taskId, attempt),
+    )
   }
 
   /** @throws DbusError when systemd cannot be reached */
@@ -102,7 +104,7 @@ export class SystemdExecutor implements Executor {
   }
 
   async start(launch: LaunchSpec): Promise<void> {
-    const name = unitNameOf(launch.taskId, launch.attempt)
+    const name = this.unitOf(launch.taskId, launch.attempt)
     if (this.watched.has(name) || hasRecord(launch) || this.files.wasRun(launch)) return
     const watched = watchedOf(launch, launch.spec.timeoutMs)
     this.watched.set(name, watched)
@@ -115,7 +117,7 @@ export class SystemdExecutor implements Executor {
   }
 
   async recover(handle: Handle): Promise<Recovered> {
-    const name = unitNameOf(handle.taskId, handle.attempt)
+    const name = this.unitOf(handle.taskId, handle.attempt)
     const known = this.watched.get(name)
     if (known !== undefined && !known.isTold) {
       return { state: 'running', startedAtMs: known.startedAtMs ?? this.deps.now() }
@@ -137,7 +139,7 @@ export class SystemdExecutor implements Executor {
   }
 
   async kill(taskId: number, attempt: number, graceMs: number): Promise<void> {
-    const name = unitNameOf(taskId, attempt)
+    const name = this.unitOf(taskId, attempt)
     const watched = this.watched.get(name)
     if (watched === undefined || watched.isTold) return
     this.later(graceMs, () => this.killHard(name, watched))
@@ -154,11 +156,15 @@ export class SystemdExecutor implements Executor {
   }
 
   async list(): Promise<{ taskId: number; attempt: number }[]> {
-    return [...(await this.manager.list())].flatMap((name) => attemptOfUnit(name) ?? [])
+    const mine = runnerMark(this.deps.runnerId)
+    return [...(await this.manager.list())].flatMap((name) => {
+      const found = attemptOfUnit(name)
+      return found?.mark === mine ? [{ taskId: found.taskId, attempt: found.attempt }] : []
+    })
   }
 
   async collect(handle: Handle): Promise<void> {
-    const watched = this.watched.get(unitNameOf(handle.taskId, handle.attempt))
+    const watched = this.watched.get(this.unitOf(handle.taskId, handle.attempt))
     if (watched !== undefined) await withDeadline(watched.gone.promise, goneDeadlineMs, 'the end of the unit')
     this.files.remove(handle)
   }
@@ -168,6 +174,10 @@ export class SystemdExecutor implements Executor {
     this.timers.clear()
     this.manager.close()
     await Promise.all(this.background)
+  }
+
+  private unitOf(taskId: number, attempt: number): string {
+    return unitNameOf(taskId, attempt, this.deps.runnerId)
   }
 
   private async askForStop(name: string, watched: Watched): Promise<void> {

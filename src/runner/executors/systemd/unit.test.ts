@@ -28,7 +28,7 @@ const options: SystemdOptions = {
   setsLimits: true,
   numactlPath: '',
 }
-const files = new AttemptFiles(options.runDir)
+const files = new AttemptFiles(options.runDir, 'runner-1')
 
 function launchOf(wanted: Parameters<typeof spec>[0], overrides: Partial<LaunchSpec> = {}): LaunchSpec {
   const taskDir = join(root, 'tasks', '12-1')
@@ -49,10 +49,12 @@ function launchOf(wanted: Parameters<typeof spec>[0], overrides: Partial<LaunchS
 }
 
 function prepare(launch: LaunchSpec, changes: Partial<SystemdOptions> = {}): UnitPlan {
-  return new Launcher({ ...options, ...changes }, files, '/run/hakuriver/tasks/recorder.sh').prepare(
-    launch,
-    (unit) => `/hakuriver.slice/${unit}`,
-  )
+  return new Launcher(
+    { ...options, ...changes },
+    files,
+    '/run/hakuriver/tasks/recorder.sh',
+    (taskId, attempt) => unitNameOf(taskId, attempt, 'runner-1'),
+  ).prepare(launch, (unit) => `/hakuriver.slice/${unit}`)
 }
 
 function textsIn(value: DbusValue): string[] {
@@ -71,11 +73,11 @@ function propertiesOf(plan: UnitPlan): Map<string, DbusValue> {
 }
 
 const plan: UnitPlan = {
-  name: unitNameOf(12, 1),
+  name: unitNameOf(12, 1, 'runner-1'),
   scriptPath: '/run/hakuriver/tasks/12-1/run.sh',
   recorderPath: '/run/hakuriver/tasks/recorder.sh',
   recordPath: '/state/tasks/12-1/record/exit',
-  cgroup: '/hakuriver.slice/hakuriver-task-12-1.service',
+  cgroup: '/hakuriver.slice/hakuriver-task-12-1-runner1.service',
   stdoutPath: '/shared/task_outputs/12.out',
   stderrPath: '/shared/task_errors/12.err',
   user: null,
@@ -207,19 +209,22 @@ describe('unit names', () => {
   test('tell the attempt, and only our own do', () => {
     fc.assert(
       fc.property(fc.nat(), fc.nat({ max: 999_999_999 }), (taskId, attempt) => {
-        expect(attemptOfUnit(unitNameOf(taskId, attempt))).toEqual({ taskId, attempt })
+        const name = unitNameOf(taskId, attempt, 'AB-12cd-34ef')
+        expect(attemptOfUnit(name)).toEqual({ taskId, attempt, mark: 'ab12cd34' })
       }),
     )
     for (const name of [
       '',
       'ssh.service',
       'hakuriver-task-1.service',
+      'hakuriver-task-1-1.service',
+      'hakuriver-task-1-1-.service',
       'hakuriver-task-a-1.service',
       'xhakuriver-task-1-1.service',
     ]) {
       expect(attemptOfUnit(name)).toBeNull()
     }
-    expect(unitNameOf(1, 1).startsWith(unitPattern.split('*')[0] ?? '?')).toBe(true)
+    expect(unitNameOf(1, 1, 'a').startsWith(unitPattern.split('*')[0] ?? '?')).toBe(true)
   })
 
   test('a path may stand in a unit if nothing in it means anything there', () => {
