@@ -4,6 +4,7 @@ import { commandPages } from './docs/command-pages.ts'
 import { describeCommands } from './docs/commands.ts'
 import { describeConfiguration } from './docs/configuration.ts'
 import { describeExitCodes } from './docs/exit-codes.ts'
+import { describeFaults } from './docs/faults.ts'
 import { manPages } from './docs/man.ts'
 import { describeStates } from './docs/states.ts'
 
@@ -19,6 +20,7 @@ async function packageWithMan(): Promise<string> {
 const pages = {
   'docs/states.md': describeStates(),
   'docs/exit-codes.md': describeExitCodes(),
+  'docs/faults.md': describeFaults(),
   'docs/configuration.md': describeConfiguration(),
   'docs/commands.md': describeCommands(commands),
   'package.json': await packageWithMan(),

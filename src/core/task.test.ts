@@ -117,6 +117,10 @@ describe('transition', () => {
       effects: [{ type: 'dispatch', taskId: 12, attempt: 3 }],
       task: { attempt: 3, placement: placedAt, dispatchedTo: identity, placedAtMs: 10_000 },
     })
+    for (const status of ['assigning', 'unreachable'] as const)
+      expect(transition(taskIn[status], eventOf.kill_requested, 10_000)).toMatchObject({
+        effects: [{ type: 'signal', taskId: 12, attempt: 2 }],
+      })
     const killing = transition(taskIn.running, eventOf.kill_requested, 10_000)
     expect(killing).toMatchObject({
       effects: [{ type: 'signal', taskId: 12, attempt: 2 }],

@@ -30,7 +30,7 @@ export async function runScenario(
     const client = new SimClient(world)
     client.work(scenario.tasks, faultyMs)
     for (const fault of scenario.faults) timeline.after(fault.atMs, () => world.strike(fault))
-    await timeline.runUntil(faultyMs + 60_000, isBroken)
+    await timeline.runUntil(lastTroubleMs(scenario), isBroken)
     world.heal()
     await timeline.runUntil(
       timeline.nowMs + boundMs,
@@ -52,6 +52,12 @@ export async function runScenario(
   } finally {
     world.close()
   }
+}
+
+/** When the last fault is over by itself, and a minute more. */
+function lastTroubleMs({ faults }: Scenario): number {
+  const ends = faults.map((fault) => fault.atMs + ('downMs' in fault ? fault.downMs : 0))
+  return Math.max(faultyMs, ...ends) + 60_000
 }
 
 /** The same twice over: the second run has to take the same course. */
