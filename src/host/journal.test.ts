@@ -144,7 +144,7 @@ describe('a commit', () => {
 })
 
 describe('a disk that takes nothing', () => {
-  it('refuses the submits, and keeps the rest until it works', async () => {
+  it('row 10: refuses the submits, and keeps the rest until it works', async () => {
     store.failure = full
     journal.node(record('n1'))
     journal.event(event(null))

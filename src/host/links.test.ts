@@ -88,7 +88,7 @@ describe('orders', () => {
     expect(await second.heard('start')).toMatchObject({ taskId: id, attempt: 1 })
   })
 
-  it('to kill are sent again on a new link until it is true', async () => {
+  it('row 7: to kill are sent again on a new link until it is true', async () => {
     const first = await host.link()
     const id = await submit()
     await first.heard('start')
@@ -128,7 +128,7 @@ describe('reports', () => {
     for (const id of ids) expect((await task(id)).status).toBe('completed')
   })
 
-  it('that come again, late or of nobody are acknowledged and change nothing', async () => {
+  it('row 6: that come again, late or of nobody are acknowledged and change nothing', async () => {
     const runner = await host.link()
     const id = await submit()
     await runner.heard('start')
@@ -164,7 +164,7 @@ describe('what a node holds', () => {
     expect(await reached(kept, 'lost')).toMatchObject({ reason: 'n1 rebooted' })
   })
 
-  it('and nobody knows is told once and left alone; what has ended is killed', async () => {
+  it('row 12: and nobody knows is told once and left alone; what has ended is killed', async () => {
     const runner = await host.link()
     const id = await submit()
     await runner.heard('start')
@@ -312,7 +312,7 @@ describe('a slow disk', () => {
 })
 
 describe('who speaks of what', () => {
-  it('the runner that it was sent to, also where another holds the same attempt after a restored backup', async () => {
+  it('row 12: the runner that it was sent to, also where another holds the same attempt after a restored backup', async () => {
     const right = await host.link()
     const id = await submit('n1')
     await right.heard('start')

@@ -141,7 +141,7 @@ describe('silence', () => {
 })
 
 describe('a pause of the host itself', () => {
-  it('is not the silence of its nodes', async () => {
+  it('row 21: is not the silence of its nodes', async () => {
     clockMs += 3_600_000
     look()
     expect(status()).toBe('online')

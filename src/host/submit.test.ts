@@ -12,7 +12,7 @@ afterEach(() => host.close())
 const specs = [{ command: 'true' }]
 
 describe('a submit', () => {
-  it('with the same id is one submit, also at the same time and after a restart', async () => {
+  it('rows 1 and 20: with the same id is one submit, also at the same time and after a restart', async () => {
     const body = { submissionId: 'twice-the-same', specs: [...specs, ...specs] }
     const answers = await Promise.all([1, 2, 3].map(() => host.client.submitBatch({ body })))
     expect(answers[1]).toEqual(answers[0])
@@ -23,7 +23,7 @@ describe('a submit', () => {
     expect((await host.client.listTasks({ query: {} })).total).toBe(2)
   })
 
-  it('is refused while the disk is full, leaves nothing behind, and works later under the same id', async () => {
+  it('row 10: is refused while the disk is full, leaves nothing behind, and works later under the same id', async () => {
     const runner = await host.link({ cores: 2 })
     const body = { submissionId: 'full-at-first', specs }
     host.store.failure = new AppError('store_full', 'cannot save: the disk of the host is full')

@@ -26,7 +26,7 @@ describe('when programs die', () => {
     }
   }
 
-  it('keeps a submit that was answered when the host is killed right after', async () => {
+  it('row 1: keeps a submit that was answered when the host is killed right after', async () => {
     const { api } = await start()
     const { path, spec } = witness('after-submit', 'sleep 0.3')
     const id = await api.submit(spec)
@@ -35,7 +35,7 @@ describe('when programs die', () => {
     expect(readFileSync(path, 'utf8')).toBe('start\nend\n')
   })
 
-  it('answers a submit that is sent again as it did the first time', async () => {
+  it('rows 1 and 20: answers a submit that is sent again as it did the first time', async () => {
     const { api } = await start()
     const body = { submissionId: 'the-same-submit', specs: [{ command: 'true' }, { command: 'true' }] }
     const [first, second] = await Promise.all([
@@ -48,7 +48,7 @@ describe('when programs die', () => {
     expect((await cluster.api.client.listTasks({ query: {} })).total).toBe(2)
   })
 
-  it('knows the true end of a task that ran while the runner was dead', async () => {
+  it('row 3: knows the true end of a task that ran while the runner was dead', async () => {
     const { api } = await start()
     const { path, spec } = witness('while-dead', 'sleep 0.7; exit 5')
     const id = await api.submit(spec)
@@ -61,7 +61,7 @@ describe('when programs die', () => {
     expect(task).toMatchObject({ status: 'failed', exitCode: 5, startedAt })
   })
 
-  it('takes a running task over after the runner was killed, and again', async () => {
+  it('row 3: takes a running task over after the runner was killed, and again', async () => {
     const { api } = await start()
     const { path, spec } = witness('taken-over', `while [ ! -e "$0.go" ]; do sleep 0.05; done`)
     const id = await api.submit(spec)
@@ -78,7 +78,7 @@ describe('when programs die', () => {
     expect(readFileSync(path, 'utf8')).toBe('start\nend\n')
   })
 
-  it('calls a task unreachable while its node is silent, and running again when it is back', async () => {
+  it('row 5: calls a task unreachable while its node is silent, and running again when it is back', async () => {
     const { api } = await start()
     const id = await api.submit({ command: 'sleep', arguments: ['60'] })
     await api.reached(id, 'running')
@@ -101,7 +101,7 @@ describe('when programs die', () => {
     expect(await api.ended(id)).toMatchObject({ status: 'killed' })
   })
 
-  it('kills a task whose node was away, once it is back', async () => {
+  it('row 7: kills a task whose node was away, once it is back', async () => {
     const { api } = await start()
     const id = await api.submit({ command: 'sleep', arguments: ['60'] })
     await api.reached(id, 'running')
@@ -112,7 +112,35 @@ describe('when programs die', () => {
     expect(await api.ended(id)).toMatchObject({ status: 'killed' })
   })
 
-  it('refuses a second runner under the name of one that is linked', async () => {
+  it('row 7: starts nothing any more of what was killed while its runner did not listen', async () => {
+    const { api } = await start()
+    const runner = cluster.runner('n1').child
+    runner.kill('SIGSTOP')
+    const { path, spec } = witness('killed-while-assigned', 'sleep 60')
+    const id = await api.submit(spec)
+    await api.reached(id, 'assigning')
+    await api.client.killTask({ params: { id }, body: {} })
+    expect(await api.task(id)).toMatchObject({ status: 'killing' })
+    runner.kill('SIGCONT')
+    expect(await api.ended(id)).toMatchObject({ status: 'killed' })
+    expect(processOf(id)).toBeNull()
+    // the start was on its way; behind the end there is none
+    const begun = existsSync(path) ? readFileSync(path, 'utf8') : ''
+    await api.run({ command: 'true' })
+    expect(existsSync(path) ? readFileSync(path, 'utf8') : '').toBe(begun)
+  })
+
+  it('row 7: refuses the kill of what has ended, with its true status', async () => {
+    const { api } = await start()
+    const { id } = await api.run({ command: 'sh', arguments: ['-c', 'exit 4'] })
+    await expect(api.client.killTask({ params: { id }, body: {} })).rejects.toMatchObject({
+      code: 'conflict',
+      message: `cannot kill task ${id}: it has ended (failed)`,
+    })
+    expect(await api.task(id)).toMatchObject({ status: 'failed', exitCode: 4 })
+  })
+
+  it('row 14: refuses a second runner under the name of one that is linked', async () => {
     const { api } = await start()
     const second = cluster.startRunner('n1', '--state-dir', join(cluster.dir, 'other'))
     await waitFor('the second runner is told', () => second.stderr.includes('another runner is linked as n1'))
@@ -121,7 +149,7 @@ describe('when programs die', () => {
     expect(await api.run({ command: 'true' })).toMatchObject({ status: 'completed' })
   })
 
-  it('declares lost, with the evidence, what a wiped runner cannot know', async () => {
+  it('row 4: declares lost, with the evidence, what a wiped runner cannot know', async () => {
     const { api } = await start()
     const id = await api.submit({ command: 'sleep', arguments: ['60'] })
     await api.reached(id, 'running')
@@ -155,7 +183,7 @@ describe('when programs die', () => {
     }
   })
 
-  it('stops in order: tasks go on, and a second host is refused meanwhile', async () => {
+  it('row 23: stops in order: tasks go on, and a second host is refused meanwhile', async () => {
     const { api } = await start()
     const id = await api.submit({ command: 'sleep', arguments: ['0.5'] })
     await api.reached(id, 'running')

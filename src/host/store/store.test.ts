@@ -142,7 +142,7 @@ describe('the store', () => {
     close()
   })
 
-  it('refuses a database of a newer program, and leaves it as it is', () => {
+  it('row 22: refuses a database of a newer program, and leaves it as it is', () => {
     openDatabase(path).close()
     const newer = new DatabaseSync(path)
     newer.exec('insert into schema_versions values (99)')
@@ -150,7 +150,7 @@ describe('the store', () => {
     expect(() => openDatabase(path)).toThrow(/schema 99.*start the newer hakuriver/)
   })
 
-  it('migrates step by step, and undoes a step that fails', () => {
+  it('row 22: migrates step by step, and undoes a step that fails', () => {
     const first = { number: 1, sql: 'create table a (x integer) strict' }
     openDatabase(path, [first]).close()
     const broken = { number: 2, sql: 'create table b (x integer) strict; create table a (y integer) strict' }
