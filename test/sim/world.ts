@@ -169,6 +169,16 @@ export class World {
       const outbox = disk.textOf('/state/outbox.jsonl') ?? ''
       checker.expect('I12', outbox === '', `reports are left on ${name}: ${outbox.slice(0, 200)}`)
     }
+    const rows = this.database.raw.prepare('select id, status from tasks').all()
+    checker.expect(
+      'I11',
+      rows.length === checker.tasks.size,
+      `${rows.length} tasks are kept of ${checker.tasks.size}`,
+    )
+    for (const { id, status } of rows) {
+      const said = checker.tasks.get(Number(id))?.status
+      checker.expect('I11', said === status, `task ${id} was said to be ${said}, and is kept as ${status}`)
+    }
     const cluster = this.host?.engine?.cluster
     for (const { name } of this.nodes) {
       const coresHeld = cluster?.ledger.freeOf(name)?.coresHeld ?? 0
