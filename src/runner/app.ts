@@ -63,7 +63,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     makeExecutor: (deps) => (options.makeExecutor ?? chooseExecutor)(config, deps),
     detectCapacity: async () => options.capacity ?? (await detectCapacity(config.numactlPath)),
     measureLoad: ({ numaNodes }) => meter.measure(numaNodes),
-    logLimit: logLimitOf(config, log),
+    logLimit: new LogLimit({ limitBytes: config.logLimitBytes, isShared: config.sharedDir !== null, log }),
     readLog: (request, attempts, signal) => readLog(config, attempts, request, signal),
   })
   return {
@@ -85,11 +85,6 @@ async function readRunnerId(stateDir: string): Promise<string> {
   const made = randomUUID()
   await writeFileAtomic(path, `${made}\n`, { sync: true })
   return made
-}
-
-function logLimitOf({ logLimitBytes, sharedDir }: RunnerConfig, log: Log): LogLimit | null {
-  if (logLimitBytes === null) return null
-  return new LogLimit({ limitBytes: logLimitBytes, isShared: sharedDir !== null, log })
 }
 
 async function readLog(

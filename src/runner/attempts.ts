@@ -91,6 +91,8 @@ export class Attempts implements ExecutorEvents {
     const handle = this.deps.executor.handleFor(launch)
     const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false }
     this.held.set(id, held)
+    const noRoom = this.deps.logLimit?.problem(this.logsOf(order.taskId)) ?? null
+    if (noRoom !== null) return this.onExit(order.taskId, order.attempt, this.failed(noRoom))
     try {
       const { disk } = this.deps
       disk.makeDir(launch.taskDir, 0o700)

@@ -1,9 +1,10 @@
 /**
- * Keeps each log of a task at its limit. Nothing stands between a task and its files, so that its output is true also
+ * Keeps each log of a task at its limit, and sees where their disk is full. Nothing stands between a task and its files, so that its output is true also
  * while the runner is away: the runner looks at their sizes, and cuts what is over. The task goes on and is told
  * nothing. What is cut is noted beside the log first (`platform/log-cut.ts`).
  */
-import { closeSync, openSync, statSync } from 'node:fs'
+import { closeSync, openSync, statfsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { formatBytes } from '../core/units.ts'
 import type { Log } from '../platform/log.ts'
 import { cutPath } from '../platform/log-cut.ts'
@@ -14,8 +15,8 @@ import type { LogStream } from '../protocol/routes.ts'
 export type LogPaths = Record<LogStream, string>
 
 export interface LogLimitOptions {
-  /** Bytes that are kept of each file. */
-  limitBytes: number
+  /** Bytes that are kept of each file; null: all. */
+  limitBytes: number | null
   /** On a directory that others serve too: it is touched by programs of their own alone, as it may never answer. */
   isShared: boolean
   log: Log
@@ -28,6 +29,8 @@ interface Looked {
   isLast: boolean
   /** At least so many bytes were cut off each. */
   missing: Partial<Record<LogStream, number>>
+  /** The disk was full while it ran: what it wrote then is nowhere. */
+  wasFull: boolean
 }
 
 /** What a task writes at full speed between two looks is more than the limit for so long. */
@@ -36,6 +39,8 @@ const localEveryMs = 200
 const sharedEveryMs = 1_000
 const deadlineMs = 5_000
 const longestPauseMs = 600_000
+/** With less room than this a disk counts as full. */
+const leastRoomBytes = 64 * 1024
 
 /**
  * `sh -c <this> sh LOG NOTE KEPT SIZE LAST`: notes what is missing, then cuts. Where the disk takes no note, what is
@@ -54,6 +59,7 @@ echo "$missing"
 
 export class LogLimit {
   private readonly options: LogLimitOptions
+  private readonly limitBytes: number
   private readonly looked = new Map<string, Looked>()
   private stopTimer: (() => void) | null = null
   private failures = 0
@@ -63,12 +69,21 @@ export class LogLimit {
 
   constructor(options: LogLimitOptions) {
     this.options = options
+    this.limitBytes = options.limitBytes ?? Number.POSITIVE_INFINITY
   }
 
   /** From now on its logs are looked at. They are the runner's own, also where another user writes them. */
   watch(id: string, paths: LogPaths): void {
-    this.looked.set(id, { paths, isLast: false, missing: {} })
+    this.looked.set(id, { paths, isLast: false, missing: {}, wasFull: false })
     this.lookLater()
+  }
+
+  /** Why a task cannot be started: its output would have no room. null: it has, or the directory is a shared one. */
+  problem(paths: LogPaths): string | null {
+    const dir = dirname(paths.stdout)
+    return !this.options.isShared && roomIn(dir) < leastRoomBytes
+      ? `the disk for its output (${dir}) is full`
+      : null
   }
 
   /** Makes the files so that this user may cut them, where systemd is root and the runner is not. */
@@ -86,10 +101,11 @@ export class LogLimit {
     if (found === undefined) return null
     found.isLast = true
     const wasCut = Object.keys(found.missing).length > 0
-    if (this.options.isShared && !wasCut) return null
-    if (!wasCut && sizesOf(found.paths).every(({ size }) => size <= this.options.limitBytes)) {
+    if (this.options.isShared && !wasCut) return found.wasFull ? Promise.resolve(this.sentence(found)) : null
+    if (!this.options.isShared) found.wasFull ||= roomIn(dirname(found.paths.stdout)) < leastRoomBytes
+    if (!wasCut && Object.values(found.paths).every((path) => sizeOf(path) <= this.limitBytes)) {
       this.looked.delete(id)
-      return null
+      return found.wasFull ? Promise.resolve(this.sentence(found)) : null
     }
     return this.cutAll([[id, found]]).then(() => {
       this.looked.delete(id)
@@ -123,6 +139,9 @@ export class LogLimit {
     const all = [...this.looked]
     // those that have ended by now are looked at for the last time
     const ended = all.filter(([, { isLast }]) => isLast)
+    const [first] = all
+    if (first !== undefined && (await this.isFull(dirname(first[1].paths.stdout))))
+      for (const [, found] of all) found.wasFull = true
     await this.cutAll(all)
     if (this.options.isShared) for (const [id] of ended) this.looked.delete(id)
   }
@@ -144,35 +163,43 @@ export class LogLimit {
     for (const { found, stream, path } of files) {
       const size = sizes.get(path) ?? 0
       const isMarked = found.isLast && found.missing[stream] !== undefined
-      if (size > this.options.limitBytes || isMarked) await this.cut(found, stream, path, size)
+      if (size > this.limitBytes || isMarked) await this.cut(found, stream, path, size)
     }
   }
 
   private async cut(found: Looked, stream: LogStream, path: string, size: number): Promise<void> {
-    const kept = String(this.options.limitBytes)
-    const over = String(Math.max(size, this.options.limitBytes))
+    const kept = String(this.limitBytes)
+    const over = String(Math.max(size, this.limitBytes))
     const words = ['sh', '-c', cutScript, 'sh', path, cutPath(path), kept, over, found.isLast ? 'last' : '']
     const { code, stdout, stderr, isLate } = await runBriefly(words, deadlineMs)
     if (code !== 0) throw new Error(`cannot cut ${path}: ${isLate ? 'no answer' : stderr.trim()}`)
     if (found.missing[stream] === undefined)
-      this.options.log.warn(
-        { path, limitBytes: this.options.limitBytes },
-        'A log is over its limit and is cut',
-      )
+      this.options.log.warn({ path, limitBytes: this.limitBytes }, 'A log is over its limit and is cut')
     found.missing[stream] = Number(stdout)
   }
 
-  private sentence({ missing }: Looked): string | null {
-    const parts = [
-      ...(missing.stdout === undefined
-        ? []
-        : [`standard output (at least ${missing.stdout} bytes are missing)`]),
-      ...(missing.stderr === undefined
-        ? []
-        : [`standard error (at least ${missing.stderr} bytes are missing)`]),
+  private sentence({ missing, wasFull }: Looked): string | null {
+    const streams = [
+      ['standard output', missing.stdout],
+      ['standard error', missing.stderr],
+    ] as const
+    const cut = streams.flatMap(([what, bytes]) =>
+      bytes === undefined ? [] : [`${what} (at least ${bytes} bytes are missing)`],
+    )
+    const told = [
+      ...(cut.length > 0
+        ? [`its ${cut.join(' and ')} was cut at the limit of ${formatBytes(this.limitBytes)}`]
+        : []),
+      ...(wasFull ? ['the disk for its output was full while it ran: some of it may be missing'] : []),
     ]
-    if (parts.length === 0) return null
-    return `its ${parts.join(' and ')} was cut at the limit of ${formatBytes(this.options.limitBytes)}`
+    return told.join('; ') || null
+  }
+
+  private async isFull(dir: string): Promise<boolean> {
+    if (!this.options.isShared) return roomIn(dir) < leastRoomBytes
+    const { code, stdout } = await runBriefly(['stat', '-f', '-c', '%a %S', '--', dir], deadlineMs)
+    const [blocks = Number.NaN, blockBytes = Number.NaN] = stdout.trim().split(' ').map(Number)
+    return code === 0 && blocks * blockBytes < leastRoomBytes
   }
 
   private worked(): void {
@@ -188,8 +215,14 @@ export class LogLimit {
   }
 }
 
-function sizesOf(paths: LogPaths): { size: number }[] {
-  return Object.values(paths).map((path) => ({ size: sizeOf(path) }))
+/** Bytes that an ordinary user can still write there. */
+function roomIn(dir: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(dir)
+    return bavail * bsize
+  } catch {
+    return Number.POSITIVE_INFINITY // it tells nothing: the start itself will
+  }
 }
 
 function sizeOf(path: string): number {

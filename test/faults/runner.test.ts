@@ -1,5 +1,5 @@
 /** Runners that die at the worst moment, on a cluster of real processes: each task starts once and keeps its end. */
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -80,6 +80,31 @@ describe('a runner that is killed', () => {
     })
     expect(await api.ended(id)).toMatchObject({ status: 'failed', exitCode: 6, startedAt, attempt: 1 })
     expect(await api.ended(short)).toMatchObject({ status: 'failed', exitCode: 5, attempt: 1 })
+    expect(readFileSync(starts, 'utf8')).toBe('start\n')
+  })
+
+  it('row 18: a host that runs out of memory loses nothing: it comes back, and its tasks with it', async () => {
+    cluster = await LocalCluster.start({ heartbeatSeconds: 0.25 })
+    const starts = witness()
+    const hog = fileURLToPath(new URL('hog.cjs', import.meta.url))
+    process.env.NODE_OPTIONS = `--require=${hog} --max-old-space-size=64`
+    process.env.HOG_FILE = `${starts}.hog`
+    try {
+      await cluster.restartHost('SIGTERM')
+    } finally {
+      delete process.env.NODE_OPTIONS
+      delete process.env.HOG_FILE
+    }
+    const doomed = cluster.host
+    const script = 'echo start >> "$0"; sleep 1; exit 6'
+    const id = await cluster.api.submit({ command: 'sh', arguments: ['-c', script, starts] })
+    await cluster.api.reached(id, 'running')
+    writeFileSync(`${starts}.hog`, '')
+    await doomed.ended
+    expect(doomed.stderr).toContain('heap out of memory')
+    rmSync(`${starts}.hog`)
+    await cluster.restartHost()
+    expect(await cluster.api.ended(id)).toMatchObject({ status: 'failed', exitCode: 6, attempt: 1 })
     expect(readFileSync(starts, 'utf8')).toBe('start\n')
   })
 })

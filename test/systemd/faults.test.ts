@@ -13,7 +13,7 @@ describeInLab('faults on systemd machines', () => {
 
   const shell = (script: string) => ({ command: 'sh', arguments: ['-c', script] })
 
-  it('keeps a running task when its runner is killed, and takes it over', async () => {
+  it('row 3: keeps a running task when its runner is killed, and takes it over', async () => {
     const { api } = cluster
     const id = await api.submit(
       shell('echo $$ >> /tmp/runs; while [ ! -e /scratch/go ]; do sleep 0.05; done; exit 3'),
@@ -28,7 +28,7 @@ describeInLab('faults on systemd machines', () => {
     expect((await cluster.lab.sh('node1', 'wc -l < /tmp/runs')).trim()).toBe('1')
   })
 
-  it('knows the true end and time of what ended while its runner was dead', async () => {
+  it('row 3: knows the true end and time of what ended while its runner was dead', async () => {
     const { api } = cluster
     const id = await api.submit(shell('sleep 0.5; echo done; exit 4'), 'node2')
     await api.reached(id, 'running')
@@ -52,7 +52,7 @@ describeInLab('faults on systemd machines', () => {
     expect(await api.log(id)).toBe('done\n')
   })
 
-  it('loses no submit that was answered when the host is killed', async () => {
+  it('row 1: loses no submit that was answered when the host is killed', async () => {
     const ids = await cluster.api.submitAll(
       [shell('echo once >> /tmp/after-kill')],
       ['node1', 'node2', 'node3'],
@@ -64,7 +64,7 @@ describeInLab('faults on systemd machines', () => {
     }
   })
 
-  it('shows a cut node as unreachable, and its task as running again once it is healed', async () => {
+  it('row 5: shows a cut node as unreachable, and its task as running again once it is healed', async () => {
     const { api, lab } = cluster
     const id = await api.submit(shell('sleep 60'), 'node3')
     await api.reached(id, 'running')
@@ -77,7 +77,7 @@ describeInLab('faults on systemd machines', () => {
     expect(await api.ended(id)).toMatchObject({ status: 'killed' })
   })
 
-  it('says lost, with the reason, when the machine lost power under the task', async () => {
+  it('row 4: says lost, with the reason, when the machine lost power under the task', async () => {
     const { api, lab } = cluster
     const id = await api.submit(shell('sleep 60'), 'node3')
     await api.reached(id, 'running')
@@ -89,7 +89,7 @@ describeInLab('faults on systemd machines', () => {
     expect(await api.run({ command: 'true' }, 'node3')).toMatchObject({ status: 'completed' })
   })
 
-  it('notices a unit that somebody stopped by hand', async () => {
+  it('row 19: notices a unit that somebody stopped by hand', async () => {
     const { api, lab } = cluster
     const id = await api.submit(shell('sleep 60'), 'node1')
     await api.reached(id, 'running')
@@ -100,7 +100,7 @@ describeInLab('faults on systemd machines', () => {
     })
   })
 
-  it('survives a daemon-reload and a daemon-reexec under its tasks', async () => {
+  it('row 19: survives a daemon-reload and a daemon-reexec under its tasks', async () => {
     const { api, lab } = cluster
     const id = await api.submit(shell('sleep 1; exit 6'), 'node1')
     await api.reached(id, 'running')

@@ -55,7 +55,7 @@ describeInLab('tasks on systemd machines', () => {
     expect(task.cpuTimeMs ?? 0).toBeGreaterThan(lifeMs * 0.4)
   })
 
-  it('ends a task that takes more memory than its limit', async () => {
+  it('row 18: ends a task that takes more memory than its limit', async () => {
     const hog = 'exec tail -c 200000000 /dev/zero | tail -c 200000000 > /dev/null'
     const { task } = await run(hog, 'node2', { memoryBytes: 32 * MiB })
     expect(task).toMatchObject({ status: 'killed_oom', reason: expect.stringContaining('memory') })
@@ -105,7 +105,7 @@ describeInLab('tasks on systemd machines', () => {
     expect(out).toMatch(/bind:0/)
   })
 
-  it('ends the whole tree, and says killed only when its cgroup is empty', async () => {
+  it('row 8: ends the whole tree, whatever it ignores and wherever it went, and says killed only when its cgroup is empty', async () => {
     const { api, lab } = cluster
     // a child of a child in a session of its own, and everything ignores SIGTERM
     const stubborn =
