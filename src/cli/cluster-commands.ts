@@ -21,9 +21,10 @@ export const clusterCommands: CommandGroup = {
     up: declareUp,
     down: declareDown,
     doctor: declareDoctor,
+    backup: declareBackup,
     init: declareInit,
     config: declareConfig,
-    // main.ts has taken these two before any options are read: here they are for the help
+    // main.ts has taken these before any options are read: here they are for the help
     host: (program) =>
       declareDaemon(program, 'host', 'run the host alone; `hakuriver host --help` has its settings'),
     runner: (program) =>
@@ -31,6 +32,12 @@ export const clusterCommands: CommandGroup = {
         program,
         'runner',
         'run a runner alone, on a machine that joins; `hakuriver runner --help`',
+      ),
+    restore: (program) =>
+      declareDaemon(
+        program,
+        'restore',
+        'put a backup in the place of the database of a host that is stopped: `hakuriver restore FILE`',
       ),
     version: declareVersion,
     completion: declareCompletion,
@@ -87,6 +94,26 @@ function declareDown(program: Command, { declare, act }: Parts): void {
     ),
   )
 }
+
+function declareBackup(program: Command, { declare, act }: Parts): void {
+  declare(
+    program,
+    'backup [file]',
+    'save a copy of all that the host keeps, while it goes on; the way back is hakuriver restore',
+    (command) =>
+      command.addHelpText('before', backupExamples).action(
+        act(async (context, file: string | undefined) => {
+          const { backup } = await import('./commands/backup.ts')
+          return backup(file, context)
+        }),
+      ),
+  )
+}
+
+const backupExamples = `Examples:
+  hakuriver backup                         to hakuriver-backup-DATE.db in this directory
+  hakuriver backup /mnt/nas/cluster.db     whole or not at all: what was there before is replaced
+`
 
 function declareVersion(program: Command, { declare, act }: Parts): void {
   declare(program, 'version', 'print the version', (command) =>

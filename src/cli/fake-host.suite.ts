@@ -73,6 +73,7 @@ export function nodeOf(given: Partial<NodeView> & { name: string }): NodeView {
     },
     runnerVersion: '0.1.0',
     tasksRunning: 1,
+    unknownTasks: [],
     ...given,
   }
 }

@@ -6,6 +6,8 @@ import { runProgram } from './sibling.ts'
 
 async function main([word, ...rest]: string[]): Promise<void> {
   if (word === 'host' || word === 'runner') return runProgram(word, rest)
+  if (word === 'restore' && rest.length > 0 && !rest.some((each) => each === '--help' || each === '-h'))
+    return runProgram('host', ['--restore', ...rest])
   if (word === completionWord) return answerTab(rest, null)
   if (rest[0] === completionWord && word !== undefined) return answerTab(rest.slice(1), word)
   const { runCli } = await import('./run.ts')

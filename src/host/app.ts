@@ -2,12 +2,13 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, isIP } from 'node:net'
 import { join } from 'node:path'
-import { AppError } from '../core/errors.ts'
+import { AppError, errorTable } from '../core/errors.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { Tokens } from './auth.ts'
+import { backupRoute } from './backup.ts'
 import { createChecks } from './checks.ts'
 import type { HostConfig } from './config.ts'
 import { startEngine } from './engine.ts'
@@ -18,6 +19,7 @@ import { createLinkServer } from './link-server.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
 import { addSeedRoutes } from './seed-routes/routes.ts'
+import { damageOf } from './store/damage.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
 
@@ -25,6 +27,8 @@ export interface HostOptions {
   config: HostConfig
   log: Log
   clock?: Clock
+  /** Saving has failed for good. Default: the process ends at once, for its service manager to start it again. */
+  onBroken?: (error: AppError) => void
   /** Opens the store; tests hand in one that fails. */
   openStore?: (path: string) => Store
 }
@@ -39,6 +43,11 @@ export interface Host {
 export async function createHost(options: HostOptions): Promise<Host> {
   const { config, log } = options
   const clock = options.clock ?? systemClock
+  const onBroken = (error: unknown) => {
+    const problem = damageOf(error, config.databaseFile)
+    const told = problem ?? new AppError('internal', `cannot save: ${String(error)}`, { cause: error })
+    ;(options.onBroken ?? endAtOnce)(told)
+  }
   refuseOpenInsecure(config)
   mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
   const lock = await lockDirectory(config.stateDir, 'host')
@@ -47,13 +56,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
     for (const close of closers.splice(0).reverse()) await close()
   }
   try {
-    const store = (options.openStore ?? ((path) => new SqliteStore(path)))(config.databaseFile)
+    const store = openStoreOf(options)
     closers.push(() => store.close())
     const tokens = config.insecureLoopback
       ? null
       : await Tokens.open(store, config.stateDir, clock.now(), log)
     const { sharedDir } = config
-    const engine = await startEngine({ config, store, clock, log })
+    const engine = await startEngine({ config, store, clock, log, onBroken })
     closers.push(() => engine.close())
     const { cluster, hub, links, submits } = engine
     const linkServer = createLinkServer(links)
@@ -65,7 +74,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       tokens,
       log,
       handlers,
-      streams: [logRoute(logs), eventStream(hub, store), openapiRoute],
+      streams: [logRoute(logs), eventStream(hub, store), backupRoute(store, config.stateDir), openapiRoute],
       addRoutes: (app, authorize) =>
         addSeedRoutes(app, { handlers, cluster, store, logs, caller: admin, authorize, log }),
       onLink: (request, socket, head) => linkServer.upgrade(request, socket, head),
@@ -84,7 +93,22 @@ export async function createHost(options: HostOptions): Promise<Host> {
     return { url, close: closeAll }
   } catch (error) {
     await closeAll()
-    throw error
+    throw damageOf(error, config.databaseFile) ?? error
+  }
+}
+
+/** What is in memory and not on disk must be told nobody: the next host begins with what is saved. */
+function endAtOnce({ code, message }: AppError): never {
+  process.stderr.write(`hakuriver host: ${message}\n`)
+  process.exit(errorTable[code].exit)
+}
+
+/** @throws AppError where the database is damaged, newer, or another user's */
+function openStoreOf({ config, openStore = (path) => new SqliteStore(path) }: HostOptions): Store {
+  try {
+    return openStore(config.databaseFile)
+  } catch (error) {
+    throw damageOf(error, config.databaseFile) ?? error
   }
 }
 

@@ -57,6 +57,7 @@ class World {
       hub: new EventHub(),
       log: silentLog,
       clock: { ...systemClock, now: () => ++this.nowMs },
+      onBroken: (error) => expect.fail(String(error)),
     })
     this.cluster.setDispatcher((type, task) => {
       if (type !== 'dispatch' || !isHeldTask(task)) return

@@ -21,6 +21,8 @@ import type { BatchRecord, Store } from './store/store.ts'
 export interface NodeState {
   record: NodeRecord
   load: NodeLoad | null
+  /** Attempts that its runner holds and this host does not know. */
+  strangers: readonly { taskId: number; attempt: number }[]
 }
 
 /** Carries an order to a node's runner once it is committed; one that is not linked gets it when it links. */
@@ -31,6 +33,8 @@ export interface ClusterDeps {
   hub: EventHub
   log: Log
   clock: Clock
+  /** Saving has failed in a way that trying again does not mend. */
+  onBroken: (error: unknown) => void
 }
 
 /** Placements per commit: a burst of ten thousand does not keep everything else waiting. */
@@ -59,6 +63,7 @@ export class Cluster {
       store: deps.store,
       log: deps.log,
       clock: deps.clock,
+      onBroken: deps.onBroken,
       beforeCommit: () => this.schedule(),
       onCommitted: (events, tasks) => {
         // as they are on disk: one that has ended since is kept until that is there too
@@ -75,7 +80,7 @@ export class Cluster {
     cluster.lastId = lastIds.task
     cluster.lastEventId = lastIds.event
     for (const record of await deps.store.nodes()) {
-      cluster.nodes.set(record.name, { record, load: null })
+      cluster.nodes.set(record.name, { record, load: null, strangers: [] })
       // nothing is sent there before its runner has linked again
       cluster.ledger.setNode({ ...clusterNode(record), status: 'unreachable' })
     }
@@ -91,6 +96,11 @@ export class Cluster {
   newId(): number {
     this.lastId = nextId(this.lastId, this.deps.clock.now())
     return this.lastId
+  }
+
+  /** An id that was seen somewhere is not given out again, whatever the store and the clock say. */
+  avoidId(id: number): void {
+    this.lastId = Math.max(this.lastId, id)
   }
 
   /** The task as it is now; null where it has ended or never was. */
@@ -173,7 +183,8 @@ export class Cluster {
 
   /** Keeps when a node was last heard, so that its age survives a restart of the host. */
   saveNode(record: NodeRecord): void {
-    this.nodes.set(record.name, { record, load: this.nodes.get(record.name)?.load ?? null })
+    const { load = null, strangers = [] } = this.nodes.get(record.name) ?? {}
+    this.nodes.set(record.name, { record, load, strangers })
     this.journal.node(record)
   }
 

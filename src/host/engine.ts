@@ -16,6 +16,8 @@ export interface EngineDeps {
   store: Store
   clock: Clock
   log: Log
+  /** See `JournalDeps`. */
+  onBroken: (error: unknown) => void
 }
 
 export interface Engine {
@@ -28,9 +30,9 @@ export interface Engine {
 }
 
 /** Takes up what the store holds. */
-export async function startEngine({ config, store, clock, log }: EngineDeps): Promise<Engine> {
+export async function startEngine({ config, store, clock, log, onBroken }: EngineDeps): Promise<Engine> {
   const hub = new EventHub()
-  const cluster = await Cluster.load({ store, hub, log, clock })
+  const cluster = await Cluster.load({ store, hub, log, clock, onBroken })
   const { heartbeatMs, watchMs, silenceFactor } = config
   const links = new Links({ cluster, store, log, heartbeatMs, watchMs, silenceFactor, clock })
   return {

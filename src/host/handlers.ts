@@ -40,6 +40,7 @@ export function createHandlers(
     health: async () => ({ ok: true }),
     ready: async () => {
       await cluster.settled()
+      await store.probe()
       return { ok: true }
     },
     submitBatch: ({ body }) => submits.submit(body),

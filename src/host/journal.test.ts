@@ -34,6 +34,7 @@ beforeEach(() => {
     store,
     log: { ...silentLog, info: note, error: note },
     clock: systemClock,
+    onBroken: (error) => told.push(`broken: ${String(error)}`),
     beforeCommit: () => {},
     onCommitted: (events) => {
       if (events.length > 0) told.push(`events ${events.map(({ id }) => id).join(' ')}`)

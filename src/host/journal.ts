@@ -23,6 +23,8 @@ export interface JournalDeps {
   store: Store
   log: Log
   clock: Clock
+  /** A commit failed, and not because the disk is full: what is in memory cannot be saved any more. */
+  onBroken: (error: unknown) => void
   /** Called before each commit: what it changes goes into the same one. */
   beforeCommit: () => void
   /** Told after each commit, in the order of their ids. */
@@ -162,6 +164,7 @@ export class Journal {
     if (!this.isFailing)
       this.deps.log.error({ error: String(error) }, 'Cannot save; new work is refused until it works')
     this.isFailing = true
+    if (!(error instanceof AppError)) this.deps.onBroken(error)
     const refusal =
       error instanceof AppError ? error : new AppError('internal', 'cannot save', { cause: error })
     const reverted = new Set(group.submits.flatMap(({ taskIds }) => taskIds))

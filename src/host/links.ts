@@ -118,6 +118,7 @@ export class Links {
       lastSeenMs: this.deps.clock.now(),
     }
     cluster.nodeLinked(record, arrivalOf(before, record))
+    for (const { taskId } of hello.attempts) cluster.avoidId(Number(taskId))
     this.heard(session)
     log.info({ node: name, executor: executor.name, cores: capacity.cores }, 'A node has linked')
     this.compareLater(session, hello.attempts)
@@ -200,11 +201,17 @@ export class Links {
     const identity = { runnerId: record.runnerId, bootId: record.bootId }
     const isKnown = (taskId: number) => cluster.task(taskId) !== null || ended.has(taskId)
     const unknown = new Set<string>()
+    const strangers: { taskId: number; attempt: number }[] = []
     for (const action of reconcile(name, believed, { identity, attempts }, isKnown)) {
-      if (action.do === 'unknown') unknown.add(`${action.taskId}/${action.attempt}`)
+      if (action.do === 'unknown') {
+        unknown.add(`${action.taskId}/${action.attempt}`)
+        strangers.push({ taskId: action.taskId, attempt: action.attempt })
+      }
       this.carryOut(session, name, action)
     }
     this.strangers.set(name, unknown)
+    const node = cluster.nodes.get(name)
+    if (node !== undefined) node.strangers = strangers
   }
 
   private carryOut(session: LinkSession, name: string, action: ReconcileAction): void {

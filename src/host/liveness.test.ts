@@ -40,7 +40,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'hakuriver-liveness-'))
   store = new TestStore(join(dir, 'cluster.db'))
   const clock = { ...systemClock, now: () => clockMs, monotonic: () => clockMs, after: later }
-  cluster = await Cluster.load({ store, hub: new EventHub(), log: silentLog, clock })
+  cluster = await Cluster.load({ store, hub: new EventHub(), log: silentLog, clock, onBroken: () => {} })
   links = new Links({
     cluster,
     store,

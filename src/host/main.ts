@@ -20,6 +20,7 @@ Options:
 ${describeFlags(hostSettings)}
   --config VALUE  Configuration file (TOML)
   --check         Print what it finds on this machine as JSON, and end; hakuriver doctor judges it
+  --restore FILE  Put a backup in the place of the database, and end; the host has to be stopped
 `
 
 async function main(argv: string[]): Promise<void> {
@@ -27,6 +28,7 @@ async function main(argv: string[]): Promise<void> {
   if (argv.includes('--help') || argv.includes('-h')) return void process.stdout.write(help)
   if (argv.includes('--version')) return void process.stdout.write(`${version}\n`)
   if (argv.includes('--check')) return check(argv.filter((word) => word !== '--check'))
+  if (argv.includes('--restore')) return putBack(argv)
   const config = loadHostConfig({ argv, env: process.env })
   const log = createLog({ name: 'host', level: config.logLevel, file: config.logFile })
   const host = await createHost({ config, log })
@@ -38,6 +40,20 @@ async function completeFlags(words: string[]): Promise<void> {
   const { completeByShape } = await import('../platform/completion.ts')
   const { shapeOfSettings } = await import('../platform/command-shape.ts')
   process.stdout.write(completeByShape(shapeOfSettings('hakuriver host', '', hostSettings), words))
+}
+
+async function putBack(argv: string[]): Promise<void> {
+  const at = argv.indexOf('--restore')
+  const file = argv[at + 1]
+  if (file === undefined) throw new AppError('invalid_request', '--restore needs the file of a backup')
+  const config = loadHostConfig({ argv: argv.toSpliced(at, 2), env: process.env })
+  const { restore } = await import('./restore.ts')
+  const { tasks, keptAside } = await restore(file, config, Date.now())
+  const aside = keptAside === null ? '' : `What was there is kept as ${keptAside}.\n`
+  process.stdout.write(
+    `Restored ${file} with ${tasks} tasks to ${config.databaseFile}.\n${aside}` +
+      'Start the host again. What nodes run that it does not know any more is shown by hakuriver node, and left alone.\n',
+  )
 }
 
 async function check(argv: string[]): Promise<never> {

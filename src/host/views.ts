@@ -90,7 +90,7 @@ export function batchView(batch: BatchRecord, byStatus: ReadonlyMap<Status, numb
   }
 }
 
-export function nodeView({ record, load }: NodeState, cluster: Cluster): NodeView {
+export function nodeView({ record, load, strangers }: NodeState, cluster: Cluster): NodeView {
   const account = cluster.ledger.freeOf(record.name)
   const attempts = cluster.attemptsOn(record.name)
   const { coresFree = 0, memoryFreeBytes = 0 } = account ?? {}
@@ -126,6 +126,7 @@ export function nodeView({ record, load }: NodeState, cluster: Cluster): NodeVie
     executor: record.executor,
     runnerVersion: record.runnerVersion,
     tasksRunning: countStatuses(attempts).running ?? 0,
+    unknownTasks: strangers.map(({ taskId, attempt }) => ({ taskId: String(taskId), attempt })),
   }
 }
 

@@ -20,7 +20,7 @@ import {
  * What a caller must be allowed to do. `public` needs no token; `check` is also for who holds only a join token.
  * The roles that map to these come later.
  */
-export type Access = 'public' | 'check' | 'view' | 'submit'
+export type Access = 'public' | 'check' | 'view' | 'submit' | 'admin'
 
 interface Endpoint {
   method: 'GET' | 'POST'

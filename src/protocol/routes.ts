@@ -25,6 +25,8 @@ export const streamRoutes = {
   taskLog: { method: 'GET', path: '/api/v1/tasks/:id/logs/:stream' },
   /** Server-sent events, resumed by `Last-Event-ID` or `?after=`. */
   events: { method: 'GET', path: '/api/v1/events' },
+  /** The host's database as of one moment. */
+  backup: { method: 'GET', path: '/api/v1/backup' },
   openapi: { method: 'GET', path: '/openapi.json' },
 } as const satisfies Record<string, { method: 'GET'; path: string }>
 

@@ -1,10 +1,11 @@
 /** Programs that die at the worst moment, on a cluster of real processes: nothing is lost, nothing runs twice. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../../src/platform/wait.ts'
 import type { ClusterEvent } from '../../src/protocol/schemas.ts'
 import { LocalCluster, type LocalClusterOptions } from '../support/cluster.ts'
+import { processOf } from '../support/processes.ts'
 
 describe('when programs die', () => {
   let cluster: LocalCluster
@@ -196,16 +197,3 @@ describe('when programs die', () => {
     expect(await cluster.api.ended(id)).toMatchObject({ status: 'completed' })
   })
 })
-
-/** A process of a task, found by the task's id in its environment; null where none lives. */
-function processOf(taskId: string): number | null {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  const found = pids.find((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`HAKURIVER_TASK_ID=${taskId}`)
-    } catch {
-      return false // gone meanwhile
-    }
-  })
-  return found === undefined ? null : Number(found)
-}

@@ -264,7 +264,7 @@ export class World {
     )
     const clock = life.clock(this.hostClock)
     const config = { heartbeatMs, watchMs, silenceFactor }
-    startEngine({ config, store, clock, log: silentLog }).then((engine) => {
+    startEngine({ config, store, clock, log: silentLog, onBroken: this.failed }).then((engine) => {
       host.engine = engine
       const checks = createChecks({ cluster: engine.cluster, sharedDir: null, now: clock.now })
       host.handlers = createHandlers(engine.cluster, store, engine.submits, checks)

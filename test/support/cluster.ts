@@ -78,6 +78,11 @@ export class LocalCluster {
   /** Ends the host with a signal and starts it again on the same port. */
   async restartHost(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     await this.host.stop(signal)
+    await this.startHost()
+  }
+
+  /** Starts a host that has ended, on the same port. */
+  async startHost(): Promise<void> {
     this.host = this.spawnHost()
     await this.hostReady()
   }

@@ -67,6 +67,7 @@ function nodePage(
     ),
     row('memory', memoryText(view)),
     row('executor', `${view.executor.name}: ${printable(view.executor.why)}`),
+    ...(view.unknownTasks.length === 0 ? [] : [row('unknown', colors.yellow(strangersText(view)))]),
     row(
       'limits',
       view.executor.enforcesLimits
@@ -123,4 +124,12 @@ function distancesText({ numaNodes }: NodeView, from: NodeView['numaNodes'][numb
   const all = numaNodes.flatMap(({ distances }) => Object.values(distances))
   const width = Math.max(1, ...all.map((distance) => String(distance).length))
   return figures.map((figure) => figure.padStart(width)).join(' ')
+}
+
+/** What runs there and the host does not know. */
+function strangersText({ unknownTasks }: NodeView): string {
+  const ids = unknownTasks.slice(0, 5).map(({ taskId }) => taskId)
+  const more = unknownTasks.length - ids.length
+  const names = more > 0 ? `${ids.join(', ')} and ${more} more` : ids.join(', ')
+  return `holds ${unknownTasks.length === 1 ? 'task' : 'tasks'} ${names}, which this host does not know: left alone`
 }

@@ -79,4 +79,14 @@ export const migrations: readonly Migration[] = [
       ) strict;
     `,
   },
+  {
+    number: 2,
+    // what a later database had given out, from before this one was restored
+    sql: `
+      create table id_floors (
+        name text primary key,
+        value integer not null
+      ) strict;
+    `,
+  },
 ]

@@ -1,8 +1,10 @@
 /** The store on SQLite. */
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { closeSync, openSync, rmSync } from 'node:fs'
+import { backup, type DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Kysely } from 'kysely'
 import { AppError } from '../../core/errors.ts'
 import { finalStatuses, type Status, statuses, type Task } from '../../core/task.ts'
+import { type LargestIds, largestIds } from './ids.ts'
 import { type OpenDatabase, openDatabase } from './open.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
 import { eventOfRow, nodeOfRow, rowOfEvent, rowOfNode, rowOfTask, taskOfRow } from './rows.ts'
@@ -60,20 +62,8 @@ export class SqliteStore implements Store {
     return (await this.db.selectFrom('nodes').selectAll().orderBy('name').execute()).map(nodeOfRow)
   }
 
-  async lastIds(): Promise<{ task: number; event: number }> {
-    const largest = async (table: 'tasks' | 'batches' | 'task_events' | 'node_events') => {
-      const row = await this.db
-        .selectFrom(table)
-        .select('id')
-        .orderBy('id', 'desc')
-        .limit(1)
-        .executeTakeFirst()
-      return row?.id ?? 0
-    }
-    return {
-      task: Math.max(await largest('tasks'), await largest('batches')),
-      event: Math.max(await largest('task_events'), await largest('node_events')),
-    }
+  async lastIds(): Promise<LargestIds> {
+    return largestIds(this.database.raw)
   }
 
   async countByStatus(): Promise<Map<Status, number>> {
@@ -191,6 +181,30 @@ export class SqliteStore implements Store {
 
   async addToken(hash: string, kind: TokenKind, nowMs: number): Promise<void> {
     await this.db.insertInto('tokens').values({ hash, kind, created_at_ms: nowMs }).execute()
+  }
+
+  async probe(): Promise<void> {
+    const { raw } = this.database
+    try {
+      raw.exec("insert or replace into id_floors (name, value) values ('probe', 0)")
+    } catch (error) {
+      throw isFull(error)
+        ? new AppError('store_full', 'cannot save: the disk of the host is full', { cause: error })
+        : error
+    }
+  }
+
+  async backup(path: string): Promise<void> {
+    rmSync(path, { force: true })
+    // the file is made here, so that nobody else ever could read it
+    closeSync(openSync(path, 'wx', 0o600))
+    try {
+      await backup(this.database.raw, path)
+    } catch (error) {
+      throw isFull(error)
+        ? new AppError('store_full', 'cannot make a backup: the disk of the host is full', { cause: error })
+        : error
+    }
   }
 
   async close(): Promise<void> {

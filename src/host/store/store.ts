@@ -46,7 +46,7 @@ export interface Store {
   commit(changes: Changes): Promise<void>
   unfinishedTasks(): Promise<Task[]>
   nodes(): Promise<NodeRecord[]>
-  /** The largest ids ever given. */
+  /** The largest ids ever given, also by a later database that this one was restored in place of. */
   lastIds(): Promise<{ task: number; event: number }>
   countByStatus(): Promise<Map<Status, number>>
 
@@ -66,5 +66,9 @@ export interface Store {
 
   tokens(): Promise<{ hash: string; kind: TokenKind }[]>
   addToken(hash: string, kind: TokenKind, nowMs: number): Promise<void>
+  /** Resolves when the disk has taken a write just now. @throws AppError `store_full` */
+  probe(): Promise<void>
+  /** Writes a copy as of one moment to a file, while all goes on. @throws AppError `store_full` */
+  backup(path: string): Promise<void>
   close(): Promise<void>
 }

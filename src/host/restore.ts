@@ -1,0 +1,119 @@
+/** `hakuriver host --restore FILE`: puts a backup in the place of the database of a host that is stopped. */
+import { constants, existsSync, statSync } from 'node:fs'
+import { chmod, copyFile, mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { AppError } from '../core/errors.ts'
+import { syncDirectory } from '../platform/files.ts'
+import { lockDirectory } from '../platform/instance-lock.ts'
+import { damageOf } from './store/damage.ts'
+import { largestIds, raiseIds } from './store/ids.ts'
+import { migrations } from './store/migrations.ts'
+import { openDatabase } from './store/open.ts'
+
+export interface Restored {
+  tasks: number
+  /** Where the database that was there has gone; null: there was none. */
+  keptAside: string | null
+}
+
+/** What SQLite keeps beside a database in WAL mode (sqlite.org/wal.html). */
+const besides = ['-wal', '-shm']
+
+/**
+ * Checks the backup, moves the database of now aside, and copies the backup to its place. Ids that the database of
+ * now has given out are not given again.
+ * @throws AppError `not_found`, `conflict` for a damaged or newer backup or a host that runs
+ */
+export async function restore(
+  file: string,
+  { stateDir, databaseFile }: { stateDir: string; databaseFile: string },
+  nowMs: number,
+): Promise<Restored> {
+  if (!existsSync(file))
+    throw new AppError('not_found', `there is no backup ${file}: name the file of a backup`)
+  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  await mkdir(dirname(databaseFile), { recursive: true, mode: 0o700 })
+  if (existsSync(databaseFile) && isSame(file, databaseFile))
+    throw new AppError('invalid_request', `${file} is the database itself: name the file of a backup`)
+  const lock = await lockDirectory(stateDir, 'host')
+  const copy = `${databaseFile}.restoring`
+  try {
+    await copyFile(file, copy, constants.COPYFILE_FICLONE)
+    await chmod(copy, 0o600)
+    const tasks = checkBackup(copy, file)
+    const given = existsSync(databaseFile) ? idsOf(databaseFile) : null
+    // also brings an older backup up to date
+    const { raw, close } = openDatabase(copy)
+    if (given !== null) raiseIds(raw, given)
+    raw.exec('pragma wal_checkpoint(truncate)')
+    close()
+    await syncFile(copy)
+    const keptAside = existsSync(databaseFile) ? await moveAside(databaseFile, nowMs) : null
+    await rename(copy, databaseFile)
+    await syncDirectory(dirname(databaseFile))
+    return { tasks, keptAside }
+  } finally {
+    for (const end of ['', ...besides]) await rm(copy + end, { force: true })
+    await lock.release()
+  }
+}
+
+/** @throws AppError where it is no backup of ours, damaged, or of a newer version */
+function checkBackup(copy: string, file: string): number {
+  let raw: DatabaseSync | null = null
+  try {
+    raw = new DatabaseSync(copy, { readOnly: true })
+    const [verdict] = Object.values(raw.prepare('pragma integrity_check(1)').get() ?? {})
+    if (verdict !== 'ok') throw new AppError('conflict', `the backup ${file} is damaged: ${String(verdict)}`)
+    const { newest } = raw.prepare('select max(number) as newest from schema_versions').get() ?? {}
+    const known = migrations.at(-1)?.number ?? 0
+    if (Number(newest) > known)
+      throw new AppError(
+        'conflict',
+        `the backup ${file} has schema ${Number(newest)}, and this program knows only up to ${known}: use the newer hakuriver`,
+      )
+    return Number(raw.prepare('select count(*) as count from tasks').get()?.count ?? 0)
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    throw new AppError('conflict', `${file} is no backup of a host: ${String(error)}`, { cause: error })
+  } finally {
+    raw?.close()
+  }
+}
+
+/** null: the database of now cannot be read; ids follow the clock then. */
+function idsOf(path: string): { task: number; event: number } | null {
+  try {
+    const { raw, close } = openDatabase(path)
+    try {
+      return largestIds(raw)
+    } finally {
+      close()
+    }
+  } catch (error) {
+    if (error instanceof AppError || damageOf(error, path) !== null) return null
+    throw error
+  }
+}
+
+async function moveAside(path: string, nowMs: number): Promise<string> {
+  const day = new Date(nowMs).toISOString().replace(/[:.]/g, '-')
+  const aside = `${path}.before-restore-${day}`
+  for (const end of ['', ...besides]) if (existsSync(path + end)) await rename(path + end, aside + end)
+  return aside
+}
+
+function isSame(a: string, b: string): boolean {
+  const [one, other] = [statSync(a), statSync(b)]
+  return one.dev === other.dev && one.ino === other.ino
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
