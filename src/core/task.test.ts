@@ -310,13 +310,16 @@ describe('a task that may be started again', () => {
   const again = { spec: spec({ requeue: 2 }) }
   const rebooted = exit({ cause: 'node_lost', exitCode: null, reason: 'its node rebooted while it ran' })
 
-  it.each(['assigning', 'running', 'unreachable'] as const)('waits for its next attempt from %s', (status) => {
-    const lost = applied({ ...taskIn[status], ...again }, eventOf.node_lost)
-    expect(lost).toEqual({ ...pending({ attempt: 2, ...again }), requeuedFor: 'n1 rebooted' })
-    expect(applied(lost, eventOf.placed)).toMatchObject({ status: 'assigning', attempt: 3 })
-    const told = applied({ ...taskIn[status], ...again }, { ...eventOf.exited, exit: rebooted })
-    expect(told).toMatchObject({ status: 'pending', requeuedFor: 'its node rebooted while it ran' })
-  })
+  it.each(['assigning', 'running', 'unreachable'] as const)(
+    'waits for its next attempt from %s',
+    (status) => {
+      const lost = applied({ ...taskIn[status], ...again }, eventOf.node_lost)
+      expect(lost).toEqual({ ...pending({ attempt: 2, ...again }), requeuedFor: 'n1 rebooted' })
+      expect(applied(lost, eventOf.placed)).toMatchObject({ status: 'assigning', attempt: 3 })
+      const told = applied({ ...taskIn[status], ...again }, { ...eventOf.exited, exit: rebooted })
+      expect(told).toMatchObject({ status: 'pending', requeuedFor: 'its node rebooted while it ran' })
+    },
+  )
 
   it('is lost with its node once its attempts are used up', () => {
     const last = { ...taskIn.running, spec: spec({ requeue: 1 }) }

@@ -150,8 +150,8 @@ export interface RunnerIdentity {
 
 /** A task: the fields a status needs live inside that status. */
 export type Task = TaskBase &
+  /** `requeuedFor`: why the attempt before was given up; left out before the first. */
   (
-    /** `requeuedFor`: why the attempt before was given up; left out before the first. */
     | { status: 'pending'; requeuedFor?: string }
     | ({ status: 'assigning' } & Placed)
     | ({ status: 'running'; startedAtMs: number } & Placed)

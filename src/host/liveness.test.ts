@@ -11,11 +11,13 @@ import { waitFor } from '../platform/wait.ts'
 import { Cluster } from './cluster.ts'
 import { EventHub } from './event-hub.ts'
 import { TestRunner, TestStore } from './host.suite.ts'
+import { Leases } from './leases.ts'
 import { createLinkServer } from './link-server.ts'
 import { Links } from './links.ts'
 
 const heartbeatMs = 1_000
 const silenceFactor = 3
+const leaseMs = 60_000
 const tickMs = heartbeatMs / 2
 
 let dir: string
@@ -48,6 +50,7 @@ beforeEach(async () => {
     heartbeatMs,
     watchMs: tickMs,
     silenceFactor,
+    leases: new Leases({ cluster, leaseMs, clock, log: silentLog }),
     clock,
   })
   server = createServer()
