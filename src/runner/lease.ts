@@ -19,6 +19,8 @@ export interface LeaseDeps {
 
 /** The part of a lease after which the fence is moved: each heartbeat would only make work. */
 const moveAfter = 1 / 8
+/** So short before its deadline the fence is not moved any more: it could strike meanwhile. */
+const lastMomentMs = 250
 
 export class Lease {
   private readonly deps: LeaseDeps
@@ -109,7 +111,8 @@ export class Lease {
 
   /** A lease that ran out is not revived: what ran under it has to end first. */
   private isOver(fence: Fence, besides: string | null): boolean {
-    return fence.deadlineMs !== null && fence.now() >= fence.deadlineMs && this.deps.isInUse(besides)
+    const { deadlineMs } = fence
+    return deadlineMs !== null && fence.now() >= deadlineMs - lastMomentMs && this.deps.isInUse(besides)
   }
 
   private deadline(): number | null {

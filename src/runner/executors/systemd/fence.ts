@@ -74,7 +74,8 @@ async function soundClock(systemd: Systemd, options: FenceOptions): Promise<Time
 
 /** Asks for a timer that never elapses, to learn how systemd counts; null where it cannot do it. */
 async function lookAtTimer(systemd: Systemd, runnerId: string, wakes: boolean): Promise<TimerClock | null> {
-  const name = `${stem(runnerId)}-probe`
+  // another name for each, because systemd may still be at clearing the first away
+  const name = `${stem(runnerId)}-${wakes ? 'wakes' : 'counts'}`
   await startTimer(systemd, name, farMs, wakes, null)
   const nextUs = await nextElapse(systemd, name)
   await stop(systemd, `${name}.timer`)
@@ -152,7 +153,6 @@ function timerProperties(name: string, afterBootMs: number, wakes: boolean, leas
     ['WakeSystem', 'b', wakes],
     ['AccuracyUSec', 't', accuracyUs],
     ['RemainAfterElapse', 'b', false],
-    ['OnFailure', 'as', [`${name}.service`]],
   ]
   const service: [string, string, DbusValue][] = [
     ['Description', 's', 'End of HakuRiver tasks whose lease is over'],
@@ -164,6 +164,7 @@ function timerProperties(name: string, afterBootMs: number, wakes: boolean, leas
   ]
   if (lease !== null) {
     timer.push(['Requires', 'as', [lease]], ['After', 'as', [lease]])
+    timer.push(['OnFailure', 'as', [`${name}.service`]])
     service.push(['Conflicts', 'as', [lease]])
   }
   return { timer: variants(timer), service: variants(service) }

@@ -261,6 +261,45 @@ const cases: [name: string, ending: Partial<Ending>, exit: Partial<TaskExit>][] 
     { ...noRecord, killRequested: true },
     { cause: 'killed', reason: null, cpuTimeMs: null },
   ],
+  [
+    'the lease ran out: also where it had a handler for the stop',
+    { record: recordOf({ code: 'exited', status: '0' }), isLeased: true, isLeaseOver: true },
+    { cause: 'node_lost', reason: expect.stringContaining('lease ran out') },
+  ],
+  [
+    'the lease ran out, and the stop took too long',
+    {
+      record: recordOf({ result: 'timeout', code: 'killed', status: 'KILL' }),
+      isLeaseOver: true,
+      stoppedOutside: true,
+    },
+    { cause: 'node_lost' },
+  ],
+  [
+    'the lease ran out, but its own time limit was first',
+    {
+      record: recordOf({ result: 'timeout', code: 'killed', status: 'TERM' }),
+      isLeaseOver: true,
+      timeoutMs: 500,
+      recordedAtMs: 2_100,
+    },
+    { cause: 'timeout' },
+  ],
+  [
+    'the lease ran out, but a kill had been asked for',
+    { record: recordOf({ code: 'killed', status: 'TERM' }), isLeaseOver: true, killRequested: true },
+    { cause: 'killed' },
+  ],
+  [
+    'an orderly reboot under a lease',
+    { record: recordOf({ code: 'killed', status: 'TERM' }), facts: null, isLeased: true, wasRebooted: true },
+    { cause: 'node_lost', reason: expect.stringContaining('rebooted') },
+  ],
+  [
+    'no record: it was not started because the lease was over',
+    { ...noRecord, wasRun: false, facts: null, isLeaseOver: true },
+    { cause: 'node_lost' },
+  ],
   ['no record: nobody knows', { ...noRecord, facts: null }, { cause: 'lost', endedAtMs: 3_000 }],
   ['no record: not even an end', { ...noRecord, facts: factsOf({ endedAtMs: null }) }, { cause: 'lost' }],
   [
