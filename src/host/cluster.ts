@@ -140,7 +140,8 @@ export class Cluster {
     this.tasks.set(taskId, task)
     this.account(before, task)
     this.journal.changed(task)
-    this.record(task, isHeldTask(before) && task.status === 'pending' ? 'requeued' : event.type, before)
+    const type = isHeldTask(before) && task.status === 'pending' ? 'requeued' : event.type
+    this.record(task, type, before)
     for (const effect of outcome.effects) this.journal.after(() => this.carryOut(effect))
     return { kind: 'changed' }
   }

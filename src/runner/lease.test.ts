@@ -94,6 +94,14 @@ describe('the lease of a node', () => {
     expect((world.deadlines.at(-1) ?? 0) - world.nowMs).toBeGreaterThanOrEqual((leaseMs * 7) / 8 - 1_000)
   })
 
+  it('moves a fence that stood still before something starts', async () => {
+    const world = new World(10_000)
+    world.link()
+    world.nowMs = 9_000
+    await world.start('1-1')
+    expect(world.deadlines).toEqual([10_000, 61_000])
+  })
+
   it('lets nothing start once it is over, or before the host has spoken', async () => {
     const world = new World()
     await expect(world.start('1-1')).rejects.toThrow('no lease')

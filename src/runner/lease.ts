@@ -81,8 +81,7 @@ export class Lease {
     if (fence.now() >= deadlineMs) throw new AppError('unavailable', words)
     if (this.isOver(fence, attempt))
       throw new AppError('unavailable', 'the lease before is over, and what ran under it is being ended')
-    if (fence.deadlineMs !== null && fence.deadlineMs > fence.now()) return
-    await this.move(deadlineMs, attempt)
+    if (this.isBehind(fence, deadlineMs, this.leaseMs)) await this.move(deadlineMs, attempt)
     if (fence.now() >= (fence.deadlineMs ?? 0)) throw new AppError('unavailable', words)
   }
 
@@ -92,11 +91,16 @@ export class Lease {
     const deadlineMs = this.deadline()
     if (fence === null || deadlineMs === null || this.leaseMs === null || !isInUse(null)) return
     if (this.isOver(fence, null)) return
-    if (deadlineMs - (fence.deadlineMs ?? 0) < this.leaseMs * moveAfter) return
+    if (!this.isBehind(fence, deadlineMs, this.leaseMs)) return
     this.move(deadlineMs, null).catch((error: unknown) =>
       // what runs is ended by the fence as it stands
       log.error({ error: String(error) }, 'The lease of tasks cannot be renewed'),
     )
+  }
+
+  /** Is it worth moving the fence? While nothing was leased it stood still. */
+  private isBehind(fence: Fence, deadlineMs: number, leaseMs: number): boolean {
+    return deadlineMs - (fence.deadlineMs ?? 0) >= leaseMs * moveAfter
   }
 
   private move(deadlineMs: number, besides: string | null): Promise<void> {

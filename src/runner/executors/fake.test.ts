@@ -27,6 +27,7 @@ it('ends what is leased at the deadline, and nothing else, whoever watches', asy
     },
     now: Date.now,
     bootId: 'boot-1',
+    runnerId: 'runner-1',
     log: () => {},
   }
   const first = new FakeExecutor(own, deps)

@@ -6,8 +6,8 @@ import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import type { ExecutorInfo } from '../../../core/node.ts'
-import { attemptOfUnit, runnerMark, unitNameOf } from '../../../core/unit-name.ts'
 import { isLeased, type TaskExit } from '../../../core/task.ts'
+import { attemptOfUnit, runnerMark, unitNameOf } from '../../../core/unit-name.ts'
 import { withDeadline } from '../../../platform/wait.ts'
 import {
   type AttemptDir,
@@ -101,7 +101,6 @@ export class SystemdExecutor implements Executor {
     })
     const { runDir } = options
     const { runnerId } = deps
-    if (runnerId === undefined) return executor
     const fence = await executor.manager.openFence?.({ ...deps, runDir, runnerId })
     if (fence) executor.standBehind(fence, leaseUnitOf(runnerId))
     return executor
