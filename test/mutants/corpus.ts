@@ -337,7 +337,7 @@ export const corpus: readonly Mutant[] = [
     catcher: simulation(),
   },
   {
-    name: 'M21',
+    name: 'M24',
     what: 'a lease is over for the host before it is for the node',
     file: 'src/core/lease.ts',
     find: 'return Math.ceil(leaseMs * (1 + rateDifference)) + stopMs',
@@ -345,7 +345,7 @@ export const corpus: readonly Mutant[] = [
     catcher: simulation(),
   },
   {
-    name: 'M22',
+    name: 'M25',
     what: 'a host that starts takes every lease for over',
     file: 'src/host/leases.ts',
     find: '?? this.startedAt, now',
@@ -353,7 +353,7 @@ export const corpus: readonly Mutant[] = [
     catcher: simulation(),
   },
   {
-    name: 'M23',
+    name: 'M26',
     what: 'a lease counts from when the answer comes, however long it took',
     file: 'src/runner/lease.ts',
     find: 'this.renew(sentAtMs)\n',
@@ -361,7 +361,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/runner/lease.test.ts'),
   },
   {
-    name: 'M24',
+    name: 'M27',
     what: 'a task that is to end starts again when its node is lost',
     file: 'src/core/task.ts',
     find: "if (task.status === 'killing' || !isLeased(",
@@ -369,7 +369,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/core/task.test.ts'),
   },
   {
-    name: 'M25',
+    name: 'M28',
     what: 'leased units do without the lease',
     file: 'src/runner/executors/systemd/unit.ts',
     find: "['Requisite', 'as', [plan.lease]], ",
@@ -377,7 +377,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/runner/executors/systemd/unit.test.ts'),
   },
   {
-    name: 'M26',
+    name: 'M29',
     what: 'a runner with an empty disk renews the lease of the one before',
     file: 'src/host/links.ts',
     find: 'this.deps.leases.answering(session.runnerId)',

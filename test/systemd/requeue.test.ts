@@ -153,6 +153,37 @@ describeInLab('--requeue on systemd machines', () => {
     expectOneAtATime('dead', [node, other])
   }, 120_000)
 
+  it('row 3: a runner that stood still the whole time starts nothing and revives nothing when it goes on', async () => {
+    const { id, node, other } = await begin('frozen')
+    const frozenAt = Date.now()
+    await cluster.lab.sh(node, 'systemctl kill --signal=STOP hakuriver-runner')
+    expect(await secondAttempt('frozen', id, frozenAt)).toBeLessThan((leaseSeconds + 3) * 1000)
+    await cluster.lab.sh(node, 'systemctl kill --signal=CONT hakuriver-runner')
+    await cluster.online(node, Date.now())
+    expect(await cluster.api.task(id)).toMatchObject({ status: 'running', attempt: 2, node: other })
+    expectOneAtATime('frozen', [node, other])
+    await finish(id)
+  }, 120_000)
+
+  it('row 4: a task whose node was rebooted starts again as soon as that is known, once', async () => {
+    const { id, node } = await begin('reboot')
+    await cluster.lab.off(node)
+    await cluster.lab.boot(node)
+    const bootedAt = Date.now()
+    await cluster.startRunner(node)
+    await waitFor('the second attempt is alive', () =>
+      sightsOf('reboot').some(({ attempt }) => attempt === 2),
+    )
+    const [first] = sightsOf('reboot').filter(({ attempt }) => attempt === 2)
+    expect((first?.atMs ?? 0) - bootedAt).toBeLessThan(leaseSeconds * 1000)
+    expectOneAtATime('reboot', [node, first?.node ?? ''])
+    const { items } = await cluster.api.client.listTaskEvents({ params: { id } })
+    expect(items.filter(({ type }) => type === 'requeued')).toMatchObject([
+      { attempt: 1, reason: expect.stringContaining('rebooted') },
+    ])
+    await finish(id)
+  }, 120_000)
+
   it('row 1: a host that was killed in between waits a whole lease again', async () => {
     const { id, node, other } = await begin('host')
     await cluster.lab.cut(node)

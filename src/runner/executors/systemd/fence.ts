@@ -34,6 +34,8 @@ interface TimerClock {
 }
 
 const armDeadlineMs = 10_000
+/** How far systemd's word on a timer may be from what was asked: reading two clocks takes a moment. */
+const trustMs = 500
 /** Far enough that a timer that is only looked at never elapses. */
 const farMs = 10 * 365 * 86_400_000
 /** How late a timer may be, so that others can elapse with it. */
@@ -79,8 +81,9 @@ async function lookAtTimer(systemd: Systemd, runnerId: string, wakes: boolean): 
   await startTimer(systemd, name, farMs, wakes, null)
   const nextUs = await nextElapse(systemd, name)
   await stop(systemd, `${name}.timer`)
-  // told by the clock that stands still while the machine sleeps
-  return nextUs === null ? null : { wakes, baseMs: nextUs / 1000 + (wakes ? sleptMs() : 0) - farMs }
+  if (nextUs === null) return null
+  // the timer counts the machine's sleep only where it wakes it
+  return { wakes, baseMs: elapseOf(nextUs) - (wakes ? 0 : sleptMs()) - farMs }
 }
 
 class SystemdFence implements Fence {
@@ -111,8 +114,14 @@ class SystemdFence implements Fence {
     const onClock = whole - (this.clock.wakes ? 0 : sleptMs()) - this.clock.baseMs
     if (onClock <= 0) throw new Error('the deadline is over')
     await startTimer(this.systemd, name, onClock, this.clock.wakes, `${this.stem}.slice`)
-    if ((await nextElapse(this.systemd, name)) === null)
-      throw new Error(`systemd did not start ${name}.timer`)
+    const nextUs = await nextElapse(this.systemd, name)
+    if (nextUs === null) throw new Error(`systemd did not start ${name}.timer`)
+    const lateMs = elapseOf(nextUs) - whole
+    if (Math.abs(lateMs) > trustMs) {
+      await stop(this.systemd, `${name}.timer`)
+      this.clock.baseMs += lateMs
+      throw new Error(`systemd counts ${name}.timer from another moment than before`)
+    }
     // the earlier ones still stand: what is kept is never later than what holds
     await writeFileAtomic(this.path, `${this.bootId} ${whole}\n`, { mode: 0o600 })
     this.deadlineMs = whole
@@ -196,6 +205,11 @@ async function nextElapse(systemd: Systemd, name: string): Promise<number | null
     { deadlineMs: armDeadlineMs, everyMs: 20 },
   )
   return nextUs
+}
+
+/** When a timer elapses since the boot, sleep included: systemd tells it by the clock that stands still meanwhile. */
+function elapseOf(nextUs: number): number {
+  return nextUs / 1000 + sleptMs()
 }
 
 /** Stops a timer; nothing where it is gone. */
