@@ -92,10 +92,16 @@ const events: [name: string, event: TaskEvent][] = [
   ['node back, task running', { type: 'node_returned', attempt, startedAtMs: 2 }],
   ['node back, task not started', { type: 'node_returned', attempt, startedAtMs: null }],
   ['declared lost', { type: 'declared_lost', attempt, reason: 'told' }],
+  ['node lost, or its lease over', { type: 'node_lost', attempt, reason: 'told' }],
+]
+/** What differs where the task may be started again (`--requeue`). */
+const leasedEvents: typeof events = [
+  ['node lost, or its lease over', { type: 'node_lost', attempt, reason: 'told' }],
+  ['the same, told by its runner', { type: 'exited', attempt, exit: exit('node_lost') }],
 ]
 
-function outcomeOf(status: Status, event: TaskEvent): string {
-  const outcome = transition(taskIn(status), event, 10)
+function outcomeOf(status: Status, event: TaskEvent, requeue = 0): string {
+  const outcome = transition({ ...taskIn(status), spec: spec({ requeue }) }, event, 10)
   if (outcome.kind === 'illegal') return 'refused'
   if (outcome.kind === 'ignored') return ''
   return outcome.task.status === status ? '·' : `**${outcome.task.status}**`
@@ -128,6 +134,13 @@ A final status never changes; a kill of a task that has ended is refused.
 | event | ${open.map((status) => `\`${status}\``).join(' | ')} |
 | --- |${open.map(() => ' --- |').join('')}
 ${events.map(([name, event]) => `| ${name} | ${open.map((status) => outcomeOf(status, event)).join(' | ')} |`).join('\n')}
+
+With an attempt left (\`--requeue\`) only these differ. A kill that was asked for wins over it, and so does every end of
+the task's own.
+
+| event | ${open.map((status) => `\`${status}\``).join(' | ')} |
+| --- |${open.map(() => ' --- |').join('')}
+${leasedEvents.map(([name, event]) => `| ${name} | ${open.map((status) => outcomeOf(status, event, 1)).join(' | ')} |`).join('\n')}
 
 Events that come from a runner carry the attempt they speak of; those of another attempt than the current one are
 ignored.

@@ -34,6 +34,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     timeoutMs: null,
     privateNetwork: false,
     privatePids: false,
+    requeue: 0,
     target: 'any',
     node: 'node1',
     numaId: null,

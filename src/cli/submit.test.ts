@@ -211,3 +211,17 @@ it('does not show the token of this machine to another host', async () => {
   expect(err).toContain("for this machine's own host")
   expect(host.seen[0]?.headers.authorization).toBeUndefined()
 })
+
+it('asks for another start where its node is lost, three times or as often as told', async () => {
+  const host = await startHost()
+  await run(host, ['submit', '--requeue', '--', 'true'])
+  await run(host, ['submit', '--requeue=7', '--', 'true'])
+  await run(host, ['submit', '--', 'true'])
+  const asked = host
+    .submitBodies()
+    .map((body) => (body as { specs: { requeue?: number }[] }).specs[0]?.requeue)
+  expect(asked).toEqual([3, 7, undefined])
+  const { code, err } = await run(host, ['submit', '--requeue=often', '--', 'true'])
+  expect(code).not.toBe(0)
+  expect(err).toContain('whole number')
+})

@@ -120,6 +120,14 @@ function submitOptions(command: Command): Command {
     .addOption(text('-n, --name <name>', 'a name for people'))
     .option('--private-network', 'no network but its own loopback', false)
     .option('--private-pid', 'see no processes but its own', false)
+    .addOption(
+      whole(
+        '--requeue [times]',
+        'when its node is lost, start it again elsewhere, at most so often (3); a node that does not hear the host for 5 minutes ends it first',
+        0,
+        null,
+      ).preset('3'),
+    )
     .option('--all-or-nothing', 'where one target is refused, submit to none', false)
     .option('--no-queue', 'be refused rather than wait for a busy target')
     .option('-w, --wait', 'wait until it has ended, and exit with its code', false)

@@ -53,7 +53,7 @@ export function node(name: string, options: NodeOptions = {}): ClusterNode {
       name: 'systemd',
       why: 'a test',
       enforcesLimits: true,
-      features: { privateNetwork: true, privatePids: true, numa: true, ...features },
+      features: { privateNetwork: true, privatePids: true, numa: true, lease: true, ...features },
     },
     identity,
   }

@@ -1,6 +1,6 @@
 /** Does a task fit? The one answer that both placement and its explanation use. */
 import type { NodeAccount } from './capacity.ts'
-import type { Needs } from './free-index.ts'
+import { type Needs, needsLease } from './free-index.ts'
 import type { ClusterNode } from './node.ts'
 import { lackingForTarget, numaTargets } from './numa.ts'
 import { formatPlacement } from './target.ts'
@@ -44,12 +44,16 @@ export function formatCores(cores: number): string {
   return cores === 1 ? '1 core' : `${cores} cores`
 }
 
+/** What `--requeue` asks of a node. */
+export const leaseWords = 'the lease that --requeue needs'
+
 /** The features asked for that the node does not give, in words; null where it gives all. */
 function lackingFeature(node: ClusterNode, needs: Needs): string | null {
   const { name, features } = node.executor
   const lacking = [
     needs.privateNetwork && !features.privateNetwork ? 'a private network' : null,
     needs.privatePids && !features.privatePids ? 'private PIDs' : null,
+    needsLease(needs) && features.lease !== true ? leaseWords : null,
   ].filter((feature) => feature !== null)
   if (lacking.length === 0) return null
   return `${node.name} does not give ${lacking.join(' and ')} (its executor is ${name})`

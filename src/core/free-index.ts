@@ -3,6 +3,7 @@
  * every node. Kept by the ledger.
  */
 
+import type { ExecutorInfo } from './node.ts'
 import { SortedList } from './sorted-list.ts'
 import type { Placement } from './target.ts'
 
@@ -13,6 +14,8 @@ export interface Needs {
   readonly memoryBytes: number | null
   readonly privateNetwork: boolean
   readonly privatePids: boolean
+  /** More than 0: a node that can end it by itself (`ExecutorInfo.features.lease`). */
+  readonly requeue?: number
 }
 
 /**
@@ -26,13 +29,13 @@ export interface Slot extends Placement {
   memoryBytes: number
 }
 
-type Features = Pick<Needs, 'privateNetwork' | 'privatePids'>
+type Features = Pick<ExecutorInfo['features'], 'privateNetwork' | 'privatePids' | 'lease'>
 
 /** Slots in order of free cores, then free memory, then name: the first that fits is the best fit. */
 export class FreeIndex {
-  /** By features that the node gives: a bit for private network, one for private PIDs. */
-  readonly #domains = [0, 1, 2, 3].map(() => new SortedList(compareSlots))
-  readonly #wide = [0, 1, 2, 3].map(() => new SortedList(compareSlots))
+  /** By features that the node gives: a bit for each, see `featureClass`. */
+  readonly #domains = featureClasses.map(() => new SortedList(compareSlots))
+  readonly #wide = featureClasses.map(() => new SortedList(compareSlots))
 
   add(slot: Slot, features: Features): void {
     this.#listOf(slot, features).add(slot)
@@ -68,7 +71,7 @@ export class FreeIndex {
   }
 
   #listOf(slot: Slot, features: Features): SortedList<Slot> {
-    // `featureClass` is 0 to 3.
+    // `featureClass` is one of `featureClasses`
     return (slot.isDomain ? this.#domains : this.#wide)[featureClass(features)]!
   }
 }
@@ -96,13 +99,20 @@ function tightestIn(list: SortedList<Slot>, cores: number, memoryBytes: number):
 }
 
 /** The lists of nodes that give at least these features. */
-function giving(lists: readonly SortedList<Slot>[], asked: Features): SortedList<Slot>[] {
-  const needed = featureClass(asked)
+function giving(lists: readonly SortedList<Slot>[], asked: Needs): SortedList<Slot>[] {
+  const needed = featureClass({ ...asked, lease: needsLease(asked) })
   return lists.filter((list, given) => list.size > 0 && (given & needed) === needed)
 }
 
-function featureClass(features: Features): number {
-  return (features.privateNetwork ? 1 : 0) + (features.privatePids ? 2 : 0)
+/** Does it need a node that can end it by itself? */
+export function needsLease({ requeue = 0 }: Pick<Needs, 'requeue'>): boolean {
+  return requeue > 0
+}
+
+const featureClasses = [0, 1, 2, 3, 4, 5, 6, 7]
+
+function featureClass({ privateNetwork, privatePids, lease = false }: Features): number {
+  return (privateNetwork ? 1 : 0) + (privatePids ? 2 : 0) + (lease ? 4 : 0)
 }
 
 function compareSlots(a: Slot, b: Slot): number {

@@ -36,7 +36,13 @@ export interface ExecutorInfo {
   /** Are CPU quota and memory limit really enforced? */
   enforcesLimits: boolean
   /** Sandbox features that work here. A submit that asks for another is refused. */
-  features: { privateNetwork: boolean; privatePids: boolean; numa: boolean }
+  features: {
+    privateNetwork: boolean
+    privatePids: boolean
+    numa: boolean
+    /** Ends what is leased by itself, also where the runner is dead: `--requeue` needs it. */
+    lease?: boolean
+  }
 }
 
 export interface ClusterNode {

@@ -2,7 +2,7 @@
  * The tasks that wait, in the order of their ids, in buckets of those that wait for the same thing: so that a
  * pass looks at the head of a bucket and only at buckets for which something has changed.
  */
-import type { Needs } from './free-index.ts'
+import { type Needs, needsLease } from './free-index.ts'
 import { SortedList } from './sorted-list.ts'
 import type { Target } from './target.ts'
 
@@ -196,7 +196,7 @@ function newBucket(node: string | null, numaId: number | null): Bucket {
 }
 
 function shapeOf(spec: Needs): string {
-  return `${spec.cores}/${spec.memoryBytes}/${spec.privateNetwork}/${spec.privatePids}`
+  return `${spec.cores}/${spec.memoryBytes}/${spec.privateNetwork}/${spec.privatePids}/${needsLease(spec)}`
 }
 
 /** Unless another bucket took its place meanwhile. */

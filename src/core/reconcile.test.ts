@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { identity } from './builders.suite.ts'
+import { identity, spec } from './builders.suite.ts'
 import { type HostAttempt, type ReconcileAction, type RunnerAttempt, reconcile } from './reconcile.ts'
 import { taskIn } from './task.suite.ts'
-import { isHeldTask, type RunnerIdentity, type Task, transition } from './task.ts'
+import { isHeldTask, isLeased, type RunnerIdentity, type Task, transition } from './task.ts'
 
 const rebooted: RunnerIdentity = { ...identity, bootId: 'boot-2' }
 const wiped: RunnerIdentity = { ...identity, runnerId: 'runner-2' }
@@ -102,6 +102,27 @@ describe('an attempt that the runner lacks', () => {
   })
 })
 
+describe('an attempt under a lease that the runner lacks', () => {
+  const host = (status: HostAttempt['status']) => [ours({ status, isLeased: true })]
+  const gone: ReconcileAction = {
+    do: 'apply',
+    taskId: 12,
+    event: { type: 'node_lost', attempt: 2, reason: 'n1 rebooted' },
+  }
+
+  it('is gone with its node after a reboot', () => {
+    expect(compare(host('running'), [], rebooted)).toEqual([gone])
+    expect(compare(host('unreachable'), [], both)).toEqual([gone])
+  })
+
+  it('may live on after a wiped disk, until its lease is over', () => {
+    const silent: ReconcileAction = { do: 'apply', taskId: 12, event: { type: 'node_silent' } }
+    expect(compare(host('running'), [], wiped)).toEqual([silent])
+    expect(compare(host('unreachable'), [], wiped)).toEqual([])
+    expect(compare(host('killing'), [], wiped)).toEqual([])
+  })
+})
+
 describe('an attempt that the host does not hold here', () => {
   const stray = theirs({ taskId: 99, attempt: 1 })
   it('is killed where the host knows the task, and left alone where it does not', () => {
@@ -129,6 +150,7 @@ const hostTasks = fc.uniqueArray(
     status: fc.constantFrom('assigning', 'running', 'unreachable', 'killing'),
     isStarted: fc.boolean(),
     dispatchedTo: fc.constantFrom(identity, rebooted, wiped, both),
+    requeue: fc.constantFrom(0, 3),
   }),
   { selector: (task) => task.id },
 )
@@ -147,7 +169,7 @@ describe('whatever both sides hold', () => {
     fc.assert(
       fc.property(hostTasks, runnerAttempts, (records, attempts) => {
         let tasks = records.map((record) =>
-          toTask(record.id, record.status, record.isStarted, record.dispatchedTo),
+          toTask(record.id, record.status, record.isStarted, record.dispatchedTo, record.requeue),
         )
         const first = compare(viewsOf(tasks), attempts, identity, [7])
         tasks = tasks.map((task) => applyAll(task, first))
@@ -186,8 +208,9 @@ function toTask(
   status: 'assigning' | 'running' | 'unreachable' | 'killing',
   isStarted: boolean,
   dispatchedTo: RunnerIdentity,
+  requeue = 0,
 ): Task {
-  const task = { ...taskIn[status], id: taskId, dispatchedTo }
+  const task = { ...taskIn[status], id: taskId, dispatchedTo, spec: spec({ requeue }) }
   if (task.status === 'unreachable' || task.status === 'killing') {
     return { ...task, startedAtMs: isStarted ? 5_000 : null }
   }
@@ -201,6 +224,7 @@ function viewsOf(tasks: Task[]): HostAttempt[] {
     status: task.status,
     startedAtMs: task.status === 'assigning' ? null : task.startedAtMs,
     dispatchedTo: task.dispatchedTo,
+    isLeased: isLeased(task.spec, task.attempt),
   }))
 }
 

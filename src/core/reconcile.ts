@@ -14,6 +14,8 @@ export interface HostAttempt {
   /** null: the start was not confirmed. */
   startedAtMs: number | null
   dispatchedTo: RunnerIdentity
+  /** It runs under a lease: see `isLeased`. */
+  isLeased?: boolean
 }
 
 /** An attempt that the runner holds. `ended`: its report is not acknowledged yet. */
@@ -92,7 +94,15 @@ function missing(task: HostAttempt, node: string, identity: RunnerIdentity): Rec
   const { taskId, attempt, dispatchedTo } = task
   const rebooted = dispatchedTo.bootId !== identity.bootId
   const wiped = dispatchedTo.runnerId !== identity.runnerId
-  // After a wiped disk without a reboot its processes may live on where nobody looks for them.
+  if (rebooted && task.isLeased === true) {
+    const reason = `${node} rebooted`
+    return [{ do: 'apply', taskId, event: { type: 'node_lost', attempt, reason } }]
+  }
+  // After a wiped disk without a reboot its processes may live on where nobody looks for them: until its lease is over.
+  if (wiped && task.isLeased === true) {
+    const isTold = task.status === 'unreachable' || task.status === 'killing'
+    return isTold ? [] : [{ do: 'apply', taskId, event: { type: 'node_silent' } }]
+  }
   if (wiped) return [lost(task, `${node} came back with an empty state directory`, rebooted)]
   if (rebooted) return [lost(task, `${node} rebooted`, true)]
   if (task.startedAtMs !== null) return [lost(task, `${node} has neither its unit nor its record`, true)]

@@ -46,4 +46,5 @@ export const eventOf = {
   node_silent: { type: 'node_silent' },
   node_returned: { type: 'node_returned', attempt: 2, startedAtMs: 5_500 },
   declared_lost: { type: 'declared_lost', attempt: 2, reason: 'n1 rebooted', nothingLeft: true },
+  node_lost: { type: 'node_lost', attempt: 2, reason: 'n1 rebooted' },
 } satisfies Record<TaskEvent['type'], TaskEvent>

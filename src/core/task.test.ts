@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { exit, identity, pending } from './builders.suite.ts'
+import { exit, identity, pending, spec } from './builders.suite.ts'
 import { eventOf, placedAt, taskIn } from './task.suite.ts'
 import {
   type ExitCause,
@@ -29,6 +29,7 @@ const ended: Record<TaskEventType, Outcome> = {
   node_silent: null,
   node_returned: null,
   declared_lost: null,
+  node_lost: null,
 }
 
 const table: Record<Status, Record<TaskEventType, Outcome>> = {
@@ -41,6 +42,7 @@ const table: Record<Status, Record<TaskEventType, Outcome>> = {
     node_silent: 'unreachable',
     node_returned: 'running',
     declared_lost: 'lost',
+    node_lost: 'lost',
   },
   running: {
     placed: null,
@@ -50,6 +52,7 @@ const table: Record<Status, Record<TaskEventType, Outcome>> = {
     node_silent: 'unreachable',
     node_returned: null,
     declared_lost: 'lost',
+    node_lost: 'lost',
   },
   unreachable: {
     placed: null,
@@ -59,6 +62,7 @@ const table: Record<Status, Record<TaskEventType, Outcome>> = {
     node_silent: null,
     node_returned: 'running',
     declared_lost: 'lost',
+    node_lost: 'lost',
   },
   killing: {
     placed: null,
@@ -68,6 +72,7 @@ const table: Record<Status, Record<TaskEventType, Outcome>> = {
     node_silent: null,
     node_returned: null,
     declared_lost: 'killed',
+    node_lost: 'killed',
   },
   completed: ended,
   failed: ended,
@@ -215,6 +220,7 @@ describe('the end of a task', () => {
     ['timeout', null, 'timed_out', 'timed_out'],
     ['killed', null, 'killed', 'killed'],
     ['lost', null, 'lost', 'killed'],
+    ['node_lost', null, 'lost', 'killed'],
   ]
   it.each(ends)(
     '%s with code %s is %s, and %s while a kill is on its way',
@@ -253,7 +259,16 @@ const attempts = fc.integer({ min: 0, max: 3 })
 const starts = fc.integer({ min: 0, max: 50_000 })
 const exits = fc
   .tuple(
-    fc.constantFrom<ExitCause>('exited', 'signaled', 'oom', 'timeout', 'killed', 'launch_failed', 'lost'),
+    fc.constantFrom<ExitCause>(
+      'exited',
+      'signaled',
+      'oom',
+      'timeout',
+      'killed',
+      'launch_failed',
+      'lost',
+      'node_lost',
+    ),
     fc.constantFrom(null, 0, 1),
     fc.option(starts, { nil: null }),
     starts,
@@ -282,14 +297,67 @@ const events: fc.Arbitrary<TaskEvent> = fc.oneof(
     }),
   ),
 )
+const leased = fc.oneof(
+  { weight: 3, arbitrary: events },
+  attempts.map((attempt): TaskEvent => ({ type: 'node_lost', attempt, reason: 'n1 rebooted' })),
+)
 /** Any order, with doubles: some events come again later. */
-const scripts = fc.array(events, { maxLength: 40 }).map((list) => [...list, ...list.slice(0, 10)])
+const scripts = fc.array(leased, { maxLength: 40 }).map((list) => [...list, ...list.slice(0, 10)])
+
+const requeues = fc.integer({ min: 0, max: 2 })
+
+describe('a task that may be started again', () => {
+  const again = { spec: spec({ requeue: 2 }) }
+  const rebooted = exit({ cause: 'node_lost', exitCode: null, reason: 'its node rebooted while it ran' })
+
+  it.each(['assigning', 'running', 'unreachable'] as const)(
+    'waits for its next attempt from %s',
+    (status) => {
+      const lost = applied({ ...taskIn[status], ...again }, eventOf.node_lost)
+      expect(lost).toEqual({ ...pending({ attempt: 2, ...again }), requeuedFor: 'n1 rebooted' })
+      expect(applied(lost, eventOf.placed)).toMatchObject({ status: 'assigning', attempt: 3 })
+      const told = applied({ ...taskIn[status], ...again }, { ...eventOf.exited, exit: rebooted })
+      expect(told).toMatchObject({ status: 'pending', requeuedFor: 'its node rebooted while it ran' })
+    },
+  )
+
+  it('is lost with its node once its attempts are used up', () => {
+    const last = { ...taskIn.running, spec: spec({ requeue: 1 }) }
+    expect(applied(last, eventOf.node_lost)).toMatchObject({ status: 'lost', reason: 'n1 rebooted' })
+    expect(applied(taskIn.running, eventOf.node_lost).status).toBe('lost')
+  })
+
+  it('is not started again where its end was asked for, or where it ended by itself', () => {
+    expect(applied({ ...taskIn.killing, ...again }, eventOf.node_lost).status).toBe('killed')
+    const causes = ['exited', 'signaled', 'oom', 'timeout', 'killed', 'launch_failed', 'lost'] as const
+    for (const cause of causes) {
+      const event: TaskEvent = { ...eventOf.exited, exit: exit({ cause, exitCode: 1 }) }
+      expect(isFinal(applied({ ...taskIn.running, ...again }, event).status)).toBe(true)
+    }
+  })
+
+  it('takes no word of the older attempt any more', () => {
+    const waiting = applied({ ...taskIn.unreachable, ...again }, eventOf.node_lost)
+    for (const event of [eventOf.started, eventOf.exited, eventOf.node_returned, eventOf.declared_lost])
+      expect(outcomeOf(waiting, event)).toBeNull()
+    const next = applied(waiting, eventOf.placed)
+    for (const event of [eventOf.started, eventOf.exited, eventOf.node_returned, eventOf.node_lost])
+      expect(outcomeOf(next, event)).toBeNull()
+  })
+
+  it('stays killed where it was killed while it waited', () => {
+    const waiting = applied({ ...taskIn.unreachable, ...again }, eventOf.node_lost)
+    const killed = applied(waiting, eventOf.kill_requested)
+    expect(killed.status).toBe('killed')
+    expect(outcomeOf(killed, eventOf.placed)).toBeNull()
+  })
+})
 
 describe('any sequence of events', () => {
   it('keeps a final state, starts once, dispatches each attempt once, never counts an attempt back', () => {
     fc.assert(
-      fc.property(scripts, (script) => {
-        let task = pending()
+      fc.property(scripts, requeues, (script, requeue) => {
+        let task = pending({ spec: spec({ requeue }) })
         const dispatched: number[] = []
         let runs = 0
         for (const [at, event] of script.entries()) {
@@ -302,6 +370,7 @@ describe('any sequence of events', () => {
             else expect(task.status).toBe('unreachable')
           }
           expect(result.task.attempt).toBeGreaterThanOrEqual(task.attempt)
+          if (isHeldTask(task) && result.task.status === 'pending') checkRequeue(task, event, requeue)
           task = result.task
           checkShape(task)
         }
@@ -330,8 +399,8 @@ describe('any sequence of events', () => {
 
   it('ends once a kill was accepted and the end is reported', () => {
     fc.assert(
-      fc.property(scripts, exits, (script, end) => {
-        let task = pending()
+      fc.property(scripts, exits, requeues, (script, end, requeue) => {
+        let task = pending({ spec: spec({ requeue }) })
         let killAccepted = false
         for (const event of [...script, { type: 'kill_requested', reason: 'asked' } satisfies TaskEvent]) {
           const result = transition(task, event, 60_000)
@@ -349,6 +418,13 @@ describe('any sequence of events', () => {
     )
   })
 })
+
+/** Back to the queue goes only what lost its node, was not to be killed, and has an attempt left. */
+function checkRequeue(before: Task, event: TaskEvent, requeue: number): void {
+  expect(before.status).not.toBe('killing')
+  expect(event.type === 'exited' ? event.exit.cause : event.type).toBe('node_lost')
+  expect(before.attempt).toBeLessThanOrEqual(requeue)
+}
 
 /** What must be true of a task in whatever status. */
 function checkShape(task: Task): void {

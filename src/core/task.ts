@@ -75,6 +75,16 @@ export interface TaskSpec {
   privatePids: boolean
   /** false: refuse a named target that is busy instead of queueing. */
   queue: boolean
+  /** How often at most it is started again elsewhere because its node was lost; left out: never. */
+  requeue?: number
+}
+
+/**
+ * May this attempt be followed by another one? Then it runs under a lease: its node ends it by itself when it has
+ * not heard the host for too long.
+ */
+export function isLeased(spec: Pick<TaskSpec, 'requeue'>, attempt: number): boolean {
+  return attempt <= (spec.requeue ?? 0)
 }
 
 /** How a process tree came to its end, as the runner saw it. Read from records, never guessed. */
@@ -93,6 +103,8 @@ export type ExitCause =
   | 'launch_failed'
   /** The node rebooted or lost its record: nobody can know. */
   | 'lost'
+  /** Under a lease: its node went down, or ended it because the lease ran out. Nothing of it is left. */
+  | 'node_lost'
 
 /** The account of an end. Times are milliseconds since the epoch by the node's clock. */
 export interface TaskExit {
@@ -138,8 +150,9 @@ export interface RunnerIdentity {
 
 /** A task: the fields a status needs live inside that status. */
 export type Task = TaskBase &
+  /** `requeuedFor`: why the attempt before was given up; left out before the first. */
   (
-    | { status: 'pending' }
+    | { status: 'pending'; requeuedFor?: string }
     | ({ status: 'assigning' } & Placed)
     | ({ status: 'running'; startedAtMs: number } & Placed)
     /** The node is silent. Not final; `startedAtMs` is null where the start was not confirmed. */
@@ -181,6 +194,8 @@ export type TaskEvent =
    * evidence also says that no process of it is alive.
    */
   | { type: 'declared_lost'; attempt: number; reason: string; nothingLeft?: boolean }
+  /** Under a lease: its node went down, or the lease is over. Either way no process of it is alive. */
+  | { type: 'node_lost'; attempt: number; reason: string }
 
 export type TaskEventType = TaskEvent['type']
 
@@ -257,6 +272,7 @@ function fromPending(task: Task & { status: 'pending' }, event: TaskEvent, nowMs
     case 'node_silent':
     case 'node_returned':
     case 'declared_lost':
+    case 'node_lost':
       return ignored
     default:
       return unreachable(event)
@@ -270,6 +286,7 @@ function fromHeld(task: HeldTask, event: TaskEvent, nowMs: number): Transition {
     case 'started':
       return started(task, event.startedAtMs, nowMs)
     case 'exited':
+      if (event.exit.cause === 'node_lost') return changed(afterNode(task, event.exit, nowMs))
       return changed(ended(task, event.exit, nowMs))
     case 'kill_requested':
       if (task.status === 'killing') return ignored
@@ -295,6 +312,8 @@ function fromHeld(task: HeldTask, event: TaskEvent, nowMs: number): Transition {
       return returned(task, event.startedAtMs, nowMs)
     case 'declared_lost':
       return declaredLost(task, event.reason, event.nothingLeft ?? false, nowMs)
+    case 'node_lost':
+      return changed(afterNode(task, { ...lostExit(task, event.reason, nowMs), cause: 'node_lost' }, nowMs))
     default:
       return unreachable(event)
   }
@@ -348,6 +367,12 @@ function endByHost(exit: TaskExit, startedAtMs: number | null, placedAtMs: numbe
   return Math.max(earliest, Math.min(endedAtMs, nowMs))
 }
 
+/** Its node is gone and nothing of it is left: it waits for its next attempt, unless it is to end or has had the last. */
+function afterNode(task: HeldTask, exit: TaskExit, nowMs: number): Task {
+  if (task.status === 'killing' || !isLeased(task.spec, task.attempt)) return ended(task, exit, nowMs)
+  return { ...base(task), status: 'pending', requeuedFor: exit.reason ?? 'its node was lost' }
+}
+
 function ended(task: HeldTask, exit: TaskExit, nowMs: number): FinalTask {
   // what was told first stands
   const told = exit.startedAtMs === null ? null : startByHost(task, exit.startedAtMs, nowMs)
@@ -380,6 +405,7 @@ function finalStatusOf(task: HeldTask, exit: TaskExit): FinalStatus {
     case 'killed':
       return 'killed'
     case 'lost':
+    case 'node_lost':
       // Nothing of it is left, and its end had been asked for: that is what `killed` says.
       return task.status === 'killing' ? 'killed' : 'lost'
     default:

@@ -98,6 +98,12 @@ describe('explainWait of a task for any node', () => {
       'no node gives private PIDs',
     ],
     [
+      'no lease',
+      { requeue: 1 },
+      [node('a', { features: { lease: false } })],
+      'no node gives the lease that --requeue needs',
+    ],
+    [
       'no network',
       { privateNetwork: true },
       [node('a', { features: { privateNetwork: false } })],

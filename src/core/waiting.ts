@@ -1,7 +1,7 @@
 /** Why a task waits, and why a submit is refused, in words: from the same functions that place. */
 import type { Ledger, NodeAccount } from './capacity.ts'
-import { formatCores, neverFits, type Shortage, shortageOf } from './fit.ts'
-import type { Needs } from './free-index.ts'
+import { formatCores, leaseWords, neverFits, type Shortage, shortageOf } from './fit.ts'
+import { type Needs, needsLease } from './free-index.ts'
 import type { ClusterNode } from './node.ts'
 import type { PendingQueue, PendingTask } from './pending.ts'
 import { inTheWayOf } from './placement.ts'
@@ -114,6 +114,8 @@ function noNodeIsAble(online: readonly ClusterNode[], spec: Needs): string {
   if (network) return 'no node gives a private network'
   if (spec.privatePids && !online.some((node) => node.executor.features.privatePids))
     return 'no node gives private PIDs'
+  if (needsLease(spec) && !online.some((node) => node.executor.features.lease === true))
+    return `no node gives ${leaseWords}`
   const mostCores = Math.max(...online.map((node) => node.capacity.cores))
   if (mostCores < spec.cores) return `no node has ${formatCores(spec.cores)}: the largest has ${mostCores}`
   const mostMemory = Math.max(...online.map((node) => node.capacity.memoryBytes))
@@ -125,6 +127,7 @@ function noNodeIsAble(online: readonly ClusterNode[], spec: Needs): string {
   if (memoryBytes > 0) asked.push(`${formatBytes(memoryBytes)} of memory`)
   if (spec.privateNetwork) asked.push('a private network')
   if (spec.privatePids) asked.push('private PIDs')
+  if (needsLease(spec)) asked.push(leaseWords)
   return `no single node has ${asked.join(' and ')}`
 }
 

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 import { node as someNode, spec } from '../core/builders.suite.ts'
 import { AppError } from '../core/errors.ts'
 import { parseTarget } from '../core/target.ts'
-import { isHeldTask, type Task } from '../core/task.ts'
+import { isHeldTask, isLeased, type Task } from '../core/task.ts'
 import { systemClock } from '../platform/clock.ts'
 import { silentLog } from '../platform/log.ts'
 import { Cluster } from './cluster.ts'
@@ -18,9 +18,9 @@ const names = ['n1', 'n2', 'n3']
 const coresOf = 4
 
 type Step =
-  | { do: 'submit'; target: string; cores: number; isFull: boolean }
+  | { do: 'submit'; target: string; cores: number; isFull: boolean; requeue: number }
   | { do: 'link' | 'unlink' | 'silent'; node: string }
-  | { do: 'start' | 'end' | 'kill'; pick: number }
+  | { do: 'start' | 'end' | 'kill' | 'lose'; pick: number }
   | { do: 'restart' }
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
@@ -30,12 +30,16 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       target: fc.constantFrom('any', ...names),
       cores: fc.integer({ min: 1, max: 5 }),
       isFull: fc.boolean(),
+      requeue: fc.integer({ min: 0, max: 2 }),
     }),
     fc.record({
       do: fc.constantFrom('link' as const, 'unlink' as const, 'silent' as const),
       node: fc.constantFrom(...names),
     }),
-    fc.record({ do: fc.constantFrom('start' as const, 'end' as const, 'kill' as const), pick: fc.nat(20) }),
+    fc.record({
+      do: fc.constantFrom('start' as const, 'end' as const, 'kill' as const, 'lose' as const),
+      pick: fc.nat(20),
+    }),
     fc.record({ do: fc.constant('restart' as const) }),
   ),
   { maxLength: 40 },
@@ -63,7 +67,7 @@ class World {
       if (type !== 'dispatch' || !isHeldTask(task)) return
       const key = `${task.id}/${task.attempt}`
       expect(this.sentTo.get(key) ?? task.placement.node).toBe(task.placement.node)
-      expect(task.attempt).toBe(1)
+      expect(task.attempt).toBeLessThanOrEqual(1 + (task.spec.requeue ?? 0))
       this.sentTo.set(key, task.placement.node)
     })
   }
@@ -78,7 +82,7 @@ class World {
         const task: Task = {
           id,
           batchId,
-          spec: spec({ cores: step.cores }),
+          spec: spec({ cores: step.cores, requeue: step.requeue }),
           target,
           submittedAtMs: 1,
           attempt: 0,
@@ -106,6 +110,7 @@ class World {
       case 'start':
       case 'end':
       case 'kill':
+      case 'lose':
         await this.happen(step)
         break
       case 'restart':
@@ -118,12 +123,13 @@ class World {
     await this.cluster.settled()
   }
 
-  private async happen({ do: what, pick }: { do: 'start' | 'end' | 'kill'; pick: number }): Promise<void> {
+  private async happen({ do: what, pick }: Extract<Step, { pick: number }>): Promise<void> {
     const open = await this.store.unfinishedTasks()
     const task = open[pick % Math.max(1, open.length)]
     if (task === undefined) return
     const { attempt, id } = task
     if (what === 'kill') this.cluster.apply(id, { type: 'kill_requested', reason: 'a test' })
+    if (what === 'lose') this.cluster.apply(id, { type: 'node_lost', attempt, reason: 'a test' })
     if (what === 'start') this.cluster.apply(id, { type: 'started', attempt, startedAtMs: 5 })
     if (what === 'end') {
       const rest = {
@@ -158,6 +164,13 @@ class World {
     }
     const pending = stored.filter(({ status }) => status === 'pending')
     expect(cluster.queue.size).toBe(pending.length)
+    const leased = stored.filter((task) => isHeldTask(task) && isLeased(task.spec, task.attempt))
+    expect(
+      cluster
+        .leasedAttempts()
+        .map(({ taskId }) => taskId)
+        .sort(),
+    ).toEqual(leased.map(({ id }) => id).sort())
     for (const { id } of pending) expect(cluster.queue.get(id)).not.toBeNull()
   }
 

@@ -8,7 +8,16 @@ import type { ClusterNode, NodeLoad, NodeStatus } from '../core/node.ts'
 import { PendingQueue } from '../core/pending.ts'
 import { schedulePass } from '../core/placement.ts'
 import type { HostAttempt } from '../core/reconcile.ts'
-import { type Effect, isFinal, isHeldTask, type Task, type TaskEvent, transition } from '../core/task.ts'
+import {
+  type Effect,
+  type HeldTask,
+  isFinal,
+  isHeldTask,
+  isLeased,
+  type Task,
+  type TaskEvent,
+  transition,
+} from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { withDeadline } from '../platform/wait.ts'
@@ -53,6 +62,8 @@ export class Cluster {
   private readonly tasks = new Map<number, Task>()
   /** Ids of the tasks that hold a part of a node. */
   private readonly heldOn = new Map<string, Set<number>>()
+  /** Ids of the held tasks that run under a lease. */
+  private readonly leased = new Set<number>()
   private lastId = 0
   private lastEventId = 0
   private dispatcher: Dispatcher = () => {}
@@ -139,7 +150,8 @@ export class Cluster {
     this.tasks.set(taskId, task)
     this.account(before, task)
     this.journal.changed(task)
-    this.record(task, event.type)
+    const type = isHeldTask(before) && task.status === 'pending' ? 'requeued' : event.type
+    this.record(task, type, before)
     for (const effect of outcome.effects) this.journal.after(() => this.carryOut(effect))
     return { kind: 'changed' }
   }
@@ -152,7 +164,18 @@ export class Cluster {
       if (task === undefined || !isHeldTask(task)) return []
       const { attempt, status, dispatchedTo } = task
       const startedAtMs = task.status === 'assigning' ? null : task.startedAtMs
-      return [{ taskId: id, attempt, status, startedAtMs, dispatchedTo }]
+      const leased = isLeased(task.spec, attempt)
+      return [{ taskId: id, attempt, status, startedAtMs, dispatchedTo, isLeased: leased }]
+    })
+  }
+
+  /** What runs under a lease, and of which runner. */
+  leasedAttempts(): { taskId: number; attempt: number; node: string; runnerId: string }[] {
+    return [...this.leased].flatMap((taskId) => {
+      const task = this.tasks.get(taskId)
+      if (task === undefined || !isHeldTask(task)) return []
+      const { attempt, placement, dispatchedTo } = task
+      return [{ taskId, attempt, node: placement.node, runnerId: dispatchedTo.runnerId }]
     })
   }
 
@@ -242,17 +265,18 @@ export class Cluster {
     if (task.status === 'pending') this.queue.add(task)
     if (!isHeldTask(task)) return
     this.ledger.hold(task.id, task.placement, task.spec.cores, task.spec.memoryBytes)
-    this.heldIdsOf(task.placement.node).add(task.id)
+    this.holdOn(task)
   }
 
   /** Queue and ledger after a change of status. A placed task was moved from one to the other by the pass. */
   private account(before: Task, after: Task): void {
     if (isHeldTask(after)) {
-      if (!isHeldTask(before)) this.heldIdsOf(after.placement.node).add(after.id)
+      if (!isHeldTask(before)) this.holdOn(after)
       return
     }
     if (before.status === 'pending') this.queue.remove(before.id)
     if (isHeldTask(before)) this.letGo(before.id, before.placement.node)
+    if (after.status === 'pending') this.queue.add(after)
   }
 
   private forget(id: number): void {
@@ -265,6 +289,12 @@ export class Cluster {
   private letGo(id: number, node: string): void {
     this.ledger.release(id)
     this.heldOn.get(node)?.delete(id)
+    this.leased.delete(id)
+  }
+
+  private holdOn(task: HeldTask): void {
+    this.heldIdsOf(task.placement.node).add(task.id)
+    if (isLeased(task.spec, task.attempt)) this.leased.add(task.id)
   }
 
   private heldIdsOf(node: string): Set<number> {
@@ -276,7 +306,8 @@ export class Cluster {
     return ids
   }
 
-  private record(task: Task, type: TaskEventRecord['type']): void {
+  /** `before`: as it was, where that tells its node. */
+  private record(task: Task, type: TaskEventRecord['type'], before: Task = task): void {
     this.lastEventId += 1
     this.journal.event({
       kind: 'task',
@@ -287,11 +318,15 @@ export class Cluster {
       attempt: task.attempt,
       type,
       status: task.status,
-      node: 'placement' in task ? (task.placement?.node ?? null) : null,
+      node: nodeOf(task) ?? nodeOf(before),
       exitCode: 'exitCode' in task ? task.exitCode : null,
-      reason: 'reason' in task ? task.reason : null,
+      reason: 'reason' in task ? task.reason : ('requeuedFor' in task && task.requeuedFor) || null,
     })
   }
+}
+
+function nodeOf(task: Task): string | null {
+  return 'placement' in task ? (task.placement?.node ?? null) : null
 }
 
 function clusterNode(record: NodeRecord): ClusterNode {

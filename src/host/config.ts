@@ -1,5 +1,6 @@
 /** What the host needs to know to run, and where that comes from. */
-import { readSettings, type Sources } from '../platform/config.ts'
+import { AppError } from '../core/errors.ts'
+import { type Found, readSettings, type Sources } from '../platform/config.ts'
 import { hostSettings, type LogLevel } from '../platform/settings.ts'
 
 export interface HostConfig {
@@ -18,6 +19,8 @@ export interface HostConfig {
   silenceFactor: number
   /** Between two looks for nodes that have fallen silent. */
   watchMs: number
+  /** The lease of tasks that may be started again elsewhere: see `core/lease.ts`. */
+  leaseMs: number
   /** No tokens at all; refuses to bind anything but loopback. */
   insecureLoopback: boolean
   logLevel: LogLevel
@@ -27,6 +30,7 @@ export interface HostConfig {
 /** @throws AppError `invalid_request` */
 export function loadHostConfig(sources: Sources): HostConfig {
   const found = readSettings(hostSettings, sources)
+  const heartbeatMs = Math.round(found.heartbeatSeconds.value * 1000)
   return {
     bindAddress: found.bindAddress.value,
     port: found.port.value,
@@ -34,11 +38,24 @@ export function loadHostConfig(sources: Sources): HostConfig {
     stateDir: found.stateDir.value,
     databaseFile: found.databaseFile.value,
     sharedDir: found.sharedDir.value,
-    heartbeatMs: Math.round(found.heartbeatSeconds.value * 1000),
+    heartbeatMs,
     silenceFactor: found.silenceFactor.value,
     watchMs: Math.round(found.watchSeconds.value * 1000),
+    leaseMs: leaseOf(found.requeueSeconds, heartbeatMs),
     insecureLoopback: found.insecureLoopback.value,
     logLevel: found.logLevel.value,
     logFile: found.logFile.value,
   }
+}
+
+/** So that a heartbeat that is late or lost does not end what goes on well. */
+const leastBeats = 3
+
+function leaseOf({ value, place }: Found<number>, heartbeatMs: number): number {
+  const leaseMs = Math.round(value * 1000)
+  if (leaseMs >= leastBeats * heartbeatMs) return leaseMs
+  throw new AppError(
+    'invalid_request',
+    `${place}: ${value} s are fewer than ${leastBeats} heartbeats: write at least ${(leastBeats * heartbeatMs) / 1000}`,
+  )
 }

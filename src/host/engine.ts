@@ -7,12 +7,13 @@ import type { Log } from '../platform/log.ts'
 import { Cluster } from './cluster.ts'
 import type { HostConfig } from './config.ts'
 import { EventHub } from './event-hub.ts'
+import { Leases } from './leases.ts'
 import { Links } from './links.ts'
 import type { Store } from './store/store.ts'
 import { Submits } from './submit.ts'
 
 export interface EngineDeps {
-  config: Pick<HostConfig, 'heartbeatMs' | 'watchMs' | 'silenceFactor'>
+  config: Pick<HostConfig, 'heartbeatMs' | 'watchMs' | 'silenceFactor' | 'leaseMs'>
   store: Store
   clock: Clock
   log: Log
@@ -33,8 +34,9 @@ export interface Engine {
 export async function startEngine({ config, store, clock, log, onBroken }: EngineDeps): Promise<Engine> {
   const hub = new EventHub()
   const cluster = await Cluster.load({ store, hub, log, clock, onBroken })
-  const { heartbeatMs, watchMs, silenceFactor } = config
-  const links = new Links({ cluster, store, log, heartbeatMs, watchMs, silenceFactor, clock })
+  const { heartbeatMs, watchMs, silenceFactor, leaseMs } = config
+  const leases = new Leases({ cluster, leaseMs, clock, log })
+  const links = new Links({ cluster, store, log, heartbeatMs, watchMs, silenceFactor, leases, clock })
   return {
     cluster,
     hub,

@@ -149,14 +149,16 @@ export class TestRunner {
         name: 'fake',
         why: 'a test',
         enforcesLimits: false,
-        features: { privateNetwork: true, privatePids: true, numa: true },
+        features: { privateNetwork: true, privatePids: true, numa: true, lease: true },
       },
       attempts,
     })
   }
 
-  beat(attempts: Extract<FromRunner, { type: 'heartbeat' }>['attempts'] = []): void {
-    this.send({ type: 'heartbeat', load: { cpuPercent: 5, memoryUsedBytes: 1, numaNodes: [] }, attempts })
+  /** `beat`: the number that the host is to answer; left out: none. */
+  beat(attempts: Extract<FromRunner, { type: 'heartbeat' }>['attempts'] = [], beat?: number): void {
+    const load = { cpuPercent: 5, memoryUsedBytes: 1, numaNodes: [] }
+    this.send({ type: 'heartbeat', load, attempts, ...(beat !== undefined && { beat }) })
   }
 
   started(taskId: string, startedAtMs = 1_000): void {

@@ -81,10 +81,15 @@ export class LinkSession {
     })
   }
 
-  welcome(node: string, runnerId: string, version: number, heartbeatMs: number): void {
+  welcome(node: string, runnerId: string, version: number, heartbeatMs: number, leaseMs: number): void {
     this.node = node
     this.runnerId = runnerId
-    this.send({ type: 'welcome', version, heartbeatMs })
+    this.send({ type: 'welcome', version, heartbeatMs, leaseMs })
+  }
+
+  /** Tells which heartbeat came. */
+  answer(beat: number): void {
+    this.send({ type: 'heard', beat })
   }
 
   /** Tells why and closes. `retry`: trying again later may help. */

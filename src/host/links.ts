@@ -8,6 +8,7 @@ import type { Log } from '../platform/log.ts'
 import type { Wire, WireEvents } from '../platform/wire.ts'
 import { linkVersion } from '../protocol/link.ts'
 import type { Cluster } from './cluster.ts'
+import type { Leases } from './leases.ts'
 import { type FromRunnerOf, LinkSession, type LogAnswer, type LogQuery } from './link-session.ts'
 import type { NodeRecord } from './store/rows.ts'
 import type { Store } from './store/store.ts'
@@ -20,6 +21,7 @@ export interface LinksDeps {
   /** Between two looks for nodes that have fallen silent. */
   watchMs: number
   silenceFactor: number
+  leases: Leases
   clock: Clock
 }
 
@@ -104,7 +106,8 @@ export class Links {
     }
     this.sessions.get(name)?.drop('its runner has linked again')
     this.sessions.set(name, session)
-    session.welcome(name, runnerId, linkVersion, heartbeatMs)
+    this.deps.leases.answering(runnerId)
+    session.welcome(name, runnerId, linkVersion, heartbeatMs, this.deps.leases.leaseMs)
     const before = cluster.nodes.get(name)?.record
     const { capacity, executor, runnerVersion } = hello
     const record: NodeRecord = {
@@ -146,6 +149,10 @@ export class Links {
     const node = this.deps.cluster.nodes.get(session.node ?? '')
     if (node === undefined || this.sessions.get(node.record.name) !== session) return
     node.load = heartbeat.load
+    if (heartbeat.beat !== undefined) {
+      this.deps.leases.answering(session.runnerId)
+      session.answer(heartbeat.beat)
+    }
     this.compareLater(session, heartbeat.attempts)
   }
 
@@ -285,6 +292,7 @@ export class Links {
     this.watch = this.deps.clock.after(this.deps.watchMs, () => {
       this.watchOn()
       this.findSilent()
+      this.deps.leases.endThoseOver()
     })
   }
 

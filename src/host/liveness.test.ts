@@ -5,17 +5,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { spec } from '../core/builders.suite.ts'
+import { leaseOverAfterMs } from '../core/lease.ts'
+import type { Task } from '../core/task.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { silentLog } from '../platform/log.ts'
 import { waitFor } from '../platform/wait.ts'
 import { Cluster } from './cluster.ts'
 import { EventHub } from './event-hub.ts'
-import { TestRunner, TestStore } from './host.suite.ts'
+import { type HelloOptions, TestRunner, TestStore } from './host.suite.ts'
+import { Leases } from './leases.ts'
 import { createLinkServer } from './link-server.ts'
 import { Links } from './links.ts'
 
 const heartbeatMs = 1_000
 const silenceFactor = 3
+const leaseMs = 60_000
 const tickMs = heartbeatMs / 2
 
 let dir: string
@@ -48,6 +53,7 @@ beforeEach(async () => {
     heartbeatMs,
     watchMs: tickMs,
     silenceFactor,
+    leases: new Leases({ cluster, leaseMs, clock, log: silentLog }),
     clock,
   })
   server = createServer()
@@ -65,12 +71,12 @@ afterEach(async () => {
   rmSync(dir, { recursive: true })
 })
 
-async function dial(): Promise<TestRunner> {
+async function dial(hello: HelloOptions = {}): Promise<TestRunner> {
   const { port } = server.address() as AddressInfo
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
   const dialled = new TestRunner(socket)
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))
-  dialled.hello()
+  dialled.hello(hello)
   await dialled.heard('welcome')
   return dialled
 }
@@ -155,5 +161,112 @@ describe('a pause of the host itself', () => {
     look()
     pass(heartbeatMs * silenceFactor + tickMs)
     expect(status()).toBe('unreachable')
+  })
+})
+
+describe('a task under a lease', () => {
+  const overMs = leaseOverAfterMs(leaseMs)
+  const taskOf = (id: number) => cluster.task(id)
+  const statusOf = (id: number) => taskOf(id)?.status
+
+  /** A task that runs on n1. */
+  async function begin(requeue = 1): Promise<number> {
+    const [batchId, id] = [cluster.newId(), cluster.newId()]
+    const task: Task = {
+      id,
+      batchId,
+      spec: spec({ requeue }),
+      target: { kind: 'any' },
+      submittedAtMs: clockMs,
+      attempt: 0,
+      status: 'pending',
+    }
+    cluster.add(task)
+    const batch = { id: batchId, submissionId: null, name: null, submittedAtMs: clockMs, answer: '' }
+    await cluster.submit(batch, [id])
+    await runner.heard('start')
+    runner.started(String(id))
+    await waitFor('it runs', () => statusOf(id) === 'running')
+    return id
+  }
+
+  it('keeps its cores until the lease is over, and then waits for its next attempt', async () => {
+    const id = await begin()
+    runner.cut()
+    await waitFor('the link is gone', () => !links.isLinked('n1'))
+    pass(overMs)
+    expect(statusOf(id)).toBe('unreachable')
+    expect(cluster.ledger.freeOf('n1')?.coresHeld).toBe(1)
+    pass(tickMs)
+    expect(taskOf(id)).toMatchObject({
+      status: 'pending',
+      attempt: 1,
+      requeuedFor: expect.stringContaining('lease ran out'),
+    })
+    expect(cluster.ledger.freeOf('n1')?.coresHeld).toBe(0)
+    await cluster.settled()
+    expect(await store.task(id)).toEqual(taskOf(id))
+    runner = await dial()
+    await runner.heard('start')
+    expect(taskOf(id)).toMatchObject({ status: 'assigning', attempt: 2 })
+    expect((await store.taskEvents(id)).map(({ type, attempt }) => `${type} ${attempt}`)).toEqual([
+      'submitted 0',
+      'placed 1',
+      'started 1',
+      'node_silent 1',
+      'requeued 1',
+      'placed 2',
+    ])
+  })
+
+  it('is renewed by a heartbeat that was answered, and by nothing else', async () => {
+    const id = await begin()
+    pass(overMs - tickMs)
+    const held = [{ taskId: String(id), attempt: 1, phase: 'running' as const, startedAtMs: 1_000 }]
+    runner.beat(held, 7)
+    expect(await runner.heard('heard')).toEqual({ type: 'heard', beat: 7 })
+    for (let heard = 0; heard < overMs - tickMs; heard += heartbeatMs) pass(heartbeatMs)
+    expect(statusOf(id)).toBe('unreachable')
+    await speak()
+    runner.beat(held)
+    await waitFor('it is back', () => statusOf(id) === 'running')
+    pass(2 * tickMs)
+    expect(statusOf(id)).toBe('pending')
+  })
+
+  it('is not renewed by a runner that came with an empty disk', async () => {
+    const id = await begin()
+    pass(overMs / 2)
+    runner.cut()
+    await waitFor('the link is gone', () => !links.isLinked('n1'))
+    runner = await dial({ runnerId: 'runner-2' })
+    await waitFor('it is not there', () => statusOf(id) === 'unreachable')
+    runner.beat([], 1)
+    await runner.heard('heard')
+    pass(overMs / 2 - tickMs)
+    expect(statusOf(id)).toBe('unreachable')
+    pass(2 * tickMs)
+    expect(taskOf(id)).toMatchObject({ attempt: 1, status: 'pending' })
+  })
+
+  it('is killed where that was asked for before, and never starts again', async () => {
+    const id = await begin()
+    runner.cut()
+    await waitFor('the link is gone', () => !links.isLinked('n1'))
+    pass(overMs / 2)
+    cluster.apply(id, { type: 'kill_requested', reason: 'asked' })
+    pass(overMs / 2 - tickMs)
+    expect(statusOf(id)).toBe('killing')
+    pass(2 * tickMs)
+    await cluster.settled()
+    expect(await store.task(id)).toMatchObject({ status: 'killed', attempt: 1 })
+  })
+
+  it('stays unreachable in its last attempt, and without any: that one has no lease', async () => {
+    const id = await begin(0)
+    runner.cut()
+    await waitFor('the link is gone', () => !links.isLinked('n1'))
+    pass(10 * overMs)
+    expect(statusOf(id)).toBe('unreachable')
   })
 })

@@ -116,6 +116,7 @@ function specOf(input: SpecInput): TaskSpec {
     privateNetwork: input.privateNetwork ?? false,
     privatePids: input.privatePids ?? false,
     queue: input.queue ?? true,
+    ...(input.requeue ? { requeue: input.requeue } : {}),
   }
 }
 

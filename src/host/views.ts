@@ -34,6 +34,7 @@ export function taskView(task: Task, cluster: Cluster): TaskView {
     timeoutMs: spec.timeoutMs,
     privateNetwork: spec.privateNetwork,
     privatePids: spec.privatePids,
+    requeue: spec.requeue ?? 0,
     target: formatTarget(task.target),
     node: placement?.node ?? null,
     numaId: placement?.numaId ?? null,
@@ -59,7 +60,9 @@ function reasonOf(task: Task, cluster: Cluster): string | null {
   switch (task.status) {
     case 'pending': {
       const waiting = cluster.queue.get(task.id)
-      return waiting === null ? 'is about to be placed' : explainWait(waiting, cluster.queue, cluster.ledger)
+      const why =
+        waiting === null ? 'is about to be placed' : explainWait(waiting, cluster.queue, cluster.ledger)
+      return task.requeuedFor === undefined ? why : `${why} (attempt ${task.attempt}: ${task.requeuedFor})`
     }
     case 'assigning':
       return `was sent to ${task.placement.node}, which has not confirmed its start yet`

@@ -20,7 +20,16 @@ const Ms = Type.Integer()
 
 export const LinkExit = Type.Object(
   {
-    cause: Type.Enum(['exited', 'signaled', 'oom', 'timeout', 'killed', 'launch_failed', 'lost']),
+    cause: Type.Enum([
+      'exited',
+      'signaled',
+      'oom',
+      'timeout',
+      'killed',
+      'launch_failed',
+      'lost',
+      'node_lost',
+    ]),
     exitCode: Nullable(Type.Integer()),
     signal: Nullable(Type.String({ maxLength: 20 })),
     startedAtMs: Nullable(Ms),
@@ -97,7 +106,13 @@ export const Hello = Type.Object(
 )
 
 export const Heartbeat = Type.Object(
-  { type: Type.Literal('heartbeat'), load: LinkLoad, attempts: Type.Array(HeldAttempt) },
+  {
+    type: Type.Literal('heartbeat'),
+    load: LinkLoad,
+    attempts: Type.Array(HeldAttempt),
+    /** Its number on this link, for `heard`; only to a host that told a lease. */
+    beat: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
   closed,
 )
 
@@ -148,15 +163,23 @@ export const LinkSpec = Type.Object(
     privateNetwork: Type.Boolean(),
     privatePids: Type.Boolean(),
     queue: Type.Boolean(),
+    requeue: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   closed,
 )
 
-/** The host takes the runner in. */
+/** The host takes the runner in. `leaseMs`: how long what is leased goes on without a word of the host's. */
 export const Welcome = Type.Object(
-  { type: Type.Literal('welcome'), version: Type.Integer(), heartbeatMs: Type.Integer() },
+  {
+    type: Type.Literal('welcome'),
+    version: Type.Integer(),
+    heartbeatMs: Type.Integer(),
+    leaseMs: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
   closed,
 )
+/** The heartbeat of this number came: the lease counts from when it was sent. The welcome says so of the hello. */
+export const Heard = Type.Object({ type: Type.Literal('heard'), beat: Type.Integer({ minimum: 1 }) }, closed)
 /** The host does not; it closes the link after this. `retry`: trying again later may help. */
 export const Refused = Type.Object(
   { type: Type.Literal('refused'), code: Type.String(), message: Type.String(), retry: Type.Boolean() },
@@ -199,5 +222,5 @@ export const LogRead = Type.Object(
 /** Nobody waits for that answer any more. */
 export const LogCancel = Type.Object({ type: Type.Literal('log_cancel'), requestId: Type.Integer() }, closed)
 
-export const FromHost = Type.Union([Welcome, Refused, Start, Kill, Ack, LogRead, LogCancel])
+export const FromHost = Type.Union([Welcome, Refused, Heard, Start, Kill, Ack, LogRead, LogCancel])
 export type FromHost = Static<typeof FromHost>

@@ -32,6 +32,14 @@ export const SpecInput = Closed({
   privateNetwork: Type.Optional(Type.Boolean()),
   privatePids: Type.Optional(Type.Boolean()),
   queue: Type.Optional(Type.Boolean({ description: 'false: refuse a named target that is busy now' })),
+  requeue: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 1000,
+      default: 0,
+      description: 'How often at most it is started again because its node was lost',
+    }),
+  ),
 })
 export type SpecInput = Static<typeof SpecInput>
 
@@ -81,6 +89,8 @@ export const TaskView = Closed({
   timeoutMs: Nullable(Type.Integer()),
   privateNetwork: Type.Boolean(),
   privatePids: Type.Boolean(),
+  /** How often at most it is started again because its node was lost. */
+  requeue: Type.Integer(),
   target: Type.String({ description: 'what was asked for' }),
   node: Nullable(Type.String({ description: 'what was chosen' })),
   numaId: Nullable(Type.Integer()),
@@ -138,7 +148,12 @@ export const ExecutorView = Closed({
   name: Type.Enum(['systemd', 'systemd-user', 'process', 'fake']),
   why: Type.String(),
   enforcesLimits: Type.Boolean(),
-  features: Closed({ privateNetwork: Type.Boolean(), privatePids: Type.Boolean(), numa: Type.Boolean() }),
+  features: Closed({
+    privateNetwork: Type.Boolean(),
+    privatePids: Type.Boolean(),
+    numa: Type.Boolean(),
+    lease: Type.Optional(Type.Boolean()),
+  }),
 })
 
 export const NodeView = Closed({

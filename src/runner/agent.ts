@@ -14,6 +14,7 @@ import type { FromHost, FromRunner } from '../protocol/link.ts'
 import { Attempts } from './attempts.ts'
 import type { RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
+import { Lease } from './lease.ts'
 import { Link } from './link.ts'
 import type { LogLimit } from './log-limit.ts'
 import { Outbox } from './outbox.ts'
@@ -68,6 +69,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const executor = await deps.makeExecutor({ events, now: clock.now, ...identity, log: tell })
   log.info({ node: config.nodeName, executor: executor.info.name, why: executor.info.why }, 'Executor chosen')
 
+  const isInUse = (besides: string | null) => attempts?.hasLeased(besides) ?? false
+  const lease = new Lease({ fence: executor.fence ?? null, isInUse, log })
   let link: Link | null = null
   const held = new Attempts({
     config,
@@ -76,6 +79,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     others: new Map(),
     outbox,
     logLimit: deps.logLimit ?? null,
+    lease,
     taskUser: deps.taskUser,
     clock,
     disk,
@@ -108,6 +112,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     measureLoad: () => deps.measureLoad(capacity),
     attempts: () => held.list(),
     pendingReports: () => outbox.pending(),
+    lease,
     onStart: (order) => track(held.start(startOrder(order)), 'starting a task'),
     onKill: ({ taskId, attempt }) => track(held.kill(Number(taskId), attempt), 'killing a task'),
     onAck: (seq) => track(held.forget(outbox.acknowledge(seq)), 'letting go of ended tasks'),

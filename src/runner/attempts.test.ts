@@ -116,6 +116,17 @@ function changed(change: (fake: FakeExecutor, deps: ExecutorDeps) => Partial<Exe
 }
 
 describe('attempts of a runner', () => {
+  test('nothing starts under a lease that is not there, and that is told as the loss of the node', async () => {
+    const runner = await boot()
+    await runner.attempts.start(order(7, { ...sleeping, requeue: 1 }))
+    await toldBy(runner, 'node_lost 7-1')
+    expect(machine.attempts.size).toBe(0)
+    expect(runner.attempts.hasLeased(null)).toBe(false)
+    // its last attempt needs none
+    await runner.attempts.start(order(7, { ...sleeping, requeue: 1 }, { attempt: 2 }))
+    await toldBy(runner, 'started 7-2')
+  })
+
   test('a start is reported, then the end', async () => {
     const runner = await boot()
     await runner.attempts.start(order(7, { command: 'exit', arguments: ['3'] }))

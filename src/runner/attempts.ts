@@ -3,7 +3,8 @@
  * end. What is held lies on disk before it is acted upon, so that the next runner goes on where this one stopped.
  */
 import { join } from 'node:path'
-import type { TaskExit, TaskSpec } from '../core/task.ts'
+import { AppError } from '../core/errors.ts'
+import { isLeased, type TaskExit, type TaskSpec } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import type { Log } from '../platform/log.ts'
@@ -13,6 +14,7 @@ import { logStreams } from '../protocol/routes.ts'
 import type { RunnerConfig } from './config.ts'
 import { exitWithout } from './executors/attempt-files.ts'
 import type { Executor, ExecutorEvents, Handle, LaunchSpec } from './executors/executor.ts'
+import type { Lease } from './lease.ts'
 import type { LogLimit, LogPaths } from './log-limit.ts'
 import type { Outbox, OutboxReport } from './outbox.ts'
 import { taskDir } from './paths.ts'
@@ -45,6 +47,8 @@ export interface AttemptsDeps {
   outbox: Outbox
   /** null: logs may grow without end. */
   logLimit: LogLimit | null
+  /** Left out: nothing leased is run here. */
+  lease?: Pick<Lease, 'ready'>
   /** User of the tasks; null: the runner's own. */
   taskUser: string | null
   clock: Clock
@@ -81,6 +85,13 @@ export class Attempts implements ExecutorEvents {
   isEnded(taskId: number, attempt: number): boolean {
     const held = this.held.get(keyOf(taskId, attempt))
     return held === undefined || held.phase === 'ended'
+  }
+
+  /** Is something leased going on, beside this attempt? */
+  hasLeased(besides: string | null): boolean {
+    for (const [id, { phase, handle }] of this.held)
+      if (id !== besides && phase !== 'ended' && handle?.isLeased === true) return true
+    return false
   }
 
   /** Starts an attempt. What is held already, or was killed before it came, is not started. */
@@ -188,6 +199,7 @@ export class Attempts implements ExecutorEvents {
   }
 
   private async launch(launch: LaunchSpec, held: Held): Promise<void> {
+    if (isLeased(launch.spec, launch.attempt) && !(await this.isUnderLease(launch))) return
     try {
       await this.deps.executor.start(launch)
     } catch (error) {
@@ -197,6 +209,20 @@ export class Attempts implements ExecutorEvents {
     // a kill that came while it was being started may have found nothing to end
     if (held.isKillRequested && held.phase !== 'ended') {
       await this.deps.executor.kill(launch.taskId, launch.attempt, killGraceMs)
+    }
+  }
+
+  /** Puts the fence behind an attempt; where it cannot, it is not started, and the host starts it elsewhere. */
+  private async isUnderLease({ taskId, attempt }: LaunchSpec): Promise<boolean> {
+    const { lease, clock } = this.deps
+    try {
+      if (lease === undefined) throw new AppError('unavailable', 'its node cannot run it under a lease')
+      await lease.ready(keyOf(taskId, attempt))
+      return true
+    } catch (error) {
+      const why = error instanceof AppError ? error.message : String(error)
+      this.onExit(taskId, attempt, exitWithout('node_lost', `it was not started there: ${why}`, clock.now()))
+      return false
     }
   }
 

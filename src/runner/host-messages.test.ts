@@ -18,22 +18,48 @@ const key = fc
   .oneof(text, fc.constantFrom('constructor', 'toString', 'hasOwnProperty', 'PATH'))
   .filter((name) => !/[\n\r\u2028\u2029]/.test(name))
 
-const spec = fc.record({
-  command: text,
-  arguments: fc.array(text, { maxLength: 4 }),
-  env: fc.dictionary(key, text, { maxKeys: 4, noNullPrototype: true }),
-  cwd: fc.option(text),
-  name: fc.option(text),
-  cores: integer,
-  memoryBytes: fc.option(integer),
-  timeoutMs: fc.option(integer),
-  privateNetwork: fc.boolean(),
-  privatePids: fc.boolean(),
-  queue: fc.boolean(),
-})
+const specKeys = [
+  'command',
+  'arguments',
+  'env',
+  'cwd',
+  'name',
+  'cores',
+  'memoryBytes',
+  'timeoutMs',
+  'privateNetwork',
+  'privatePids',
+  'queue',
+] as const
+const spec = fc.record(
+  {
+    command: text,
+    arguments: fc.array(text, { maxLength: 4 }),
+    env: fc.dictionary(key, text, { maxKeys: 4, noNullPrototype: true }),
+    cwd: fc.option(text),
+    name: fc.option(text),
+    cores: integer,
+    memoryBytes: fc.option(integer),
+    timeoutMs: fc.option(integer),
+    privateNetwork: fc.boolean(),
+    privatePids: fc.boolean(),
+    queue: fc.boolean(),
+    requeue: natural,
+  },
+  { requiredKeys: [...specKeys] },
+)
 
 const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
-  welcome: fc.record({ type: fc.constant('welcome'), version: integer, heartbeatMs: integer }),
+  welcome: fc.record(
+    {
+      type: fc.constant('welcome'),
+      version: integer,
+      heartbeatMs: integer,
+      leaseMs: natural.map((ms) => Math.max(1, ms)),
+    },
+    { requiredKeys: ['type', 'version', 'heartbeatMs'] },
+  ),
+  heard: fc.record({ type: fc.constant('heard'), beat: natural.map((beat) => Math.max(1, beat)) }),
   refused: fc.record({ type: fc.constant('refused'), code: text, message: text, retry: fc.boolean() }),
   start: fc.record({
     type: fc.constant('start'),

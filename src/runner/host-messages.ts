@@ -23,7 +23,10 @@ export function readFromHost(text: string): FromHost {
         type: 'welcome',
         version: integer(message, 'version'),
         heartbeatMs: integer(message, 'heartbeatMs'),
+        ...ifThere(message, 'leaseMs'),
       }
+    case 'heard':
+      return { type: 'heard', beat: integer(message, 'beat') }
     case 'refused':
       return {
         type: 'refused',
@@ -76,6 +79,7 @@ function specOf(spec: Fields): Extract<FromHost, { type: 'start' }>['spec'] {
     privateNetwork: flag(spec, 'privateNetwork'),
     privatePids: flag(spec, 'privatePids'),
     queue: flag(spec, 'queue'),
+    ...ifThere(spec, 'requeue'),
   }
 }
 
@@ -126,6 +130,11 @@ function flag(fields: Fields, name: string): boolean {
 
 function orNull<T>(fields: Fields, name: string, read: (fields: Fields, name: string) => T): T | null {
   return fields[name] === null ? null : read(fields, name)
+}
+
+/** A whole number that may be left out. */
+function ifThere<N extends string>(fields: Fields, name: N): { [name in N]?: number } {
+  return fields[name] === undefined ? {} : ({ [name]: integer(fields, name) } as { [name in N]?: number }) // that key alone
 }
 
 function wrong(name: string, wanted: string): never {

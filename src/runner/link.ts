@@ -10,6 +10,7 @@ import type { Dial, Wire } from '../platform/wire.ts'
 import type { FromHost, FromRunner, HeldAttempt } from '../protocol/link.ts'
 import { linkPath } from '../protocol/routes.ts'
 import { readFromHost } from './host-messages.ts'
+import type { Lease } from './lease.ts'
 import type { OutboxReport } from './outbox.ts'
 
 /** Of `protocol/link.ts`, whose schemas a runner does not load. */
@@ -30,6 +31,8 @@ export interface LinkDeps {
   measureLoad: () => NodeLoad
   attempts: () => HeldAttempt[]
   pendingReports: () => readonly OutboxReport[]
+  /** Left out: nothing here is leased. */
+  lease?: Pick<Lease, 'onHello' | 'onWelcome' | 'onBeat' | 'onHeard'>
   onStart: (order: Order<'start'>) => void
   onKill: (order: Order<'kill'>) => void
   onAck: (seq: number) => void
@@ -134,6 +137,7 @@ export class Link {
 
   private greet(wire: Wire): void {
     const { nodeName, runnerVersion, identity, capacity, executor } = this.deps
+    this.deps.lease?.onHello()
     this.send({
       type: 'hello',
       version: linkVersion,
@@ -164,6 +168,8 @@ export class Link {
         return this.welcomed(wire, message)
       case 'refused':
         return this.refused(wire, message)
+      case 'heard':
+        return this.deps.lease?.onHeard(message.beat)
       case 'start':
         return this.deps.onStart(message)
       case 'kill':
@@ -182,6 +188,7 @@ export class Link {
     this.failures = 0
     this.lastProblem = ''
     this.heartbeatMs = message.heartbeatMs
+    this.deps.lease?.onWelcome(message.leaseMs)
     this.deps.log.info({ host: this.deps.hostUrl }, 'Linked')
     for (const report of this.deps.pendingReports()) this.send(reportMessage(report))
     this.beat(wire)
@@ -202,7 +209,10 @@ export class Link {
       return
     }
     wire.ping()
-    this.send({ type: 'heartbeat', load: this.deps.measureLoad(), attempts: this.deps.attempts() })
+    const load = this.deps.measureLoad()
+    const beat = this.deps.lease?.onBeat() ?? null
+    const numbered = beat === null ? {} : { beat }
+    this.send({ type: 'heartbeat', load, attempts: this.deps.attempts(), ...numbered })
     this.after(this.heartbeatMs * (0.8 + 0.4 * this.deps.random()), () => this.beat(wire))
   }
 

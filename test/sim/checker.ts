@@ -37,9 +37,9 @@ const surelyHeardMs = 40_000
 /** Where a status may lead: written down apart from the code that decides. */
 const next: Record<Status, readonly Status[]> = {
   pending: ['assigning', 'running', 'unreachable', 'killing', 'killed', 'completed', 'failed', 'killed_oom', 'timed_out', 'lost'],
-  assigning: ['running', 'unreachable', 'killing', 'completed', 'failed', 'killed', 'killed_oom', 'timed_out', 'lost'],
-  running: ['unreachable', 'killing', 'completed', 'failed', 'killed', 'killed_oom', 'timed_out', 'lost'],
-  unreachable: ['assigning', 'running', 'killing', 'completed', 'failed', 'killed', 'killed_oom', 'timed_out', 'lost'],
+  assigning: ['pending', 'running', 'unreachable', 'killing', 'completed', 'failed', 'killed', 'killed_oom', 'timed_out', 'lost'],
+  running: ['pending', 'unreachable', 'killing', 'completed', 'failed', 'killed', 'killed_oom', 'timed_out', 'lost'],
+  unreachable: ['pending', 'assigning', 'running', 'killing', 'completed', 'failed', 'killed', 'killed_oom', 'timed_out', 'lost'],
   killing: ['completed', 'failed', 'killed', 'killed_oom', 'timed_out', 'lost'],
   completed: [],
   failed: [],
@@ -175,7 +175,8 @@ export class Checker implements Witness {
     if (before !== null && before.status !== status)
       this.expect(
         'I11',
-        next[before.status].includes(status),
+        next[before.status].includes(status) ||
+          (isHeld(before.status) && next.pending.includes(status) && task.attempt === before.attempt + 1),
         `task ${id} went from ${before.status} to ${status}`,
       )
     if (before !== null && isFinal(before.status)) this.sameEnd(before, task)
@@ -189,6 +190,8 @@ export class Checker implements Witness {
       this.lastEvents.get(id) === status,
       `task ${id} is ${status} without an event that says so`,
     )
+    if (before !== null && isHeld(before.status) && (status === 'pending' || task.attempt > before.attempt))
+      this.givenUp(before)
     this.account(before, task)
     this.tasks.set(id, task)
     if (isFinal(status)) {
@@ -197,6 +200,12 @@ export class Checker implements Witness {
     }
     if (status === 'running')
       this.expect('I4', this.lives.has(`${id}/${task.attempt}`), `task ${id} is said to run, and never began`)
+  }
+
+  /** It goes back to the queue: only with a lease, and with nothing of it alive. */
+  private givenUp({ id, attempt, spec: { requeue = 0 } }: Task): void {
+    this.expect('I2', !this.isAlive(id), `task ${id} is to start again, and attempt ${attempt} is alive`)
+    this.expect('I11', attempt <= requeue, `task ${id} has had attempt ${attempt}, and no other is left`)
   }
 
   private sameEnd(before: Task, after: Task): void {

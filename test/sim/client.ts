@@ -19,10 +19,12 @@ export class SimClient {
   refused = 0
   private readonly world: World
   private readonly chance: Chance
+  private readonly requeues: Chance
 
   constructor(world: World) {
     this.world = world
     this.chance = world.chanceOf('client')
+    this.requeues = world.chanceOf('requeue')
   }
 
   /** Submits so many tasks within a time, one to a few at once, and kills some of them. */
@@ -152,6 +154,7 @@ export class SimClient {
         cores: 1 + chance.below(4),
         memoryBytes: chance.is(0.5) ? Math.floor(chance.between(1, 4)) * 1024 ** 3 : null,
         timeoutMs: chance.is(0.1) ? Math.floor(chance.between(100, 8_000)) : null,
+        requeue: this.requeues.is(0.4) ? 1 + this.requeues.below(3) : 0,
       })),
     }
   }

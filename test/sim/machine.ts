@@ -2,11 +2,12 @@
  * The machines of simulated nodes: what their systemd does with units, and a witness that sees every process begin and
  * end, whatever our programs believe.
  */
-import type { TaskExit } from '../../src/core/task.ts'
-import { exitWithout } from '../../src/runner/executors/attempt-files.ts'
+import { isLeased, type TaskExit } from '../../src/core/task.ts'
+import { exitWithout, leaseReason, rebootedExit } from '../../src/runner/executors/attempt-files.ts'
 import type {
   Executor,
   ExecutorDeps,
+  Fence,
   Handle,
   LaunchSpec,
   Recovered,
@@ -45,13 +46,19 @@ export interface Witness {
   ended(taskId: number, attempt: number, node: string, exit: TaskExit | null): void
 }
 
+/** From SIGTERM to SIGKILL where systemd stops a unit by itself. */
+const stopGraceMs = 10_000
+
 interface Unit {
   taskId: number
   attempt: number
   behaviour: Behaviour
   timeoutMs: number | null
+  isLeased: boolean
   startedAtMs: number | null
   isKillAsked: boolean
+  /** The lease ran out under it. */
+  isFenced: boolean
   exit: TaskExit | null
   cancels: (() => void)[]
 }
@@ -63,6 +70,9 @@ export class SimMachine {
   bootId = ''
   boots = 0
   readonly units = new Map<string, Unit>()
+  /** Of what is leased. */
+  deadlineMs: number | null = null
+  private disarm = () => {}
   /** Who is told of starts and ends: the executor of the runner that lives now. */
   watcher: SimExecutor | null = null
   private readonly timeline: Timeline
@@ -96,6 +106,24 @@ export class SimMachine {
       if (!isRecorded) this.units.delete(id)
     }
     this.watcher = null
+    this.disarm()
+    this.deadlineMs = null
+  }
+
+  /** Moves the end of what is leased; one that is over strikes at once. */
+  arm(deadlineMs: number): void {
+    this.disarm()
+    this.deadlineMs = deadlineMs
+    this.disarm = this.timeline.after(deadlineMs - this.timeline.nowMs, () => {
+      for (const unit of this.units.values()) if (unit.isLeased) this.fence(unit)
+    })
+  }
+
+  private fence(unit: Unit): void {
+    if (unit.exit !== null || unit.isFenced) return
+    unit.isFenced = true
+    const delayMs = unit.behaviour.isStubborn ? stopGraceMs : this.chance.between(0.2, 40)
+    this.later(unit, delayMs, () => this.end(unit, { cause: 'node_lost', reason: leaseReason }))
   }
 
   start(launch: LaunchSpec): void {
@@ -107,11 +135,15 @@ export class SimMachine {
       behaviour: behaviourOf(launch.spec.arguments),
       timeoutMs: launch.spec.timeoutMs,
       startedAtMs: null,
+      isLeased: isLeased(launch.spec, launch.attempt),
       isKillAsked: false,
+      isFenced: false,
       exit: null,
       cancels: [],
     }
     this.units.set(id, unit)
+    // systemd starts no leased unit without the lease
+    if (unit.isLeased && (this.deadlineMs ?? 0) <= this.timeline.nowMs) this.fence(unit)
     this.later(unit, this.chance.between(0.5, 10), () => this.exec(unit))
   }
 
@@ -123,8 +155,14 @@ export class SimMachine {
     this.later(unit, delayMs, () => this.end(unit, { cause: 'killed', signal: 'SIGTERM' }))
   }
 
+  /** Milliseconds of a clock that nobody can set. */
+  now(): number {
+    return this.timeline.nowMs
+  }
+
   private exec(unit: Unit): void {
     if (unit.isKillAsked) return this.end(unit, { cause: 'killed' })
+    if (unit.isFenced) return this.end(unit, { cause: 'node_lost', reason: leaseReason })
     const { behaviour, timeoutMs } = unit
     if (behaviour.end === 'launch_failed')
       return this.end(unit, { cause: 'launch_failed', reason: 'no such file' })
@@ -164,16 +202,25 @@ export class SimExecutor implements Executor {
   private readonly machine: SimMachine
   private readonly deps: ExecutorDeps
   private readonly life: Life
+  readonly fence: Fence
 
   constructor(machine: SimMachine, deps: ExecutorDeps, life: Life) {
     this.machine = machine
     this.deps = deps
     this.life = life
     machine.watcher = this
+    this.fence = {
+      now: () => machine.now(),
+      get deadlineMs() {
+        return machine.deadlineMs
+      },
+      arm: (deadlineMs) => this.asks(() => machine.arm(deadlineMs)),
+    }
   }
 
-  handleFor({ taskId, attempt, taskDir }: LaunchSpec): Handle {
-    return { version: 1, executor: 'fake', taskId, attempt, taskDir, bootId: this.deps.bootId }
+  handleFor({ taskId, attempt, taskDir, spec }: LaunchSpec): Handle {
+    const leased = isLeased(spec, attempt) ? { isLeased: true } : {}
+    return { version: 1, executor: 'fake', taskId, attempt, taskDir, bootId: this.deps.bootId, ...leased }
   }
 
   start(launch: LaunchSpec): Promise<void> {
@@ -185,10 +232,7 @@ export class SimExecutor implements Executor {
       const unit = this.machine.units.get(idOf(handle))
       if (unit?.exit) return { state: 'ended', exit: unit.exit }
       if (handle.bootId !== this.deps.bootId)
-        return {
-          state: 'ended',
-          exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()),
-        }
+        return { state: 'ended', exit: rebootedExit(handle, this.deps.now()) }
       if (unit === undefined) return { state: 'never_started' }
       // one that is about to exec is told when it does
       return { state: 'running', startedAtMs: unit.startedAtMs ?? this.deps.now() }

@@ -18,6 +18,7 @@ import { Chance, Life, MachineClock, Timeline } from './timeline.ts'
 export const heartbeatMs = 5_000
 export const silenceFactor = 3
 const watchMs = 2_500
+const leaseMs = 20_000
 const usualLatencyMs = 2
 const usualCommitMs = 3
 const GiB = 1024 ** 3
@@ -263,7 +264,7 @@ export class World {
       (changes) => checker.committed(changes),
     )
     const clock = life.clock(this.hostClock)
-    const config = { heartbeatMs, watchMs, silenceFactor }
+    const config = { heartbeatMs, watchMs, silenceFactor, leaseMs }
     startEngine({ config, store, clock, log: silentLog, onBroken: this.failed }).then((engine) => {
       host.engine = engine
       const checks = createChecks({ cluster: engine.cluster, sharedDir: null, now: clock.now })

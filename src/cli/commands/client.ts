@@ -91,6 +91,15 @@ async function submitAs(words: string[], options: ClientOptions, context: Contex
     })
   }
   const { submit } = await import('./submit.ts')
-  const rest = { envFile: [], cwd: null, name: null, timeout: null, queue: true, follow: false, quiet: false }
+  const rest = {
+    envFile: [],
+    cwd: null,
+    name: null,
+    timeout: null,
+    queue: true,
+    requeue: null,
+    follow: false,
+    quiet: false,
+  }
   return submit(words, { ...options, ...rest, cores: options.cores ?? 1, exitStatus: 'own' }, context)
 }

@@ -86,6 +86,7 @@ const featureNames: Record<string, string> = {
   privateNetwork: 'private network',
   privatePids: 'private PIDs',
   numa: 'NUMA binding',
+  lease: 'tasks of --requeue',
 }
 
 function memoryText(view: NodeView): string {

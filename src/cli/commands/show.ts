@@ -1,7 +1,7 @@
 /** `hakuriver show`: everything about one task, in words. */
 import { exitCodes } from '../../core/errors.ts'
 import { isFinal } from '../../core/task.ts'
-import { printable, shellQuote } from '../../core/text.ts'
+import { count, printable, shellQuote } from '../../core/text.ts'
 import { formatBytes, formatDuration } from '../../core/units.ts'
 import type { ClusterEvent, TaskDetail } from '../../protocol/schemas.ts'
 import type { Colors, Context } from '../context.ts'
@@ -91,8 +91,14 @@ function askedRows(task: TaskDetail): [string, string][] {
   )
   if (sandbox.length > 0) rows.push(['sandbox', sandbox.join(', ')])
   rows.push(['batch', task.batchId])
+  if (task.requeue > 0) rows.push(['requeue', requeueText(task)])
   if (task.attempt > 1) rows.push(['attempt', String(task.attempt)])
   return rows
+}
+
+function requeueText({ requeue, attempt }: TaskDetail): string {
+  const left = Math.max(0, requeue + 1 - Math.max(1, attempt))
+  return `${count(requeue, 'time')} at most where its node is lost${attempt > 1 ? `; ${left} left` : ''}`
 }
 
 function timeRows(task: TaskDetail, nowMs: number): [string, string][] {
@@ -120,7 +126,9 @@ function envRows(task: TaskDetail): [string, string][] {
 }
 
 function eventSentence(event: ClusterEvent): string {
-  const words = [event.type.replaceAll('_', ' ')]
+  const words = [
+    event.type === 'requeued' ? 'given up there, to be started again' : event.type.replaceAll('_', ' '),
+  ]
   if (event.type === 'placed' && event.node !== null) words.push(`on ${printable(event.node)}`)
   if (event.exitCode !== null) words.push(`with exit code ${event.exitCode}`)
   if (event.attempt !== null && event.attempt > 1) words.push(`(attempt ${event.attempt})`)

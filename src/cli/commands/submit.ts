@@ -27,6 +27,8 @@ export interface SubmitOptions {
   /** Milliseconds; null: no limit. */
   timeout: number | null
   queue: boolean
+  /** How often at most it is started again because its node was lost; null: never. */
+  requeue: number | null
   wait: boolean
   follow: boolean
   exitStatus: ExitStatus
@@ -99,6 +101,7 @@ export function specOf(words: readonly string[], options: SubmitOptions, context
     privateNetwork: options.privateNetwork,
     privatePids: options.privatePid,
     queue: options.queue,
+    ...(options.requeue !== null && { requeue: options.requeue }),
   }
 }
 

@@ -87,6 +87,7 @@ export function rowOfTask(task: Task): TasksTable {
     row.placed_at_ms = task.placedAtMs
   }
   if ('startedAtMs' in task) row.started_at_ms = task.startedAtMs
+  if (task.status === 'pending') row.reason = task.requeuedFor ?? null
   if (task.status === 'unreachable') row.since_ms = task.sinceMs
   if (task.status === 'killing') {
     row.kill_requested_at_ms = task.killRequestedAtMs
@@ -114,7 +115,8 @@ export function taskOfRow(row: TasksTable): Task {
     submittedAtMs: row.submitted_at_ms,
     attempt: row.attempt,
   }
-  if (status === 'pending') return { ...base, status }
+  if (status === 'pending')
+    return { ...base, status, ...(row.reason !== null && { requeuedFor: row.reason }) }
   if (isFinal(status)) {
     const end = {
       startedAtMs: row.started_at_ms,

@@ -56,7 +56,7 @@ export class AttemptFiles {
       env: [...options.env, ...Object.entries({ ...launch.spec.env, ...launch.extraEnv })],
       cwd: launch.spec.cwd ?? launch.defaultCwd,
       wrapper: options.wrapper,
-      prelude: [`echo ran > '${join(dir, 'ran')}'`],
+      prelude: [`echo ran > '${join(dir, 'ran')}'`, ...separator(launch.attempt)],
       notePath: join(dir, 'note'),
     })
     for (const [name, content] of [
@@ -90,6 +90,13 @@ export class AttemptFiles {
   remove(attempt: { taskId: number; attempt: number }): void {
     rmSync(this.dirOf(attempt), { recursive: true, force: true })
   }
+}
+
+/** Stands between the outputs of two attempts where both go to the same file (stat(2) follows the links there). */
+function separator(attempt: number): string[] {
+  if (attempt === 1) return []
+  const line = `echo '--- hakuriver: attempt ${attempt} begins here ---'`
+  return [`[ ! -s /dev/stdout ] || ${line}`, `[ ! -s /dev/stderr ] || ${line} >&2`]
 }
 
 /** Our own notes are a sentence; anything longer is the task's. */
@@ -140,7 +147,7 @@ export function textOf(path: string): string | null {
 
 /** An end without any account of what ran. */
 export function exitWithout(
-  cause: 'launch_failed' | 'lost' | 'killed',
+  cause: 'launch_failed' | 'lost' | 'node_lost' | 'killed',
   reason: string,
   nowMs: number,
 ): TaskExit {
@@ -154,6 +161,14 @@ export function exitWithout(
     peakMemoryBytes: null,
     reason,
   }
+}
+
+/** Of what was ended because the lease ran out. */
+export const leaseReason = 'its lease ran out: its node did not hear the host, and ended it'
+
+/** Of an attempt from before a reboot, whose end nobody wrote down. */
+export function rebootedExit({ isLeased }: { isLeased?: boolean }, nowMs: number): TaskExit {
+  return exitWithout(isLeased ? 'node_lost' : 'lost', 'its node rebooted while it ran', nowMs)
 }
 
 /** Words that bind a command to a NUMA node (numactl(8)); none where there is nothing to bind. */

@@ -37,6 +37,8 @@ export interface Handle {
   taskDir: string
   /** Boot in which it was started: another one now means that no process of it can be alive. */
   bootId: string
+  /** It runs under a lease; left out: it does not. */
+  isLeased?: boolean
 }
 
 /** What became of an attempt that is looked for after a runner restart. */
@@ -54,8 +56,23 @@ export interface ExecutorEvents {
   onExit(taskId: number, attempt: number, exit: TaskExit): void
 }
 
+/** Ends what is leased at its deadline, whatever has become of the runner by then. */
+export interface Fence {
+  /** Milliseconds since the boot, the machine's sleep included: what deadlines are told in. */
+  now(): number
+  /** The deadline that holds, also where an earlier runner has set it and where it is over; null: none yet. */
+  readonly deadlineMs: number | null
+  /**
+   * Moves the deadline. From when this resolves nothing leased lives on behind it, and nothing leased starts there.
+   * @throws Error where it could not be moved: the one before holds, or nothing leased runs at all
+   */
+  arm(deadlineMs: number): Promise<void>
+}
+
 export interface Executor {
   readonly info: ExecutorInfo
+  /** Left out: it can run nothing under a lease (`isLeased` of `core/task.ts`). */
+  readonly fence?: Fence
   /** The handle `start` will use: pure, so that it can be on disk before the start. */
   handleFor(launch: LaunchSpec): Handle
   /**

@@ -4,14 +4,15 @@
  * anything else completes at once.
  */
 import type { ExecutorInfo } from '../../core/node.ts'
-import type { TaskExit } from '../../core/task.ts'
-import { exitWithout } from './attempt-files.ts'
-import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from './executor.ts'
+import { isLeased, type TaskExit } from '../../core/task.ts'
+import { exitWithout, leaseReason, rebootedExit } from './attempt-files.ts'
+import type { Executor, ExecutorDeps, Fence, Handle, LaunchSpec, Recovered } from './executor.ts'
 
 /** Runs an action later. @returns what takes it back */
 export type Timer = (delayMs: number, action: () => void) => () => void
 
 interface FakeAttempt {
+  isLeased: boolean
   startedAtMs: number
   exit: TaskExit | null
   /** Takes the pending end back. */
@@ -23,13 +24,17 @@ interface FakeAttempt {
 /** What a machine keeps while runners come and go: hand the same one to the next executor. */
 export class FakeMachine {
   readonly attempts = new Map<string, FakeAttempt>()
+  /** Of what is leased: see `Fence`. */
+  deadlineMs: number | null = null
+  /** Takes that back. */
+  disarm = () => {}
 }
 
 export const fakeInfo: ExecutorInfo = {
   name: 'fake',
   why: 'asked for: nothing is really run',
   enforcesLimits: false,
-  features: { privateNetwork: true, privatePids: true, numa: true },
+  features: { privateNetwork: true, privatePids: true, numa: true, lease: true },
 }
 
 export class FakeExecutor implements Executor {
@@ -37,17 +42,35 @@ export class FakeExecutor implements Executor {
   private readonly machine: FakeMachine
   private readonly deps: ExecutorDeps
   private readonly timer: Timer
+  readonly fence: Fence
   private isClosed = false
 
-  constructor(machine: FakeMachine, deps: ExecutorDeps, timer: Timer = realTimer) {
+  constructor(
+    machine: FakeMachine,
+    deps: ExecutorDeps,
+    timer: Timer = realTimer,
+    monotonic: () => number = () => performance.now(),
+  ) {
     this.machine = machine
     this.deps = deps
     this.timer = timer
+    this.fence = {
+      now: monotonic,
+      get deadlineMs() {
+        return machine.deadlineMs
+      },
+      arm: async (deadlineMs) => {
+        machine.disarm()
+        machine.deadlineMs = deadlineMs
+        machine.disarm = timer(Math.max(0, deadlineMs - monotonic()), () => this.endLeased())
+      },
+    }
   }
 
   handleFor(launch: LaunchSpec): Handle {
     const { taskId, attempt, taskDir } = launch
-    return { version: 1, executor: 'fake', taskId, attempt, taskDir, bootId: this.deps.bootId }
+    const leased = isLeased(launch.spec, attempt) ? { isLeased: true } : {}
+    return { version: 1, executor: 'fake', taskId, attempt, taskDir, bootId: this.deps.bootId, ...leased }
   }
 
   async start(launch: LaunchSpec): Promise<void> {
@@ -55,7 +78,13 @@ export class FakeExecutor implements Executor {
     const id = key(taskId, attempt)
     if (this.machine.attempts.has(id)) return
     const startedAtMs = this.deps.now()
-    const fake: FakeAttempt = { startedAtMs, exit: null, cancel: () => {}, tell: null }
+    const fake: FakeAttempt = {
+      isLeased: isLeased(launch.spec, attempt),
+      startedAtMs,
+      exit: null,
+      cancel: () => {},
+      tell: null,
+    }
     this.machine.attempts.set(id, fake)
     this.follow(taskId, attempt, fake)
     const { delayMs, exit } = scriptOf(launch)
@@ -71,7 +100,7 @@ export class FakeExecutor implements Executor {
   async recover(handle: Handle): Promise<Recovered> {
     const fake = this.machine.attempts.get(key(handle.taskId, handle.attempt))
     if (handle.bootId !== this.deps.bootId) {
-      return { state: 'ended', exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()) }
+      return { state: 'ended', exit: rebootedExit(handle, this.deps.now()) }
     }
     if (fake === undefined) return { state: 'never_started' }
     if (fake.exit !== null) return { state: 'ended', exit: fake.exit }
@@ -99,6 +128,14 @@ export class FakeExecutor implements Executor {
 
   async close(): Promise<void> {
     this.isClosed = true
+  }
+
+  private endLeased(): void {
+    for (const fake of this.machine.attempts.values()) {
+      if (!fake.isLeased) continue
+      fake.cancel()
+      this.end(fake, { cause: 'node_lost', reason: leaseReason })
+    }
   }
 
   private follow(taskId: number, attempt: number, fake: FakeAttempt): void {

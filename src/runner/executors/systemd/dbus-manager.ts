@@ -7,6 +7,8 @@ import { attemptOfUnit } from '../../../core/unit-name.ts'
 import { DbusError } from '../../../platform/dbus/connection.ts'
 import type { DbusValue, Variant } from '../../../platform/dbus/marshal.ts'
 import type { Message } from '../../../platform/dbus/message.ts'
+import type { Fence } from '../executor.ts'
+import { type FenceOptions, openSystemdFence } from './fence.ts'
 import type { StartOutcome, UnitEvents, UnitManager } from './manager.ts'
 import type { UnitFacts } from './record.ts'
 import { isUnknownOutcome, SystemdConnection } from './systemd-connection.ts'
@@ -132,6 +134,10 @@ export class DbusUnitManager implements UnitManager {
     }
     takeFacts(facts, await this.connection.properties(pathOfUnit(name), ''))
     return facts
+  }
+
+  openFence(options: FenceOptions): Promise<Fence | null> {
+    return openSystemdFence(this.connection, options)
   }
 
   cgroupOf(name: string): string {

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
+import { isLeased } from '../../../core/task.ts'
 import { becomeUser, type LocalUser, userVariables } from '../../users.ts'
 import { type AttemptFiles, numaWrapper, recordPath, userOf } from '../attempt-files.ts'
 import type { LaunchSpec } from '../executor.ts'
@@ -19,6 +20,8 @@ export class Launcher {
   private readonly files: AttemptFiles
   private readonly recorderPath: string
   private readonly unitOf: (taskId: number, attempt: number) => string
+  /** The unit that stands for the lease; null: nothing leased can run here. */
+  lease: string | null = null
 
   constructor(
     options: SystemdOptions,
@@ -86,6 +89,8 @@ export class Launcher {
     if (launch.spec.privateNetwork && !features.privateNetwork)
       refuse(`${name} gives no private network here`)
     if (launch.spec.privatePids && !features.privatePids) refuse(`${name} gives no private PIDs here`)
+    if (isLeased(launch.spec, launch.attempt) && this.lease === null)
+      refuse(`${name} cannot end it by itself here, as --requeue needs`)
     if (launch.numaId === null) return
     if (!features.numa) refuse('numactl is missing on this node')
     if (!existsSync(`/sys/devices/system/node/node${launch.numaId}`)) {
@@ -127,6 +132,7 @@ export class Launcher {
       graceMs: this.options.graceMs ?? defaultGraceMs,
       privateNetwork: spec.privateNetwork,
       privatePids: spec.privatePids && this.options.hasPrivatePids,
+      ...(this.lease !== null && isLeased(spec, launch.attempt) && { lease: this.lease }),
     }
   }
 }

@@ -1,4 +1,6 @@
 /** The part of systemd that the executor needs: starting, stopping and being told of units. */
+import type { Fence } from '../executor.ts'
+import type { FenceOptions } from './fence.ts'
 import type { UnitFacts } from './record.ts'
 import type { UnitPlan } from './unit.ts'
 
@@ -35,5 +37,7 @@ export interface UnitManager {
   look(name: string): Promise<UnitFacts | null>
   /** Path of the unit's cgroup below the mount point of a hierarchy. */
   cgroupOf(name: string): string
+  /** Makes the fence of a runner here; null, or left out, where systemd cannot be trusted with it. */
+  openFence?(options: FenceOptions): Promise<Fence | null>
   close(): void
 }

@@ -17,7 +17,7 @@ import { noFacts } from './unit-facts.ts'
 const root = mkdtempSync(join(tmpdir(), 'hakuriver-record-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-const whole = 'result=success\ncode=exited\nstatus=0\npeak=4096\nooms=0\nusage=1500499\nend\n'
+const whole = 'result=success\ncode=exited\nstatus=0\npeak=4096\nooms=0\nusage=1500499\nup=12.34\nend\n'
 
 describe('reading a record', () => {
   test('a whole one', () => {
@@ -28,6 +28,7 @@ describe('reading a record', () => {
       peakMemoryBytes: 4096,
       oomKills: 0,
       cpuTimeMs: 1500,
+      upMs: 12_340,
     })
   })
 
@@ -38,13 +39,16 @@ describe('reading a record', () => {
   })
 
   test('figures that the kernel did not tell are not known', () => {
-    expect(parseRecord('result=oom-kill\ncode=killed\nstatus=KILL\npeak=\nooms=\nusage=\nend\n')).toEqual({
+    expect(
+      parseRecord('result=oom-kill\ncode=killed\nstatus=KILL\npeak=\nooms=\nusage=\nup=\nend\n'),
+    ).toEqual({
       result: 'oom-kill',
       code: 'killed',
       status: 'KILL',
       peakMemoryBytes: null,
       oomKills: 0,
       cpuTimeMs: null,
+      upMs: null,
     })
     expect(parseRecord('peak=max\nusage=-1\nend\n')).toMatchObject({ peakMemoryBytes: null, cpuTimeMs: null })
   })
@@ -83,6 +87,7 @@ test.each(shells.map((words) => ({ shell: words.join(' '), words })))(
       peakMemoryBytes: 4096,
       oomKills: 2,
       cpuTimeMs: 123,
+      upMs: expect.any(Number),
     })
   },
 )
@@ -95,6 +100,7 @@ function recordOf(overrides: Partial<ExitRecord> = {}): ExitRecord {
     peakMemoryBytes: 10,
     oomKills: 0,
     cpuTimeMs: 20,
+    upMs: null,
     ...overrides,
   }
 }
@@ -254,6 +260,45 @@ const cases: [name: string, ending: Partial<Ending>, exit: Partial<TaskExit>][] 
     'no record: killed',
     { ...noRecord, killRequested: true },
     { cause: 'killed', reason: null, cpuTimeMs: null },
+  ],
+  [
+    'the lease ran out: also where it had a handler for the stop',
+    { record: recordOf({ code: 'exited', status: '0' }), isLeased: true, isLeaseOver: true },
+    { cause: 'node_lost', reason: expect.stringContaining('lease ran out') },
+  ],
+  [
+    'the lease ran out, and the stop took too long',
+    {
+      record: recordOf({ result: 'timeout', code: 'killed', status: 'KILL' }),
+      isLeaseOver: true,
+      stoppedOutside: true,
+    },
+    { cause: 'node_lost' },
+  ],
+  [
+    'the lease ran out, but its own time limit was first',
+    {
+      record: recordOf({ result: 'timeout', code: 'killed', status: 'TERM' }),
+      isLeaseOver: true,
+      timeoutMs: 500,
+      recordedAtMs: 2_100,
+    },
+    { cause: 'timeout' },
+  ],
+  [
+    'the lease ran out, but a kill had been asked for',
+    { record: recordOf({ code: 'killed', status: 'TERM' }), isLeaseOver: true, killRequested: true },
+    { cause: 'killed' },
+  ],
+  [
+    'an orderly reboot under a lease',
+    { record: recordOf({ code: 'killed', status: 'TERM' }), facts: null, isLeased: true, wasRebooted: true },
+    { cause: 'node_lost', reason: expect.stringContaining('rebooted') },
+  ],
+  [
+    'no record: it was not started because the lease was over',
+    { ...noRecord, wasRun: false, facts: null, isLeaseOver: true },
+    { cause: 'node_lost' },
   ],
   ['no record: nobody knows', { ...noRecord, facts: null }, { cause: 'lost', endedAtMs: 3_000 }],
   ['no record: not even an end', { ...noRecord, facts: factsOf({ endedAtMs: null }) }, { cause: 'lost' }],

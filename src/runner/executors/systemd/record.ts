@@ -3,6 +3,7 @@
  * exists, and the pure reading of it.
  */
 import type { TaskExit } from '../../../core/task.ts'
+import { leaseReason } from '../attempt-files.ts'
 import { launchFailedExitCode } from '../script.ts'
 import { signalName } from '../signal-name.ts'
 import type { CgroupLayout } from './cgroup.ts'
@@ -19,7 +20,8 @@ read -r peak < "${layout.memory}$2/${layout.peakFile}"
 while read -r key value; do [ "$key" = oom_kill ] && ooms=$value; done < "${layout.memory}$2/${layout.eventsFile}"
 read -r key value < "${layout.cpu}$2/cpu.stat" && [ "$key" = usage_usec ] && usage=$value
 [ -n "$usage" ] || { read -r ns < "/sys/fs/cgroup/cpu,cpuacct$2/cpuacct.usage" && usage=$((ns / 1000)); }
-printf 'result=%s\\ncode=%s\\nstatus=%s\\npeak=%s\\nooms=%s\\nusage=%s\\nend\\n' "$SERVICE_RESULT" "$EXIT_CODE" "$EXIT_STATUS" "$peak" "$ooms" "$usage" > "$1"
+read -r up rest < /proc/uptime
+printf 'result=%s\\ncode=%s\\nstatus=%s\\npeak=%s\\nooms=%s\\nusage=%s\\nup=%s\\nend\\n' "$SERVICE_RESULT" "$EXIT_CODE" "$EXIT_STATUS" "$peak" "$ooms" "$usage" "$up" > "$1"
 `
 }
 
@@ -32,6 +34,8 @@ export interface ExitRecord {
   peakMemoryBytes: number | null
   oomKills: number
   cpuTimeMs: number | null
+  /** Milliseconds from the boot to the end, the machine's sleep included; null: not written down. */
+  upMs: number | null
 }
 
 /** Reads a record; null where it is missing or not whole. */
@@ -51,7 +55,13 @@ export function parseRecord(text: string | null): ExitRecord | null {
     peakMemoryBytes: figure(values.get('peak')),
     oomKills: figure(values.get('ooms')) ?? 0,
     cpuTimeMs: usage === null ? null : Math.round(usage / 1000),
+    upMs: uptimeOf(values.get('up')),
   }
+}
+
+/** Seconds with two decimals (proc_uptime(5)), in milliseconds. */
+function uptimeOf(text: string | undefined): number | null {
+  return text !== undefined && /^\d+\.\d+$/.test(text) ? Math.round(Number(text) * 1000) : null
 }
 
 function figure(text: string | undefined): number | null {
@@ -85,6 +95,10 @@ export interface Ending {
   recordedAtMs: number | null
   /** The node was shut down or rebooted since the start. */
   wasRebooted: boolean
+  /** It ran under a lease; left out: it did not. */
+  isLeased?: boolean
+  /** Its lease was over when it ended, by systemd's hand. */
+  isLeaseOver?: boolean
   /** What the start script noted of a failed set-up. */
   note: string | null
   /** Did the start script run? */
@@ -117,6 +131,7 @@ export function exitOf(ending: Ending): TaskExit {
   if (record.result === 'oom-kill' || record.oomKills > 0) {
     return { ...seen, cause: 'oom', reason: 'the kernel ended it for lack of memory' }
   }
+  if (ending.isLeaseOver && !ranTooLong(ending)) return { ...seen, cause: 'node_lost', reason: leaseReason }
   if (ending.stoppedOutside) {
     return { ...seen, cause: 'killed', reason: 'its unit was stopped outside HakuRiver' }
   }
@@ -127,7 +142,8 @@ export function exitOf(ending: Ending): TaskExit {
   }
   if (signal !== null) {
     if (ending.wasRebooted && isCleanStop(record)) {
-      return { ...seen, cause: 'killed', reason: 'its node was shut down or rebooted while it ran' }
+      const cause = ending.isLeased ? 'node_lost' : 'killed'
+      return { ...seen, cause, reason: 'its node was shut down or rebooted while it ran' }
     }
     return { ...seen, cause: 'signaled', reason: `ended by ${signal}` }
   }
@@ -138,6 +154,13 @@ export function exitOf(ending: Ending): TaskExit {
 function recordedSetUpFailure(record: ExitRecord, code: number | null, signal: string | null): string | null {
   if (signal !== null || record.result === 'success') return null
   return code === null ? `systemd could not start it (${record.result})` : setUpFailure(code)
+}
+
+/** Was its own time limit first? A stop that takes too long is called a time-out as well. */
+function ranTooLong({ record, facts, recordedAtMs, timeoutMs }: Ending): boolean {
+  if (record?.result !== 'timeout' || timeoutMs === null) return false
+  const startedAtMs = facts?.startedAtMs ?? null
+  return startedAtMs !== null && recordedAtMs !== null && recordedAtMs - startedAtMs >= timeoutMs
 }
 
 function timeoutReason(timeoutMs: number | null): string {
@@ -159,6 +182,7 @@ function withoutRecord(ending: Ending): Outcome {
   const setUp = setUpFailure(facts?.mainStatus ?? null)
   if (!ending.wasRun && setUp !== null) return { cause: 'launch_failed', reason: setUp, startedAtMs: null }
   if (ending.killRequested) return { cause: 'killed', reason: null }
+  if (ending.isLeaseOver) return { cause: 'node_lost', reason: leaseReason }
   if (!ending.wasRun) {
     const result = facts?.result ? ` (${facts.result})` : ''
     return { cause: 'launch_failed', reason: `systemd could not start it${result}`, startedAtMs: null }

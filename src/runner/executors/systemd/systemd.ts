@@ -6,7 +6,7 @@ import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import type { ExecutorInfo } from '../../../core/node.ts'
-import type { TaskExit } from '../../../core/task.ts'
+import { isLeased, type TaskExit } from '../../../core/task.ts'
 import { attemptOfUnit, runnerMark, unitNameOf } from '../../../core/unit-name.ts'
 import { withDeadline } from '../../../platform/wait.ts'
 import {
@@ -16,12 +16,14 @@ import {
   hasRecord,
   isKillMarked,
   markKill,
+  rebootedExit,
   recordPath,
   textOf,
   unmarkKill,
 } from '../attempt-files.ts'
-import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from '../executor.ts'
+import type { Executor, ExecutorDeps, Fence, Handle, LaunchSpec, Recovered } from '../executor.ts'
 import { cgroupLayout, cgroupsBelow, isPopulated, processesIn, usageOf } from './cgroup.ts'
+import { leaseUnitOf } from './fence.ts'
 import { Launcher } from './launcher.ts'
 import type { StartOutcome, UnitManager } from './manager.ts'
 import type { SystemdOptions } from './options.ts'
@@ -35,6 +37,7 @@ interface Watched extends AttemptDir {
   timeoutMs: number | null
   isStarted: boolean
   startedAtMs: number | null
+  isLeased: boolean
   /** Another boot than this one: nothing of it can be alive. */
   wasRebooted: boolean
   isStoppedOutside: boolean
@@ -64,7 +67,8 @@ const goneDeadlineMs = 15_000
 const startCheckMs = [5, 20, 100, 400, 1_600]
 
 export class SystemdExecutor implements Executor {
-  readonly info: ExecutorInfo
+  info: ExecutorInfo
+  fence?: Fence
   private readonly deps: ExecutorDeps
   private manager!: UnitManager // set by open(), before anybody has the object
   private readonly watched = new Map<string, Watched>()
@@ -95,18 +99,31 @@ export class SystemdExecutor implements Executor {
       onGone: (name, facts) => executor.onGone(name, facts),
       onReconnected: () => executor.inBackground('resync', executor.resync()),
     })
+    const { runDir } = options
+    const { runnerId } = deps
+    const fence = await executor.manager.openFence?.({ ...deps, runDir, runnerId })
+    if (fence) executor.standBehind(fence, leaseUnitOf(runnerId))
     return executor
+  }
+
+  private standBehind(fence: Fence, unit: string): void {
+    this.fence = fence
+    this.launcher.lease = unit
+    this.info = { ...this.info, features: { ...this.info.features, lease: true } }
   }
 
   handleFor(launch: LaunchSpec): Handle {
     const { taskId, attempt, taskDir } = launch
-    return { version: 1, executor: this.info.name, taskId, attempt, taskDir, bootId: this.deps.bootId }
+    const leased = isLeased(launch.spec, attempt) ? { isLeased: true } : {}
+    const { name: executor } = this.info
+    return { version: 1, executor, taskId, attempt, taskDir, bootId: this.deps.bootId, ...leased }
   }
 
   async start(launch: LaunchSpec): Promise<void> {
     const name = this.unitOf(launch.taskId, launch.attempt)
     if (this.watched.has(name) || hasRecord(launch) || this.files.wasRun(launch)) return
     const watched = watchedOf(launch, launch.spec.timeoutMs)
+    watched.isLeased = isLeased(launch.spec, launch.attempt)
     this.watched.set(name, watched)
     try {
       const plan = this.launcher.prepare(launch, (unit) => this.manager.cgroupOf(unit))
@@ -122,7 +139,11 @@ export class SystemdExecutor implements Executor {
     if (known !== undefined && !known.isTold) {
       return { state: 'running', startedAtMs: known.startedAtMs ?? this.deps.now() }
     }
-    const watched: Watched = { ...watchedOf(handle, null), isStarted: true }
+    const watched: Watched = {
+      ...watchedOf(handle, null),
+      isStarted: true,
+      isLeased: handle.isLeased ?? false,
+    }
     watched.wasRebooted = handle.bootId !== this.deps.bootId
     if (watched.wasRebooted) return this.afterReboot(watched)
     // watched before it is asked for: what ends in between is not missed
@@ -228,7 +249,7 @@ export class SystemdExecutor implements Executor {
     }
     return {
       state: 'ended',
-      exit: exitWithout('lost', 'its node rebooted while it ran', this.deps.now()),
+      exit: rebootedExit(watched, this.deps.now()),
     }
   }
 
@@ -388,8 +409,11 @@ export class SystemdExecutor implements Executor {
 
   private readExit(watched: Watched): TaskExit {
     const { facts } = watched
+    const record = parseRecord(textOf(recordPath(watched)))
     const exit = exitOf({
-      record: parseRecord(textOf(recordPath(watched))),
+      record,
+      isLeased: watched.isLeased,
+      isLeaseOver: watched.isLeased && this.isBehindFence(record?.upMs ?? null),
       recordedAtMs: modifiedAtMs(recordPath(watched)),
       facts,
       killRequested: isKillMarked(watched) && !watched.isKillOpen,
@@ -402,6 +426,13 @@ export class SystemdExecutor implements Executor {
     })
     if (exit.startedAtMs !== null || exit.cause === 'launch_failed') return exit
     return { ...exit, startedAtMs: watched.startedAtMs ?? this.files.ranAtMs(watched) }
+  }
+
+  /** Was the fence's deadline over by then? null: by now. */
+  private isBehindFence(upMs: number | null): boolean {
+    const { fence } = this
+    if (fence === undefined || fence.deadlineMs === null) return false
+    return (upMs ?? fence.now()) >= fence.deadlineMs
   }
 
   private inBackground(what: string, work: Promise<void>): void {
@@ -429,6 +460,7 @@ function watchedOf(attempt: AttemptDir, timeoutMs: number | null): Watched {
     attempt: attempt.attempt,
     taskDir: attempt.taskDir,
     timeoutMs,
+    isLeased: false,
     isStarted: false,
     startedAtMs: null,
     wasRebooted: false,

@@ -205,6 +205,26 @@ describe('unit of a task', () => {
   })
 })
 
+describe('a leased attempt', () => {
+  const leased = (attempt: number, lease: string | null) => {
+    const launcher = new Launcher(options, files, '/run/hakuriver/tasks/recorder.sh', () => 'u.service')
+    launcher.lease = lease
+    return launcher.prepare(launchOf({ requeue: 1 }, { attempt }), (unit) => `/hakuriver.slice/${unit}`)
+  }
+  const namesOf = (plan: UnitPlan) => unitProperties(plan).map((property) => (property as DbusValue[])[0])
+
+  test('starts only with its lease, and is stopped with it', () => {
+    const plan = leased(1, 'hakuriver-lease-1.slice')
+    expect(unitProperties(plan)).toContainEqual(['Requisite', new Variant('as', ['hakuriver-lease-1.slice'])])
+    expect(namesOf(plan)).toContain('After')
+  })
+
+  test('is refused where there is no fence; the last one needs none', () => {
+    expect(() => leased(1, null)).toThrow('cannot end it by itself')
+    expect(namesOf(leased(2, null))).not.toContain('Requisite')
+  })
+})
+
 describe('unit names', () => {
   test('tell the attempt, and only our own do', () => {
     fc.assert(

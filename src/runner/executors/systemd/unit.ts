@@ -33,6 +33,8 @@ export interface UnitPlan {
   privateNetwork: boolean
   /** By systemd itself (257 and later). */
   privatePids: boolean
+  /** The unit that is active while the lease is not over; left out: it runs under none. */
+  lease?: string
 }
 
 /** A bound on processes and threads of one task: no fork bomb takes the node down. */
@@ -45,6 +47,7 @@ const tasksMax = 32_768
  * the end is in the record. Neither `ExecStartEx` nor flags such as `+`: systemd 252 writes these to the unit's file
  * in a way that it cannot read itself, so that after a daemon-reload there would be no record. Of the default
  * dependencies only the stop at a shutdown: the others make each start walk through all that boots the machine.
+ * What is leased does not start without its lease, and is stopped with it (`Requisite` of systemd.unit(5)).
  * `PrivatePIDs` is a word on D-Bus, `PrivateNetwork` a truth value.
  */
 export function unitProperties(plan: UnitPlan): DbusValue[] {
@@ -82,6 +85,8 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
   if (plan.timeoutMs !== null) properties.push(['RuntimeMaxUSec', 't', microseconds(plan.timeoutMs)])
   if (plan.privateNetwork) properties.push(['PrivateNetwork', 'b', true])
   if (plan.privatePids) properties.push(['PrivatePIDs', 's', 'yes'])
+  if (plan.lease !== undefined)
+    properties.push(['Requisite', 'as', [plan.lease]], ['After', 'as', [plan.lease]])
   return properties.map(([name, signature, value]) => [name, new Variant(signature, value)])
 }
 
