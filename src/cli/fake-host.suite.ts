@@ -55,6 +55,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
 export function nodeOf(given: Partial<NodeView> & { name: string }): NodeView {
   return {
     status: 'online',
+    problem: null,
     lastSeenAt: submittedAt,
     cores: 8,
     coresAllocated: 1,

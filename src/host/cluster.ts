@@ -37,12 +37,17 @@ export interface ClusterDeps {
 const placedPerPass = 1_000
 const saveDeadlineMs = 30_000
 
+/** A machine runs with a copy of the node's state directory; a task of it cannot be ended. */
+export type NodeProblem = 'copy' | 'stuck'
+
 export type ApplyResult = { kind: 'changed' | 'ignored' } | { kind: 'illegal'; reason: string }
 
 export class Cluster {
   readonly queue = new PendingQueue()
   readonly ledger = new Ledger()
   readonly nodes = new Map<string, NodeState>()
+  /** Why nothing new is placed on a node, by what found it. */
+  private readonly problems = new Map<string, Map<NodeProblem, string>>()
   private readonly deps: ClusterDeps
   private readonly journal: Journal
   /** Tasks that have not ended, or whose end is not committed yet. */
@@ -149,7 +154,7 @@ export class Cluster {
   /** A runner has linked. */
   nodeLinked(record: NodeRecord, why: string | null): void {
     this.saveNode(record)
-    this.ledger.setNode(clusterNode(record))
+    this.ledger.setNode(this.withProblem(clusterNode(record)))
     if (why !== null) this.nodeEvent(record.name, why, null)
     this.journal.schedule()
   }
@@ -158,6 +163,32 @@ export class Cluster {
   nodeUnlinked(name: string): void {
     this.ledger.setNodeStatus(name, 'unreachable')
     this.journal.schedule()
+  }
+
+  /** Nothing new is placed on the node for this reason, until it is taken back by null. */
+  setProblem(name: string, kind: NodeProblem, reason: string | null): void {
+    const problems = this.problems.get(name) ?? new Map<NodeProblem, string>()
+    if ((problems.get(kind) ?? null) === reason) return
+    const wasClosed = problems.size > 0
+    if (reason === null) problems.delete(kind)
+    else problems.set(kind, reason)
+    this.problems.set(name, problems)
+    if (reason !== null || (wasClosed && problems.size === 0))
+      this.nodeEvent(name, reason === null ? 'opened' : 'closed', reason)
+    const node = this.ledger.nodeOf(name)
+    if (node !== null && node.status !== 'unreachable')
+      this.ledger.setNode(this.withProblem({ ...node, status: 'online' }))
+    this.journal.schedule()
+  }
+
+  /** Why nothing new is placed on the node although it is online; null: nothing is wrong. */
+  problemOf(name: string): string | null {
+    return [...(this.problems.get(name)?.values() ?? [])].join('; ') || null
+  }
+
+  private withProblem(node: ClusterNode): ClusterNode {
+    const problem = this.problemOf(node.name)
+    return problem === null || node.status !== 'online' ? node : { ...node, status: 'closed', problem }
   }
 
   /** The silence has lasted too long: its tasks are `unreachable`, nothing more is known of them. */

@@ -8,6 +8,7 @@ import type { Log } from '../platform/log.ts'
 import type { Wire, WireEvents } from '../platform/wire.ts'
 import { linkVersion } from '../protocol/link.ts'
 import type { Cluster } from './cluster.ts'
+import { Copies } from './copies.ts'
 import { type FromRunnerOf, LinkSession, type LogAnswer, type LogQuery } from './link-session.ts'
 import type { NodeRecord } from './store/rows.ts'
 import type { Store } from './store/store.ts'
@@ -37,12 +38,14 @@ export class Links {
   private readonly savedAt = new Map<string, number>()
   /** Attempts that a node's runner holds and this host does not know, told once each. */
   private readonly strangers = new Map<string, ReadonlySet<string>>()
+  private readonly copies: Copies
   /** Takes back the next look. */
   private watch = () => {}
   private watchedAt: number
 
   constructor(deps: LinksDeps) {
     this.deps = deps
+    this.copies = new Copies(deps.clock, (node, reason) => deps.cluster.setProblem(node, 'copy', reason))
     this.watchedAt = deps.clock.monotonic()
     for (const name of deps.cluster.nodes.keys()) this.heardAt.set(name, this.watchedAt)
     this.watchOn()
@@ -94,17 +97,29 @@ export class Links {
   }
 
   private join(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
-    const { cluster, log, heartbeatMs } = this.deps
-    const { node: name, runnerId, bootId } = hello
+    const { log } = this.deps
+    const { node: name, runnerId } = hello
     const refusal = this.refusalOf(hello)
     if (refusal !== null) {
       log.warn({ node: name, runnerId }, `Refused a runner: ${refusal.message}`)
       session.refuse(refusal.code, refusal.message, refusal.retry)
       return
     }
+    const others = [...this.sessions.values()].filter((linked) => linked !== session)
+    this.copies.check(hello, others, (problem) => {
+      if (!session.isOpen) return
+      if (problem === null) return this.accept(session, hello)
+      log.warn({ node: name, runnerId }, `Refused a runner: ${problem}`)
+      session.refuse('conflict', problem, false)
+    })
+  }
+
+  private accept(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
+    const { cluster, log, heartbeatMs } = this.deps
+    const { node: name, runnerId, bootId } = hello
     this.sessions.get(name)?.drop('its runner has linked again')
     this.sessions.set(name, session)
-    session.welcome(name, runnerId, linkVersion, heartbeatMs)
+    session.welcome(name, { runnerId, bootId }, linkVersion, heartbeatMs)
     const before = cluster.nodes.get(name)?.record
     const { capacity, executor, runnerVersion } = hello
     const record: NodeRecord = {
@@ -248,6 +263,7 @@ export class Links {
   private heard(session: LinkSession): void {
     const name = session.node
     if (name === null || this.sessions.get(name) !== session) return
+    this.copies.heard(session)
     const { cluster, clock } = this.deps
     const at = clock.monotonic()
     this.heardAt.set(name, at)
@@ -278,6 +294,7 @@ export class Links {
     this.watch = this.deps.clock.after(this.deps.watchMs, () => {
       this.watchOn()
       this.findSilent()
+      this.copies.forgetOld()
     })
   }
 

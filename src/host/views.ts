@@ -97,6 +97,7 @@ export function nodeView({ record, load }: NodeState, cluster: Cluster): NodeVie
   return {
     name: record.name,
     status: record.status,
+    problem: cluster.problemOf(record.name),
     lastSeenAt: instant(record.lastSeenMs),
     cores: record.capacity.cores,
     coresAllocated: account?.coresHeld ?? 0,

@@ -144,6 +144,7 @@ export const ExecutorView = Closed({
 export const NodeView = Closed({
   name: Type.String(),
   status: Type.Enum([...nodeStatuses]),
+  problem: Nullable(Type.String({ description: 'why nothing new is placed on it although it is online' })),
   /** When it was last heard; for an unreachable node, how long ago tells the age of what is shown. */
   lastSeenAt: Instant,
   cores: Type.Integer(),
