@@ -42,6 +42,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     startedAt: submittedAt,
     endedAt: null,
     unreachableSince: null,
+    stuck: null,
     exitCode: null,
     signal: null,
     reason: null,

@@ -54,6 +54,8 @@ export class Cluster {
   private readonly tasks = new Map<number, Task>()
   /** Ids of the tasks that hold a part of a node. */
   private readonly heldOn = new Map<string, Set<number>>()
+  /** Tasks that cannot be ended and what that is, by node. */
+  private readonly stuckOn = new Map<string, ReadonlyMap<number, string>>()
   private lastId = 0
   private lastEventId = 0
   private dispatcher: Dispatcher = () => {}
@@ -179,6 +181,26 @@ export class Cluster {
     if (node !== null && node.status !== 'unreachable')
       this.ledger.setNode(this.withProblem({ ...node, status: 'online' }))
     this.journal.schedule()
+  }
+
+  /** Takes note of the tasks of a node that cannot be ended: it gets no new ones while there are any. */
+  setStuck(node: string, attempts: readonly { taskId: number; attempt: number; stuck?: string }[]): void {
+    const now = new Map(
+      attempts.flatMap(({ taskId, attempt, stuck }) =>
+        stuck !== undefined && this.tasks.get(taskId)?.attempt === attempt ? [[taskId, stuck] as const] : [],
+      ),
+    )
+    const [first] = now
+    this.stuckOn.set(node, now)
+    const more = now.size > 1 ? `, and ${now.size - 1} more tasks` : ''
+    this.setProblem(node, 'stuck', first === undefined ? null : `task ${first[0]}: ${first[1]}${more}`)
+  }
+
+  /** What of a task cannot be ended, in words; null: nothing that is known. */
+  stuckOf(taskId: number): string | null {
+    const task = this.tasks.get(taskId)
+    if (task === undefined || !isHeldTask(task)) return null
+    return this.stuckOn.get(task.placement.node)?.get(taskId) ?? null
   }
 
   /** Why nothing new is placed on the node although it is online; null: nothing is wrong. */

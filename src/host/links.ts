@@ -187,6 +187,7 @@ export class Links {
     const name = session.node
     if (name === null) return
     const attempts = held.map((attempt) => ({ ...attempt, taskId: Number(attempt.taskId) }))
+    this.deps.cluster.setStuck(name, attempts)
     const believed = this.deps.cluster.attemptsOn(name)
     const strange = attempts.filter(
       ({ taskId, phase }) => phase !== 'ended' && this.deps.cluster.task(taskId) === null,

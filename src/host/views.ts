@@ -41,6 +41,7 @@ export function taskView(task: Task, cluster: Cluster): TaskView {
     submittedAt: instant(task.submittedAtMs),
     startedAt: instantOrNull('startedAtMs' in task ? task.startedAtMs : null),
     endedAt: instantOrNull(end?.endedAtMs),
+    stuck: cluster.stuckOf(task.id),
     unreachableSince: task.status === 'unreachable' ? instant(task.sinceMs) : null,
     exitCode: end?.exitCode ?? null,
     signal: end?.signal ?? null,

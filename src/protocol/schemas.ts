@@ -89,6 +89,7 @@ export const TaskView = Closed({
   startedAt: Nullable(Instant),
   endedAt: Nullable(Instant),
   unreachableSince: Nullable(Instant),
+  stuck: Nullable(Type.String({ description: 'it is to end, and this of it cannot be ended' })),
   exitCode: Nullable(Type.Integer()),
   signal: Nullable(Type.String()),
   /** Why it waits, why it failed, who killed it. */

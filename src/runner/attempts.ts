@@ -32,6 +32,8 @@ interface Held {
   /** null: killed before it was started here; there is nothing to recover or to collect. */
   handle: Handle | null
   isKillRequested: boolean
+  /** By the monotonic clock: when it was first asked to end; null: it was not. */
+  killAskedAtMs?: number
 }
 
 export interface AttemptsDeps {
@@ -55,6 +57,8 @@ export interface AttemptsDeps {
 }
 
 const killGraceMs = 10_000
+/** What lives so long after SIGKILL waits for something that does not come (proc_pid_stat(5), state D). */
+const stuckMs = 10_000
 const launchFile = 'launch.json'
 
 export class Attempts implements ExecutorEvents {
@@ -71,9 +75,11 @@ export class Attempts implements ExecutorEvents {
 
   /** What the host is told of in hellos and heartbeats. */
   list(): HeldAttempt[] {
-    return [...this.held].map(([id, { phase, startedAtMs }]) => {
+    return [...this.held].map(([id, held]) => {
+      const { phase, startedAtMs } = held
       const [taskId = '', attempt = ''] = id.split('-')
-      return { taskId, attempt: Number(attempt), phase, startedAtMs }
+      const stuck = this.stuckOf(Number(taskId), Number(attempt), held)
+      return { taskId, attempt: Number(attempt), phase, startedAtMs, ...(stuck === null ? {} : { stuck }) }
     })
   }
 
@@ -126,6 +132,7 @@ export class Attempts implements ExecutorEvents {
     }
     if (held.phase === 'ended') return
     held.isKillRequested = true
+    held.killAskedAtMs ??= this.deps.clock.monotonic()
     await this.executorOf(held)?.kill(taskId, attempt, killGraceMs)
   }
 
@@ -276,6 +283,15 @@ export class Attempts implements ExecutorEvents {
       defaultCwd: config.localTempDir,
       user: taskUser,
     }
+  }
+
+  /** It was to be gone by SIGKILL, and is not. */
+  private stuckOf(taskId: number, attempt: number, held: Held): string | null {
+    if (held.phase === 'ended' || held.killAskedAtMs === undefined) return null
+    const waitedMs = this.deps.clock.monotonic() - held.killAskedAtMs
+    if (waitedMs < killGraceMs + stuckMs) return null
+    const left = this.executorOf(held)?.leftOf?.(taskId, attempt) ?? 'something of it'
+    return `${left} cannot be ended`
   }
 
   private logsOf(taskId: number): LogPaths {

@@ -11,6 +11,7 @@ import type { ExecutorInfo } from '../../core/node.ts'
 import type { TaskExit } from '../../core/task.ts'
 import { runnerMark } from '../../core/unit-name.ts'
 import { isErrno } from '../../platform/files.ts'
+import { describeProcesses } from '../../platform/process-stat.ts'
 import { after } from '../../platform/wait.ts'
 import { becomeUser, userVariables } from '../users.ts'
 import {
@@ -141,6 +142,11 @@ export class ProcessExecutor implements Executor {
     if (watched === undefined || isRecorded(watched)) return
     markKill(watched)
     this.endTree(watched, graceMs)
+  }
+
+  leftOf(taskId: number, attempt: number): string | null {
+    const supervisor = this.watched.get(key(taskId, attempt))?.supervisor ?? null
+    return describeProcesses(treeOf(taskId, attempt, this.mark, supervisor))
   }
 
   async list(): Promise<{ taskId: number; attempt: number }[]> {
