@@ -69,8 +69,9 @@ export class Attempts implements ExecutorEvents {
     this.deps = deps
     const { disk, config, attemptsDir } = deps
     disk.makeDir(attemptsDir, 0o700)
-    for (const stream of logStreams)
-      disk.makeDir(logFolder(config.sharedDir ?? config.stateDir, stream), 0o755)
+    // a shared one may not answer: whoever starts the runner makes them there
+    if (config.sharedDir === null)
+      for (const stream of logStreams) disk.makeDir(logFolder(config.stateDir, stream), 0o755)
   }
 
   /** What the host is told of in hellos and heartbeats. */
