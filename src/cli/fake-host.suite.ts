@@ -43,6 +43,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     startedAt: submittedAt,
     endedAt: null,
     unreachableSince: null,
+    stuck: null,
     exitCode: null,
     signal: null,
     reason: null,
@@ -56,6 +57,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
 export function nodeOf(given: Partial<NodeView> & { name: string }): NodeView {
   return {
     status: 'online',
+    problem: null,
     lastSeenAt: submittedAt,
     cores: 8,
     coresAllocated: 1,

@@ -38,7 +38,7 @@ export interface Account {
 
 export interface NodeAccount extends Account {
   name: string
-  status: NodeStatus
+  status: ClusterNode['status']
   memoryBytes: number
   memoryFreeBytes: number
   tasks: number

@@ -47,7 +47,9 @@ export interface ExecutorInfo {
 
 export interface ClusterNode {
   name: string
-  status: NodeStatus
+  /** `closed`: it is online, but for the reason in `problem` nothing new is placed on it. */
+  status: NodeStatus | 'closed'
+  problem?: string
   capacity: Capacity
   executor: ExecutorInfo
   identity: RunnerIdentity

@@ -54,6 +54,7 @@ function blockOfNamed(
   const node = ledger.nodeOf(name)
   const account = ledger.freeOf(name)
   if (node === null || account === null) return `node ${name} is not known yet`
+  if (node.status === 'closed') return `node ${name} takes no new tasks: ${node.problem ?? 'it is closed'}`
   if (node.status !== 'online') return `node ${name} is ${node.status}`
   const never = neverFits(node, numaId, task.spec)
   if (never !== null) return never
@@ -105,6 +106,11 @@ function blockOfAny(task: PendingTask, queue: PendingQueue, ledger: Ledger): str
 function noNodeOnline(ledger: Ledger): string {
   const known = ledger.nodes().map((node) => node.name)
   if (known.length === 0) return 'no node has joined yet'
+  const closed = ledger.nodes().find((node) => node.status === 'closed')
+  if (closed !== undefined) {
+    const others = known.length === 1 ? '' : '; no other node is online either'
+    return `node ${closed.name} takes no new tasks: ${closed.problem ?? 'it is closed'}${others}`
+  }
   const verb = known.length === 1 ? 'is' : 'are'
   return `no node is online: ${list(known.sort(), 'nodes')} ${verb} unreachable`
 }

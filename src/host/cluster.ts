@@ -50,12 +50,17 @@ export interface ClusterDeps {
 const placedPerPass = 1_000
 const saveDeadlineMs = 30_000
 
+/** A machine runs with a copy of the node's state directory; a task of it cannot be ended. */
+export type NodeProblem = 'copy' | 'stuck'
+
 export type ApplyResult = { kind: 'changed' | 'ignored' } | { kind: 'illegal'; reason: string }
 
 export class Cluster {
   readonly queue = new PendingQueue()
   readonly ledger = new Ledger()
   readonly nodes = new Map<string, NodeState>()
+  /** Why nothing new is placed on a node, by what found it. */
+  private readonly problems = new Map<string, Map<NodeProblem, string>>()
   private readonly deps: ClusterDeps
   private readonly journal: Journal
   /** Tasks that have not ended, or whose end is not committed yet. */
@@ -64,6 +69,8 @@ export class Cluster {
   private readonly heldOn = new Map<string, Set<number>>()
   /** Ids of the held tasks that run under a lease. */
   private readonly leased = new Set<number>()
+  /** Tasks that cannot be ended and what that is, by node. */
+  private readonly stuckOn = new Map<string, ReadonlyMap<number, string>>()
   private lastId = 0
   private lastEventId = 0
   private dispatcher: Dispatcher = () => {}
@@ -182,7 +189,7 @@ export class Cluster {
   /** A runner has linked. */
   nodeLinked(record: NodeRecord, why: string | null): void {
     this.saveNode(record)
-    this.ledger.setNode(clusterNode(record))
+    this.ledger.setNode(this.withProblem(clusterNode(record)))
     if (why !== null) this.nodeEvent(record.name, why, null)
     this.journal.schedule()
   }
@@ -191,6 +198,52 @@ export class Cluster {
   nodeUnlinked(name: string): void {
     this.ledger.setNodeStatus(name, 'unreachable')
     this.journal.schedule()
+  }
+
+  /** Nothing new is placed on the node for this reason, until it is taken back by null. */
+  setProblem(name: string, kind: NodeProblem, reason: string | null): void {
+    const problems = this.problems.get(name) ?? new Map<NodeProblem, string>()
+    if ((problems.get(kind) ?? null) === reason) return
+    const wasClosed = problems.size > 0
+    if (reason === null) problems.delete(kind)
+    else problems.set(kind, reason)
+    this.problems.set(name, problems)
+    if (reason !== null || (wasClosed && problems.size === 0))
+      this.nodeEvent(name, reason === null ? 'opened' : 'closed', reason)
+    const node = this.ledger.nodeOf(name)
+    if (node !== null && node.status !== 'unreachable')
+      this.ledger.setNode(this.withProblem({ ...node, status: 'online' }))
+    this.journal.schedule()
+  }
+
+  /** Takes note of the tasks of a node that cannot be ended: it gets no new ones while there are any. */
+  setStuck(node: string, attempts: readonly { taskId: number; attempt: number; stuck?: string }[]): void {
+    const now = new Map(
+      attempts.flatMap(({ taskId, attempt, stuck }) =>
+        stuck !== undefined && this.tasks.get(taskId)?.attempt === attempt ? [[taskId, stuck] as const] : [],
+      ),
+    )
+    const [first] = now
+    this.stuckOn.set(node, now)
+    const more = now.size > 1 ? `, and ${now.size - 1} more tasks` : ''
+    this.setProblem(node, 'stuck', first === undefined ? null : `task ${first[0]}: ${first[1]}${more}`)
+  }
+
+  /** What of a task cannot be ended, in words; null: nothing that is known. */
+  stuckOf(taskId: number): string | null {
+    const task = this.tasks.get(taskId)
+    if (task === undefined || !isHeldTask(task)) return null
+    return this.stuckOn.get(task.placement.node)?.get(taskId) ?? null
+  }
+
+  /** Why nothing new is placed on the node although it is online; null: nothing is wrong. */
+  problemOf(name: string): string | null {
+    return [...(this.problems.get(name)?.values() ?? [])].join('; ') || null
+  }
+
+  private withProblem(node: ClusterNode): ClusterNode {
+    const problem = this.problemOf(node.name)
+    return problem === null || node.status !== 'online' ? node : { ...node, status: 'closed', problem }
   }
 
   /** The silence has lasted too long: its tasks are `unreachable`, nothing more is known of them. */

@@ -1,6 +1,6 @@
 /** One runner's link, as the host sees it: checks what comes, and sends orders, acknowledgements and log reads. */
 import { AppError } from '../core/errors.ts'
-import type { Task } from '../core/task.ts'
+import type { RunnerIdentity, Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageReader } from '../platform/link-codec.ts'
 import { withDeadline } from '../platform/wait.ts'
@@ -51,6 +51,7 @@ export class LinkSession {
   /** The node's name once the hello was accepted. */
   node: string | null = null
   runnerId = ''
+  bootId = ''
   /** Resolves when the connection is closed. */
   readonly gone: Promise<void>
   private readonly wire: Wire
@@ -81,15 +82,32 @@ export class LinkSession {
     })
   }
 
-  welcome(node: string, runnerId: string, version: number, heartbeatMs: number, leaseMs: number): void {
+  welcome(
+    node: string,
+    { runnerId, bootId }: RunnerIdentity,
+    version: number,
+    heartbeatMs: number,
+    leaseMs: number,
+  ): void {
     this.node = node
     this.runnerId = runnerId
+    this.bootId = bootId
     this.send({ type: 'welcome', version, heartbeatMs, leaseMs })
   }
 
   /** Tells which heartbeat came. */
   answer(beat: number): void {
     this.send({ type: 'heard', beat })
+  }
+
+  /** Can it still be answered? */
+  get isOpen(): boolean {
+    return this.wire.isOpen
+  }
+
+  /** Asks for a sign of life: `onHeard` tells it. */
+  ping(): void {
+    this.wire.ping()
   }
 
   /** Tells why and closes. `retry`: trying again later may help. */

@@ -147,6 +147,56 @@ describe('reports', () => {
   })
 })
 
+describe("row 14: a machine with a copy of another one's state directory", () => {
+  const nodes = async () => (await host.client.listNodes({})).items
+
+  it('is refused while the other is linked, whatever its name; what runs there goes on, and it gets no new tasks', async () => {
+    const first = await host.link()
+    const running = await submit()
+    await first.heard('start')
+    first.started(running)
+    await reached(running, 'running')
+    for (const hello of [{ bootId: 'boot-2' }, { node: 'n2', bootId: 'boot-3' }]) {
+      const copy = await host.dial()
+      copy.hello(hello)
+      expect(await copy.heard('refused')).toMatchObject({
+        retry: false,
+        message: expect.stringContaining('copy of this state directory (as n1)'),
+      })
+    }
+    expect((await nodes()).find(({ name }) => name === 'n1')).toMatchObject({
+      status: 'online',
+      problem: expect.stringContaining('another machine runs with a copy of its state directory'),
+    })
+    const waiting = await submit()
+    expect(await host.client.getTask({ params: { id: waiting } })).toMatchObject({
+      status: 'pending',
+      reason: expect.stringContaining('node n1 takes no new tasks: another machine'),
+    })
+    expect(await host.client.getTask({ params: { id: running } })).toMatchObject({ status: 'running' })
+    first.exited(running)
+    await reached(running, 'completed')
+  })
+
+  it('is found when they take turns: no machine goes back to an earlier boot', async () => {
+    const first = await host.link({ bootId: 'boot-1' })
+    first.cut()
+    const second = await host.link({ bootId: 'boot-2' })
+    second.cut()
+    const again = await host.dial()
+    again.hello({ bootId: 'boot-1' })
+    expect(await again.heard('refused')).toMatchObject({ code: 'conflict' })
+    expect((await nodes())[0]?.problem).toContain('copy of its state directory')
+  })
+
+  it('is not seen in a reboot, also where the old link was never closed', async () => {
+    const first = await host.link({ bootId: 'boot-1' })
+    first.socket.pause()
+    await host.link({ bootId: 'boot-2' })
+    expect((await nodes())[0]).toMatchObject({ status: 'online', problem: null })
+  })
+})
+
 describe('what a node holds', () => {
   it('is believed: a running attempt is running, one that is missing was rebooted away', async () => {
     const first = await host.link()
@@ -155,10 +205,11 @@ describe('what a node holds', () => {
     first.cut()
     const startedAtMs = Date.now()
     const attempts = [{ taskId: kept, attempt: 1, phase: 'running' as const, startedAtMs }]
-    await host.link({ bootId: 'boot-1', attempts })
+    const second = await host.link({ bootId: 'boot-1', attempts })
     expect(await reached(kept, 'running')).toMatchObject({
       startedAt: new Date(startedAtMs).toISOString(),
     })
+    second.cut()
     await host.link({ bootId: 'boot-2' })
     expect(await reached(gone, 'lost')).toMatchObject({ reason: 'n1 rebooted' })
     expect(await reached(kept, 'lost')).toMatchObject({ reason: 'n1 rebooted' })

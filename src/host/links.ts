@@ -8,6 +8,7 @@ import type { Log } from '../platform/log.ts'
 import type { Wire, WireEvents } from '../platform/wire.ts'
 import { linkVersion } from '../protocol/link.ts'
 import type { Cluster } from './cluster.ts'
+import { Copies } from './copies.ts'
 import type { Leases } from './leases.ts'
 import { type FromRunnerOf, LinkSession, type LogAnswer, type LogQuery } from './link-session.ts'
 import type { NodeRecord } from './store/rows.ts'
@@ -39,12 +40,14 @@ export class Links {
   private readonly savedAt = new Map<string, number>()
   /** Attempts that a node's runner holds and this host does not know, told once each. */
   private readonly strangers = new Map<string, ReadonlySet<string>>()
+  private readonly copies: Copies
   /** Takes back the next look. */
   private watch = () => {}
   private watchedAt: number
 
   constructor(deps: LinksDeps) {
     this.deps = deps
+    this.copies = new Copies(deps.clock, (node, reason) => deps.cluster.setProblem(node, 'copy', reason))
     this.watchedAt = deps.clock.monotonic()
     for (const name of deps.cluster.nodes.keys()) this.heardAt.set(name, this.watchedAt)
     this.watchOn()
@@ -96,18 +99,30 @@ export class Links {
   }
 
   private join(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
-    const { cluster, log, heartbeatMs } = this.deps
-    const { node: name, runnerId, bootId } = hello
+    const { log } = this.deps
+    const { node: name, runnerId } = hello
     const refusal = this.refusalOf(hello)
     if (refusal !== null) {
       log.warn({ node: name, runnerId }, `Refused a runner: ${refusal.message}`)
       session.refuse(refusal.code, refusal.message, refusal.retry)
       return
     }
+    const others = [...this.sessions.values()].filter((linked) => linked !== session)
+    this.copies.check(hello, others, (problem) => {
+      if (!session.isOpen) return
+      if (problem === null) return this.accept(session, hello)
+      log.warn({ node: name, runnerId }, `Refused a runner: ${problem}`)
+      session.refuse('conflict', problem, false)
+    })
+  }
+
+  private accept(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
+    const { cluster, log, heartbeatMs } = this.deps
+    const { node: name, runnerId, bootId } = hello
     this.sessions.get(name)?.drop('its runner has linked again')
     this.sessions.set(name, session)
     this.deps.leases.answering(runnerId)
-    session.welcome(name, runnerId, linkVersion, heartbeatMs, this.deps.leases.leaseMs)
+    session.welcome(name, { runnerId, bootId }, linkVersion, heartbeatMs, this.deps.leases.leaseMs)
     const before = cluster.nodes.get(name)?.record
     const { capacity, executor, runnerVersion } = hello
     const record: NodeRecord = {
@@ -180,6 +195,7 @@ export class Links {
     const name = session.node
     if (name === null) return
     const attempts = held.map((attempt) => ({ ...attempt, taskId: Number(attempt.taskId) }))
+    this.deps.cluster.setStuck(name, attempts)
     const believed = this.deps.cluster.attemptsOn(name)
     const strange = attempts.filter(
       ({ taskId, phase }) => phase !== 'ended' && this.deps.cluster.task(taskId) === null,
@@ -262,6 +278,7 @@ export class Links {
   private heard(session: LinkSession): void {
     const name = session.node
     if (name === null || this.sessions.get(name) !== session) return
+    this.copies.heard(session)
     const { cluster, clock } = this.deps
     const at = clock.monotonic()
     this.heardAt.set(name, at)
@@ -293,6 +310,7 @@ export class Links {
       this.watchOn()
       this.findSilent()
       this.deps.leases.endThoseOver()
+      this.copies.forgetOld()
     })
   }
 

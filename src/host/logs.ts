@@ -5,7 +5,7 @@ import { AppError } from '../core/errors.ts'
 import { parseId } from '../core/id.ts'
 import { isFinal, type Task } from '../core/task.ts'
 import { logPath } from '../platform/log-paths.ts'
-import { awaitLogPart, readLogPart } from '../platform/log-reader.ts'
+import { awaitLogPart, boundedReader } from '../platform/log-reader.ts'
 import { limits } from '../protocol/limits.ts'
 import { type LogStream, logHeaders, logStreams, streamRoutes } from '../protocol/routes.ts'
 import { Id } from '../protocol/schemas.ts'
@@ -30,6 +30,8 @@ const Query = Type.Object(
 /** How long one wait for bytes may take; then it is asked again. */
 const waitMs = 15_000
 const followBytes = 256 * 1024
+/** Of the four threads that wait for all files of the host (libuv), so many may wait for the shared directory. */
+const readShared = boundedReader(2, 5_000)
 
 export interface LogDeps {
   cluster: Cluster
@@ -131,10 +133,11 @@ export class TaskLog {
     if (sharedDir !== null) {
       const path = logPath(sharedDir, this.stream, this.id)
       // not there: the node has another shared directory, or none, and tells by the link what it has
-      const { isThere } = await readLogPart(path, 0, 0)
+      const { isThere } = await readShared(path, 0, 0)
       if (isThere) {
         const isDone = () => cluster.task(this.id) === null
-        return await awaitLogPart(path, offset, limit, { waitMs: leftMs, isDone, signal: this.signal })
+        const options = { waitMs: leftMs, isDone, signal: this.signal, read: readShared }
+        return await awaitLogPart(path, offset, limit, options)
       }
     }
     const { node } = task.placement

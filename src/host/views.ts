@@ -42,6 +42,7 @@ export function taskView(task: Task, cluster: Cluster): TaskView {
     submittedAt: instant(task.submittedAtMs),
     startedAt: instantOrNull('startedAtMs' in task ? task.startedAtMs : null),
     endedAt: instantOrNull(end?.endedAtMs),
+    stuck: cluster.stuckOf(task.id),
     unreachableSince: task.status === 'unreachable' ? instant(task.sinceMs) : null,
     exitCode: end?.exitCode ?? null,
     signal: end?.signal ?? null,
@@ -100,6 +101,7 @@ export function nodeView({ record, load, strangers }: NodeState, cluster: Cluste
   return {
     name: record.name,
     status: record.status,
+    problem: cluster.problemOf(record.name),
     lastSeenAt: instant(record.lastSeenMs),
     cores: record.capacity.cores,
     coresAllocated: account?.coresHeld ?? 0,

@@ -1,8 +1,10 @@
 /** Reads parts of a log file that somebody else appends to. */
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { AppError } from '../core/errors.ts'
 import { isErrno } from './files.ts'
 import { readCut } from './log-cut.ts'
+import { withDeadline } from './wait.ts'
 
 export interface LogPart {
   offset: number
@@ -56,6 +58,46 @@ export async function readLogPart(path: string, offset: number, limit: number): 
   }
 }
 
+export type ReadLogPart = typeof readLogPart
+
+/**
+ * Reads of a directory that may never answer, such as a dead NFS: no more than `most` of them wait for it at a time, as
+ * each keeps one of the few threads that all files of the process are waited for with.
+ * @throws AppError `unavailable` where it does not answer within `deadlineMs`
+ */
+export function boundedReader(
+  most: number,
+  deadlineMs: number,
+  read: ReadLogPart = readLogPart,
+): ReadLogPart {
+  let busy = 0
+  const waiting: (() => void)[] = []
+  const inTime = <T>(path: string, promise: Promise<T>): Promise<T> =>
+    withDeadline(promise, deadlineMs, '').catch((error: unknown) => {
+      if (!(error instanceof AppError && error.code === 'timeout')) throw error
+      throw new AppError('unavailable', `cannot read ${path}: its file system does not answer`)
+    })
+  return async (path, offset, limit) => {
+    while (busy >= most) {
+      const turn = Promise.withResolvers<void>()
+      waiting.push(turn.resolve)
+      await inTime(path, turn.promise).finally(() => {
+        const at = waiting.indexOf(turn.resolve)
+        if (at >= 0) waiting.splice(at, 1)
+      })
+    }
+    busy += 1
+    const part = read(path, offset, limit)
+    // also one that is late: its thread is free only then
+    const done = () => {
+      busy -= 1
+      waiting.shift()?.()
+    }
+    part.then(done, done)
+    return inTime(path, part)
+  }
+}
+
 /**
  * The same, but waits for bytes: until there are some, `isDone` says that no more will come, the time is over
  * or the signal aborts.
@@ -64,13 +106,13 @@ export async function awaitLogPart(
   path: string,
   offset: number,
   limit: number,
-  options: { waitMs: number; isDone: () => boolean; signal?: AbortSignal },
+  options: { waitMs: number; isDone: () => boolean; signal?: AbortSignal; read?: ReadLogPart },
 ): Promise<LogPart & { ended: boolean }> {
   const endMs = performance.now() + options.waitMs
   for (;;) {
     // asked before the read: what was written until the end is then in what is read
     const isDone = options.isDone()
-    const part = await readLogPart(path, offset, limit)
+    const part = await (options.read ?? readLogPart)(path, offset, limit)
     const ended = isDone && part.offset + part.data.length >= part.size
     if (part.data.length > 0 || ended || performance.now() >= endMs || options.signal?.aborted) {
       return { ...part, ended }

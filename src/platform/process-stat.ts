@@ -29,3 +29,21 @@ export function allProcesses(): number[] {
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
 }
+
+/** Processes for a sentence: "process 12 (dd), which waits for a disk or a file system, and 3 more"; null: none. */
+export function describeProcesses(pids: readonly number[]): string | null {
+  const [first, ...others] = pids
+  if (first === undefined) return null
+  const state = processStat(first)?.state
+  const waits = state === 'D' ? ', which waits for a disk or a file system,' : ''
+  const more = others.length === 0 ? '' : ` and ${others.length} more`
+  return `process ${first} (${nameOf(first)})${waits}${more}`
+}
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return 'gone' // in this moment
+  }
+}

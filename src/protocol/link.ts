@@ -48,6 +48,8 @@ export const HeldAttempt = Type.Object(
     attempt: Attempt,
     phase: Type.Enum(['starting', 'running', 'ended']),
     startedAtMs: Nullable(Ms),
+    /** It is to end, and something of it cannot be ended: what that is, in words. Left out: nothing is. */
+    stuck: Type.Optional(Type.String({ maxLength: 500 })),
   },
   closed,
 )

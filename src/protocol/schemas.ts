@@ -99,6 +99,7 @@ export const TaskView = Closed({
   startedAt: Nullable(Instant),
   endedAt: Nullable(Instant),
   unreachableSince: Nullable(Instant),
+  stuck: Nullable(Type.String({ description: 'it is to end, and this of it cannot be ended' })),
   exitCode: Nullable(Type.Integer()),
   signal: Nullable(Type.String()),
   /** Why it waits, why it failed, who killed it. */
@@ -159,6 +160,7 @@ export const ExecutorView = Closed({
 export const NodeView = Closed({
   name: Type.String(),
   status: Type.Enum([...nodeStatuses]),
+  problem: Nullable(Type.String({ description: 'why nothing new is placed on it although it is online' })),
   /** When it was last heard; for an unreachable node, how long ago tells the age of what is shown. */
   lastSeenAt: Instant,
   cores: Type.Integer(),

@@ -8,10 +8,12 @@ import { systemDisk } from '../platform/disk.ts'
 import { readTextIfThere, writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
-import { logPath } from '../platform/log-paths.ts'
-import { awaitLogPart } from '../platform/log-reader.ts'
+import { logFolder, logPath } from '../platform/log-paths.ts'
+import { awaitLogPart, boundedReader, type ReadLogPart, readLogPart } from '../platform/log-reader.ts'
+import { runBriefly } from '../platform/run-briefly.ts'
 import { dialWebSocket } from '../platform/wire.ts'
 import type { FromHost, FromRunner } from '../protocol/link.ts'
+import { logStreams } from '../protocol/routes.ts'
 import { startAgent } from './agent.ts'
 import type { Attempts } from './attempts.ts'
 import { chooseExecutor } from './choose-executor.ts'
@@ -21,6 +23,11 @@ import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
 
 import { LogLimit } from './log-limit.ts'
 import { attemptsDir } from './paths.ts'
+
+/** How long the shared directory may take to answer. */
+const sharedMs = 5_000
+/** Of the four threads that wait for all files of this process (libuv), so many may wait for that directory. */
+const sharedReads = 2
 
 export interface RunnerOptions {
   config: RunnerConfig
@@ -46,9 +53,11 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   // chmod(2) beside it: the umask has no say here, as tasks of any user work in it
   if (mkdirSync(config.localTempDir, { recursive: true }) !== undefined)
     chmodSync(config.localTempDir, 0o1777)
+  if (config.sharedDir !== null) await makeSharedFolders(config.sharedDir, log)
   const lock = await lockDirectory(config.stateDir, 'runner')
   const identity = { runnerId: await readRunnerId(config.stateDir), bootId: readBootId() }
   const meter = new LoadMeter()
+  const read = config.sharedDir === null ? readLogPart : boundedReader(sharedReads, sharedMs)
   const agent = await startAgent({
     config,
     joinToken: () => currentJoinToken(config),
@@ -64,7 +73,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     detectCapacity: async () => options.capacity ?? (await detectCapacity(config.numactlPath)),
     measureLoad: ({ numaNodes }) => meter.measure(numaNodes),
     logLimit: new LogLimit({ limitBytes: config.logLimitBytes, isShared: config.sharedDir !== null, log }),
-    readLog: (request, attempts, signal) => readLog(config, attempts, request, signal),
+    readLog: (request, attempts, signal) => readLog(config, attempts, request, signal, read),
   })
   return {
     nodeName: config.nodeName,
@@ -75,6 +84,15 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       await lock.release()
     },
   }
+}
+
+/** By mkdir(1), as none of our own threads may wait for that directory. */
+async function makeSharedFolders(sharedDir: string, log: Log): Promise<void> {
+  const folders = logStreams.map((stream) => logFolder(sharedDir, stream))
+  const { code, stderr, isLate } = await runBriefly(['mkdir', '-p', '-m', '755', '--', ...folders], sharedMs)
+  if (code === 0) return
+  const why = isLate ? 'it does not answer' : stderr.trim()
+  log.error({ sharedDir, why }, 'Cannot make the folders for output in the shared directory')
 }
 
 /** Made once per state directory: a host that sees another one knows that this one's records are gone. */
@@ -92,12 +110,14 @@ async function readLog(
   attempts: Attempts,
   request: Extract<FromHost, { type: 'log_read' }>,
   signal: AbortSignal,
+  read: ReadLogPart,
 ): Promise<FromRunner> {
   const path = logPath(config.sharedDir ?? config.stateDir, request.stream, Number(request.taskId))
   const part = await awaitLogPart(path, request.offset, request.limit, {
     waitMs: request.waitMs,
     isDone: () => attempts.isEnded(Number(request.taskId), request.attempt),
     signal,
+    read,
   })
   return {
     type: 'log_chunk',

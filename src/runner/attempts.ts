@@ -34,6 +34,8 @@ interface Held {
   /** null: killed before it was started here; there is nothing to recover or to collect. */
   handle: Handle | null
   isKillRequested: boolean
+  /** By the monotonic clock: when it was first asked to end; null: it was not. */
+  killAskedAtMs?: number
 }
 
 export interface AttemptsDeps {
@@ -59,6 +61,8 @@ export interface AttemptsDeps {
 }
 
 const killGraceMs = 10_000
+/** What lives so long after SIGKILL waits for something that does not come (proc_pid_stat(5), state D). */
+const stuckMs = 10_000
 const launchFile = 'launch.json'
 
 export class Attempts implements ExecutorEvents {
@@ -69,15 +73,18 @@ export class Attempts implements ExecutorEvents {
     this.deps = deps
     const { disk, config, attemptsDir } = deps
     disk.makeDir(attemptsDir, 0o700)
-    for (const stream of logStreams)
-      disk.makeDir(logFolder(config.sharedDir ?? config.stateDir, stream), 0o755)
+    // a shared one may not answer: whoever starts the runner makes them there
+    if (config.sharedDir === null)
+      for (const stream of logStreams) disk.makeDir(logFolder(config.stateDir, stream), 0o755)
   }
 
   /** What the host is told of in hellos and heartbeats. */
   list(): HeldAttempt[] {
-    return [...this.held].map(([id, { phase, startedAtMs }]) => {
+    return [...this.held].map(([id, held]) => {
+      const { phase, startedAtMs } = held
       const [taskId = '', attempt = ''] = id.split('-')
-      return { taskId, attempt: Number(attempt), phase, startedAtMs }
+      const stuck = this.stuckOf(Number(taskId), Number(attempt), held)
+      return { taskId, attempt: Number(attempt), phase, startedAtMs, ...(stuck === null ? {} : { stuck }) }
     })
   }
 
@@ -137,6 +144,7 @@ export class Attempts implements ExecutorEvents {
     }
     if (held.phase === 'ended') return
     held.isKillRequested = true
+    held.killAskedAtMs ??= this.deps.clock.monotonic()
     await this.executorOf(held)?.kill(taskId, attempt, killGraceMs)
   }
 
@@ -302,6 +310,15 @@ export class Attempts implements ExecutorEvents {
       defaultCwd: config.localTempDir,
       user: taskUser,
     }
+  }
+
+  /** It was to be gone by SIGKILL, and is not. */
+  private stuckOf(taskId: number, attempt: number, held: Held): string | null {
+    if (held.phase === 'ended' || held.killAskedAtMs === undefined) return null
+    const waitedMs = this.deps.clock.monotonic() - held.killAskedAtMs
+    if (waitedMs < killGraceMs + stuckMs) return null
+    const left = this.executorOf(held)?.leftOf?.(taskId, attempt) ?? 'something of it'
+    return `${left} cannot be ended`
   }
 
   private logsOf(taskId: number): LogPaths {

@@ -123,6 +123,59 @@ describeInLab('faults of a node', () => {
     expect(await api.ended(long)).toMatchObject({ status: 'killed' })
   }, 150_000)
 
+  it('row 9: a task that cannot be killed stays killing, is told as stuck, closes its node, and hinders nobody', async ({
+    skip,
+  }) => {
+    const { api, lab } = cluster
+    const group = '/sys/fs/cgroup/freezer/stuck'
+    // what the freezer of control groups v1 holds does not end by SIGKILL either: state D, as with a dead file system
+    const made = await lab.exec('node2', ['sh', '-c', `mkdir ${group} && test -e ${group}/freezer.state`])
+    if (made.code !== 0) skip('there is no freezer of control groups v1')
+    const stuck = await api.submit(shell('echo $$; exec sleep 600'), 'node2')
+    const other = await api.submit(shell('echo other; exec sleep 600'), 'node2')
+    await Promise.all([stuck, other].map((id) => api.reached(id, 'running')))
+    const pid = Number(await waitFor('its process id', async () => (await api.log(stuck)).trim()))
+    await lab.sh('node2', `echo ${pid} > ${group}/cgroup.procs && echo FROZEN > ${group}/freezer.state`)
+    try {
+      await api.client.killTask({ params: { id: stuck }, body: {} })
+      const task = await waitFor(
+        'it is told as stuck',
+        async () => {
+          const now = await api.task(stuck)
+          return now.stuck === null ? null : now
+        },
+        { deadlineMs: 40_000, everyMs: 200 },
+      )
+      const words = `process ${pid} (sleep), which waits for a disk or a file system, cannot be ended`
+      expect(task).toMatchObject({ status: 'killing', stuck: words })
+      const node = await api.client.getNode({ params: { name: 'node2' } })
+      expect(node).toMatchObject({ status: 'online', problem: `task ${stuck}: ${words}` })
+      expect(Date.now() - Date.parse(node.lastSeenAt)).toBeLessThan(5_000)
+      const shown = cluster.local.cli('show', stuck)
+      await shown.ended
+      expect(shown.stdout).toContain(`stuck on node2: ${words}`)
+      // nothing new goes there; what else is there can be read and killed
+      const waiting = await api.submit({ command: 'true' }, 'node2')
+      expect(await api.task(waiting)).toMatchObject({
+        status: 'pending',
+        reason: `node node2 takes no new tasks: task ${stuck}: ${words}`,
+      })
+      expect(await api.log(other)).toBe('other\n')
+      await api.client.killTask({ params: { id: other }, body: {} })
+      expect(await api.ended(other)).toMatchObject({ status: 'killed' })
+      // also a runner that comes anew tells what is, and not what it wishes
+      await cluster.runner('node2').stop('SIGKILL')
+      await cluster.startRunner('node2')
+      expect((await api.task(stuck)).status).toBe('killing')
+      await lab.sh('node2', `echo THAWED > ${group}/freezer.state`)
+      expect(await api.ended(stuck, 30_000)).toMatchObject({ status: 'killed', stuck: null })
+      expect(await api.ended(waiting, 30_000)).toMatchObject({ status: 'completed' })
+      expect(await api.client.getNode({ params: { name: 'node2' } })).toMatchObject({ problem: null })
+    } finally {
+      await lab.exec('node2', ['sh', '-c', `echo THAWED > ${group}/freezer.state; sleep 0.2; rmdir ${group}`])
+    }
+  }, 120_000)
+
   it('row 10: a node whose disk is full starts nothing and says why, ends and kills what runs, tells every end, and recovers', async () => {
     const { api, lab } = cluster
     await cluster.runner('node1').stop()

@@ -54,13 +54,14 @@ function nodePage(
   context: Context,
 ): string[] {
   const { colors } = context
-  const paint = view.status === 'online' ? colors.green : colors.yellow
+  const paint = view.status === 'online' && view.problem === null ? colors.green : colors.yellow
   const row = (key: string, value: string) => `  ${colors.dim(key.padEnd(9))}  ${value}`
   const features = Object.entries(view.executor.features).flatMap(([name, works]) =>
     works ? (featureNames[name] ?? name) : [],
   )
   return [
     `${colors.bold(printable(view.name))}  ${paint(nodeStatus(view, nowMs))}`,
+    ...(view.problem === null ? [] : [row('problem', colors.yellow(printable(view.problem)))]),
     row(
       'cores',
       `${view.coresAllocated} of ${view.cores} taken${view.cpuPercent === null ? '' : `; ${Math.round(view.cpuPercent)} % busy`}`,

@@ -20,7 +20,9 @@ export async function nodes(options: { quiet: boolean }, context: Context): Prom
     await context.print(
       nodeTable(items, host.now(), stdout.isTty ? stdout.size().columns : null, context.colors),
     )
-    await context.print(weakNotes(items).map((line) => context.colors.yellow(line)))
+    await context.print(
+      [...problemNotes(items), ...weakNotes(items)].map((line) => context.colors.yellow(line)),
+    )
   }
   return exitCodes.ok
 }
@@ -40,7 +42,10 @@ const columns: Column[] = [
 export function nodeTable(items: NodeView[], nowMs: number, width: number | null, colors: Colors): string[] {
   const rows = items.map((node): Cell[] => [
     { text: printable(node.name) },
-    { text: nodeStatus(node, nowMs), paint: node.status === 'online' ? colors.green : colors.yellow },
+    {
+      text: nodeStatus(node, nowMs),
+      paint: node.status === 'online' && node.problem === null ? colors.green : colors.yellow,
+    },
     { text: `${node.coresAllocated}/${node.cores}` },
     { text: `${formatBytes(node.memoryAllocatedBytes)}/${formatBytes(node.memoryBytes)}` },
     { text: node.status === 'online' ? loadText(node) : '-' },
@@ -51,9 +56,9 @@ export function nodeTable(items: NodeView[], nowMs: number, width: number | null
   return renderTable(columns, rows, { width, paintTitle: colors.dim })
 }
 
-/** "online", or how long it has been silent. */
+/** "online", that it takes no new tasks, or how long it has been silent. */
 export function nodeStatus(node: NodeView, nowMs: number): string {
-  if (node.status === 'online') return 'online'
+  if (node.status === 'online') return node.problem === null ? 'online' : 'no new tasks'
   return `unreachable ${formatDuration(Math.max(0, nowMs - Date.parse(node.lastSeenAt)))}`
 }
 
@@ -68,6 +73,12 @@ function numaText({ numaNodes }: NodeView): string {
 
 function loadText(node: NodeView): string {
   return node.cpuPercent === null ? '-' : `${Math.round(node.cpuPercent)} %`
+}
+
+function problemNotes(items: NodeView[]): string[] {
+  return items.flatMap(({ name, problem }) =>
+    problem === null ? [] : [`${printable(name)} takes no new tasks: ${printable(problem)}.`],
+  )
 }
 
 function weakNotes(items: NodeView[]): string[] {

@@ -56,7 +56,9 @@ function statusSentence(task: TaskDetail, nowMs: number): string {
     case 'unreachable':
       return `${node} is silent${task.unreachableSince === null ? '' : ` for ${sinceWords(task.unreachableSince, nowMs)}`}; the task may well be running`
     case 'killing':
-      return `asked to end on ${node}; something of it is still alive`
+      return task.stuck === null
+        ? `asked to end on ${node}; something of it is still alive`
+        : `stuck on ${node}: ${printable(task.stuck)}`
     case 'completed':
       return `ended well${ran}`
     case 'failed':

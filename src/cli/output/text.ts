@@ -64,7 +64,10 @@ export function whereabouts(task: Pick<TaskView, 'target' | 'node' | 'numaId'>):
 }
 
 /** How it ended, or why it is where it is: "exit 2", "SIGTERM", a reason. What somebody else ended has no more to say. */
-export function outcome(task: Pick<TaskView, 'status' | 'exitCode' | 'signal' | 'reason'>): string {
+export function outcome(
+  task: Pick<TaskView, 'status' | 'exitCode' | 'signal' | 'reason'> & Partial<Pick<TaskView, 'stuck'>>,
+): string {
+  if (task.stuck) return `stuck: ${printable(task.stuck)}`
   const parts = []
   if (task.status === 'failed' && task.exitCode !== null) parts.push(`exit ${task.exitCode}`)
   if (task.status === 'failed' && task.signal !== null) parts.push(task.signal)

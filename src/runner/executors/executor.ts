@@ -89,6 +89,8 @@ export interface Executor {
    * already it does nothing.
    */
   kill(taskId: number, attempt: number, graceMs: number): Promise<void>
+  /** What is left of an attempt that is being ended: in words, such as "process 12 (dd) …"; null: nothing that is known. */
+  leftOf?(taskId: number, attempt: number): string | null
   /** Every attempt of ours that the system still knows, for reconciling (also ones without a record). */
   list(): Promise<{ taskId: number; attempt: number }[]>
   /** Lets the system forget an attempt that has ended and was reported (collects the unit). */

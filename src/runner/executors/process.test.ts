@@ -61,7 +61,7 @@ describe('process executor', () => {
     ['private PIDs', { privatePids: true }, {}],
     ['numactl', {}, { numaId: 0 }],
     ['no-such-user', {}, { user: 'no-such-user' }],
-    ['ENOENT', {}, { stdoutPath: '/nowhere/at/all.out' }],
+    ['its output file could not be opened', {}, { stdoutPath: '/nowhere/at/all.out' }],
   ])('what it cannot give fails the launch: %s', async (reason, wanted, overrides) => {
     const seen = new Seen()
     const executor = make(seen)

@@ -4,13 +4,14 @@
  * and memory limit are not enforced, and the node says so.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, statSync, watch, writeFileSync } from 'node:fs'
+import { statSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { ExecutorInfo } from '../../core/node.ts'
 import type { TaskExit } from '../../core/task.ts'
 import { runnerMark } from '../../core/unit-name.ts'
 import { isErrno } from '../../platform/files.ts'
+import { describeProcesses } from '../../platform/process-stat.ts'
 import { after } from '../../platform/wait.ts'
 import { becomeUser, userVariables } from '../users.ts'
 import {
@@ -143,6 +144,11 @@ export class ProcessExecutor implements Executor {
     this.endTree(watched, graceMs)
   }
 
+  leftOf(taskId: number, attempt: number): string | null {
+    const supervisor = this.watched.get(key(taskId, attempt))?.supervisor ?? null
+    return describeProcesses(treeOf(taskId, attempt, this.mark, supervisor))
+  }
+
   async list(): Promise<{ taskId: number; attempt: number }[]> {
     return [...this.watched.values()].map(({ taskId, attempt }) => ({ taskId, attempt }))
   }
@@ -159,17 +165,14 @@ export class ProcessExecutor implements Executor {
   /** Starts the supervisor in a session of its own: it and the task outlive the runner. */
   private spawn(launch: LaunchSpec, become: string[]): ChildProcess {
     const path = join(launch.taskDir, 'supervise.sh')
-    writeFileSync(path, supervisorScript(launch, become, this.files.scriptOf(launch)), { mode: 0o600 })
-    const out = openSync(launch.stdoutPath, 'a', 0o640)
-    const err = openSync(launch.stderrPath, 'a', 0o640)
-    try {
-      const marks = Object.fromEntries(marksOf(launch.taskId, launch.attempt, this.mark))
-      const env = { PATH: defaultPath, LANG: 'C.UTF-8', ...marks, ...ownIdentity() }
-      return spawn('/bin/sh', [path], { detached: true, cwd: '/', env, stdio: ['ignore', out, err] })
-    } finally {
-      closeSync(out)
-      closeSync(err)
-    }
+    writeFileSync(
+      path,
+      supervisorScript(launch, become, this.files.scriptOf(launch), join(this.files.dirOf(launch), 'note')),
+      { mode: 0o600 },
+    )
+    const marks = Object.fromEntries(marksOf(launch.taskId, launch.attempt, this.mark))
+    const env = { PATH: defaultPath, LANG: 'C.UTF-8', ...marks, ...ownIdentity() }
+    return spawn('/bin/sh', [path], { detached: true, cwd: '/', env, stdio: 'ignore' })
   }
 
   private watch(
@@ -332,18 +335,28 @@ function watchedOf(
  * builtins only once the task has ended: whatever else is in its session then is a part of the task. What the
  * shell itself has to say of a signal is not the task's output. The task runs in the foreground, because a shell
  * lets background commands ignore SIGINT and SIGQUIT (POSIX.1-2024 XCU 2.12). A shell tells a signal only as
- * 128 + its number (2.8.2), so an exit code above 128 that is a signal's is taken for one.
+ * 128 + its number (2.8.2), so an exit code above 128 that is a signal's is taken for one. The output files are opened
+ * here and not by the runner, which must not wait for a directory that does not answer.
  */
-function supervisorScript(launch: LaunchSpec, become: string[], scriptPath: string): string {
+function supervisorScript(
+  launch: LaunchSpec,
+  become: string[],
+  scriptPath: string,
+  notePath: string,
+): string {
+  const [out, err] = [launch.stdoutPath, launch.stderrPath].map((path) => quote(path).toString())
+  const failed = `{ echo 'its output file could not be opened' > ${quote(notePath)}; exit ${launchFailedExitCode}; }`
   const record = quote(recordPath(launch)).toString()
   const supervisor = quote(join(launch.taskDir, 'record', 'supervisor')).toString()
   return `{
 trap : HUP INT TERM
-exec 3>&2 2>/dev/null
 read -r stat < /proc/$$/stat
 set -- \${stat##*)}
 echo "$$ \${20}" > ${supervisor}
-(trap - HUP INT TERM; exec ${[...become, '/bin/sh', scriptPath].map((word) => quote(word)).join(' ')} 2>&3 3>&-)
+(trap - HUP INT TERM
+(umask 027; true >> ${out} && true >> ${err}) || ${failed}
+exec >> ${out} 2>> ${err}
+exec ${[...become, '/bin/sh', scriptPath].map((word) => quote(word)).join(' ')})
 status=$?
 times > ${record}.times
 { read -r own; read -r children; } < ${record}.times

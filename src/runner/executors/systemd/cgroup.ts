@@ -39,6 +39,13 @@ export function processesIn(layout: CgroupLayout, cgroup: string): number[] {
     .map(Number)
 }
 
+/** The same, with those of the cgroups below it. */
+export function allProcessesIn(layout: CgroupLayout, cgroup: string): number[] {
+  return [cgroup, ...cgroupsBelow(layout, cgroup)].flatMap((each) =>
+    each === cgroup ? processesIn(layout, each) : allProcessesIn(layout, each),
+  )
+}
+
 /** Does the cgroup, or one below it, hold a process? */
 export function isPopulated(layout: CgroupLayout, cgroup: string): boolean {
   const events = textOf(`${layout.processes}${cgroup}/cgroup.events`)

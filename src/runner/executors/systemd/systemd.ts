@@ -8,6 +8,7 @@ import { AppError } from '../../../core/errors.ts'
 import type { ExecutorInfo } from '../../../core/node.ts'
 import { isLeased, type TaskExit } from '../../../core/task.ts'
 import { attemptOfUnit, runnerMark, unitNameOf } from '../../../core/unit-name.ts'
+import { describeProcesses } from '../../../platform/process-stat.ts'
 import { withDeadline } from '../../../platform/wait.ts'
 import {
   type AttemptDir,
@@ -22,7 +23,7 @@ import {
   unmarkKill,
 } from '../attempt-files.ts'
 import type { Executor, ExecutorDeps, Fence, Handle, LaunchSpec, Recovered } from '../executor.ts'
-import { cgroupLayout, cgroupsBelow, isPopulated, processesIn, usageOf } from './cgroup.ts'
+import { allProcessesIn, cgroupLayout, cgroupsBelow, isPopulated, processesIn, usageOf } from './cgroup.ts'
 import { leaseUnitOf } from './fence.ts'
 import { Launcher } from './launcher.ts'
 import type { StartOutcome, UnitManager } from './manager.ts'
@@ -174,6 +175,12 @@ export class SystemdExecutor implements Executor {
       // the mark stands: the request is made again when systemd is back
       this.deps.log('Cannot ask systemd for the stop yet', { unit: name, error: messageOf(error) })
     }
+  }
+
+  leftOf(taskId: number, attempt: number): string | null {
+    return describeProcesses(
+      allProcessesIn(this.cgroups, this.manager.cgroupOf(this.unitOf(taskId, attempt))),
+    )
   }
 
   async list(): Promise<{ taskId: number; attempt: number }[]> {
