@@ -246,4 +246,26 @@ describe('a log in the shared directory', () => {
     runner.cut()
     await waitFor('it is told that the node is away', async () => (await open(id)).status === 503)
   })
+
+  it('is there also while the task waits for its next attempt', async () => {
+    host = await TestHost.start()
+    const sharedDir = join(host.dir, 'shared')
+    await host.restart('--shared-dir', sharedDir)
+    const runner = await host.link()
+    const specs = [{ command: 'true', cores: 3, requeue: 1 }]
+    const { tasks } = await host.client.submitBatch({ body: { specs } })
+    const id = tasks[0]?.taskId ?? ''
+    await runner.heard('start')
+    const path = logPath(sharedDir, 'stdout', Number(id))
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, 'from the first')
+    runner.started(id)
+    await waitFor('it runs', async () => (await host.client.getTask({ params: { id } })).status === 'running')
+    runner.cut()
+    // it has rebooted, and comes back too small for it
+    await host.link({ bootId: 'boot-2', cores: 1 })
+    const isWaiting = async () => (await host.client.getTask({ params: { id } })).status === 'pending'
+    await waitFor('it waits', isWaiting)
+    expect(await (await open(id)).text()).toBe('from the first')
+  })
 })

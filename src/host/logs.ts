@@ -124,13 +124,8 @@ export class TaskLog {
   /** null: nothing can be read yet. */
   private async readOf(task: Task, offset: number, limit: number, leftMs: number): Promise<LogAnswer | null> {
     const { cluster, links, sharedDir } = this.deps
-    const hasEnded = isFinal(task.status)
-    if (!('placement' in task) || task.placement === null) {
-      return hasEnded
-        ? { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), ended: true, missing: 0 }
-        : null
-    }
-    if (sharedDir !== null) {
+    // what an earlier attempt has written is there also while the task waits for the next
+    if (sharedDir !== null && task.attempt > 0) {
       const path = logPath(sharedDir, this.stream, this.id)
       // not there: the node has another shared directory, or none, and tells by the link what it has
       const { isThere } = await readShared(path, 0, 0)
@@ -139,6 +134,11 @@ export class TaskLog {
         const options = { waitMs: leftMs, isDone, signal: this.signal, read: readShared }
         return await awaitLogPart(path, offset, limit, options)
       }
+    }
+    if (!('placement' in task) || task.placement === null) {
+      return isFinal(task.status)
+        ? { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), ended: true, missing: 0 }
+        : null
     }
     const { node } = task.placement
     if (!links.isLinked(node) && leftMs > 0) return null
