@@ -223,6 +223,20 @@ describe('the end', () => {
     expect(await store.task(6)).toBeNull()
   })
 
+  it('is not spoiled by a submit that comes too late', async () => {
+    const gate = Promise.withResolvers<void>()
+    store.gate = gate.promise
+    const first = submit(5)
+    await new Promise(setImmediate)
+    const closing = journal.close()
+    journal.event(event(null))
+    const late = submit(6)
+    gate.resolve()
+    await Promise.all([first, closing, late])
+    expect((await store.eventsAfter(0, 10)).map(({ kind }) => kind)).toEqual(['task', 'node'])
+    expect(told).toContain('refused 6: unavailable')
+  })
+
   it('comes also while the disk takes nothing', async () => {
     store.failure = full
     const refused = submit(5)

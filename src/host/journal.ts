@@ -69,6 +69,7 @@ export class Journal {
   submit(batch: BatchRecord, taskIds: readonly number[], revert: () => void): Promise<void> {
     if (this.isClosed) {
       revert()
+      this.withdraw(taskIds) // or the last commit would hold tasks without their batch
       return Promise.reject(new AppError('unavailable', 'the host stops: try again later'))
     }
     return new Promise((resolve, reject) => {

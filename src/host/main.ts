@@ -47,7 +47,7 @@ async function putBack(argv: string[]): Promise<void> {
   const file = argv[at + 1]
   if (file === undefined) throw new AppError('invalid_request', '--restore needs the file of a backup')
   const config = loadHostConfig({ argv: argv.toSpliced(at, 2), env: process.env })
-  const { restore } = await import('./restore.ts')
+  const { restore } = await import('./store/restore.ts')
   const { tasks, keptAside } = await restore(file, config, Date.now())
   const aside = keptAside === null ? '' : `What was there is kept as ${keptAside}.\n`
   process.stdout.write(

@@ -324,8 +324,8 @@ export const corpus: readonly Mutant[] = [
     name: 'M23',
     what: 'an end of a task that is being killed is not kept by the runner',
     file: 'src/runner/attempts.ts',
-    find: 'held.isKillRequested = true\n    await',
-    put: "held.isKillRequested = true\n    held.phase = 'ended'\n    await",
+    find: 'held.killAskedAtMs ??= this.deps.clock.monotonic()\n    await',
+    put: "held.phase = 'ended'\n    await",
     catcher: simulation(),
   },
   {

@@ -31,6 +31,9 @@ export interface WorkerReport {
   failure: { seed: number; path: string | null; message: string; scenario: Scenario } | null
 }
 
+/** A failure is made smaller for so long. */
+const shrinkMs = 60_000
+
 interface Options {
   lives: number
   seed: number
@@ -92,13 +95,19 @@ function startWorker({ lives, seed, tasks, isQuick }: Options): Promise<WorkerRe
 }
 
 async function work({ lives, seed, tasks, isQuick }: Options): Promise<WorkerReport> {
+  let shrinkUntilMs = Number.POSITIVE_INFINITY
   const done = { lives: 0, scenarios: 0, steps: 0, virtualMs: 0 }
   // a scenario may refuse some of its tasks, so that a round more is needed at times
   for (let round = 0; done.lives < lives; round += 1) {
     const outcome = await fc.check(
       fc.asyncProperty(scenarios(tasks), async (scenario) => {
+        if (performance.now() > shrinkUntilMs) return
         const { violation, ...rest } = await runTwice(scenario)
-        if (violation !== null) throw violation
+        if (violation !== null) {
+          shrinkUntilMs = Math.min(shrinkUntilMs, performance.now() + shrinkMs)
+          throw violation
+        }
+        if (shrinkUntilMs < Number.POSITIVE_INFINITY) return
         done.lives += rest.tasks
         done.scenarios += 1
         done.steps += rest.steps

@@ -29,4 +29,20 @@ export const pastFailures: readonly { found: string; scenario: Scenario }[] = [
       faults: [{ kind: 'runner_crash', atMs: 105_635, node: 3, downMs: 1_364, calls: 48 }],
     },
   },
+  {
+    found:
+      'a submit that came while the host stopped left tasks without a batch, and the last commit failed by them',
+    scenario: {
+      seed: 96_940_293,
+      nodes: 1,
+      tasks: 100,
+      faults: [
+        { kind: 'host_disk_slow', atMs: 4_994, forMs: 27_195, latencyMs: 1_206 },
+        { kind: 'node_power', atMs: 0, node: 0, downMs: 1, isWiped: false },
+        { kind: 'runner_crash', atMs: 14_406, node: 0, downMs: 1_348, calls: 5 },
+        { kind: 'host_restart', atMs: 31_050, downMs: 1 },
+        { kind: 'host_crash', atMs: 5_433, downMs: 16_269, calls: 0 },
+      ],
+    },
+  },
 ]

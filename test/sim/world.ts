@@ -62,6 +62,8 @@ export class World {
   private hostStarts = 0
   /** Since then the host has been up, awake and able to save. */
   private hostFitSinceMs = 0
+  /** From then on the host's disk takes what it is given without delay. */
+  private savesFromMs = 0
   private readonly heardAt = new Map<string, number>()
 
   constructor(scenario: Scenario, print: ((line: string) => void) | null = null) {
@@ -73,6 +75,10 @@ export class World {
         fitForMs: (name) => {
           const { runnerSinceMs, troubleUntilMs } = this.named(name)
           return this.timeline.nowMs - Math.max(runnerSinceMs, troubleUntilMs)
+        },
+        savesPromptly: () => {
+          const { isFull, latencyMs } = this.hostDisk
+          return !isFull && latencyMs === usualCommitMs && this.timeline.nowMs > this.savesFromMs
         },
       },
       (what) => this.saw(what),
@@ -125,12 +131,14 @@ export class World {
         this.hostDisk.isFull = true
         return this.later(fault.forMs, () => {
           this.hostDisk.isFull = false
+          this.savesFromMs = this.timeline.nowMs + 3_000
           this.isFitAgain(0)
         })
       case 'host_disk_slow':
         this.hostDisk.latencyMs = fault.latencyMs
         return this.later(fault.forMs, () => {
           this.hostDisk.latencyMs = usualCommitMs
+          this.savesFromMs = this.timeline.nowMs + 2 * fault.latencyMs
           this.isFitAgain(fault.latencyMs)
         })
       case 'host_clock':
