@@ -114,14 +114,24 @@ export interface HelloOptions {
   attempts?: Extract<FromRunner, { type: 'hello' }>['attempts']
 }
 
+type Attempts = Extract<FromRunner, { type: 'heartbeat' }>['attempts']
+
 export class TestRunner {
   readonly socket: WebSocket
   readonly messages: FromHost[] = []
+  /** false: as a connection that was given up before its hello came. */
+  answersWelcome = true
+  private helloAttempts: Attempts = []
   private seq = 0
 
   constructor(socket: WebSocket) {
     this.socket = socket
-    socket.on('message', (data) => this.messages.push(JSON.parse(String(data)) as FromHost))
+    socket.on('message', (data) => {
+      const message = JSON.parse(String(data)) as FromHost
+      this.messages.push(message)
+      // as a runner does
+      if (message.type === 'welcome' && this.answersWelcome) this.beat(this.helloAttempts)
+    })
     socket.on('error', () => {})
   }
 
@@ -137,6 +147,7 @@ export class TestRunner {
     cores = 4,
     attempts = [],
   }: HelloOptions = {}): void {
+    this.helloAttempts = attempts
     this.send({
       type: 'hello',
       version,

@@ -45,6 +45,21 @@ describe('who is let in', () => {
     expect(await node()).toMatchObject({ status: 'online' })
   })
 
+  it('row 6: not a connection whose hello comes when its runner has a newer one', async () => {
+    const now = await host.link()
+    const id = await submit()
+    await now.heard('start')
+    now.started(id)
+    await reached(id, 'running')
+    const late = await host.dial()
+    late.answersWelcome = false
+    late.hello()
+    await late.heard('welcome')
+    now.beat([{ taskId: id, attempt: 1, phase: 'running', startedAtMs: 1_000 }], 7)
+    await waitFor('the runner is heard as before', () => now.all('heard').length > 0)
+    expect(await task(id)).toMatchObject({ status: 'running' })
+  })
+
   it('nobody who speaks before the hello, twice, or something else', async () => {
     const rude = await host.dial()
     rude.beat()

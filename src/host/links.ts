@@ -26,6 +26,17 @@ export interface LinksDeps {
   clock: Clock
 }
 
+/** How long a runner may take to answer its welcome. */
+const helloMs = 10_000
+
+interface Newcomer {
+  hello: FromRunnerOf<'hello'>
+  /** Takes the end of our patience back. */
+  cancel: () => void
+  /** The latest that came: what it holds since it was welcomed. null: it has not answered. */
+  heartbeat: FromRunnerOf<'heartbeat'> | null
+}
+
 /** How often `last seen` is written down while a node is heard. */
 const saveSeenMs = 60_000
 /** How long a runner may take to answer our goodbye. */
@@ -35,6 +46,8 @@ export class Links {
   private readonly deps: LinksDeps
   private readonly sessions = new Map<string, LinkSession>()
   private readonly open = new Set<LinkSession>()
+  /** Those that were welcomed and have not answered that yet. */
+  private readonly newcomers = new Map<LinkSession, Newcomer>()
   /** When each node was last heard, by the monotonic clock; at the host's start all get their full time. */
   private readonly heardAt = new Map<string, number>()
   private readonly savedAt = new Map<string, number>()
@@ -107,22 +120,39 @@ export class Links {
       session.refuse(refusal.code, refusal.message, refusal.retry)
       return
     }
+    // what is still on its way of a connection that its runner has given up says no more than this
+    this.deps.leases.answering(runnerId)
+    const { heartbeatMs, leases, clock } = this.deps
+    session.welcome(name, hello, linkVersion, heartbeatMs, leases.leaseMs)
+    const cancel = clock.after(helloMs, () => session.drop('it did not answer the welcome'))
+    this.newcomers.set(session, { hello, cancel, heartbeat: null })
+  }
+
+  /** A runner has answered its welcome: now it is certain that this connection is the one that it has. */
+  private answered(session: LinkSession, newcomer: Newcomer, heartbeat: FromRunnerOf<'heartbeat'>): void {
+    const isFirst = newcomer.heartbeat === null
+    newcomer.heartbeat = heartbeat
+    if (!isFirst) return // it is being looked at
+    newcomer.cancel()
+    const { hello } = newcomer
+    const { node: name, runnerId } = hello
     const others = [...this.sessions.values()].filter((linked) => linked !== session)
     this.copies.check(hello, others, (problem) => {
       if (!session.isOpen) return
-      if (problem === null) return this.accept(session, hello)
-      log.warn({ node: name, runnerId }, `Refused a runner: ${problem}`)
-      session.refuse('conflict', problem, false)
+      this.newcomers.delete(session)
+      const refusal =
+        problem === null ? this.refusalOf(hello) : { code: 'conflict', message: problem, retry: false }
+      if (refusal === null) return this.accept(session, newcomer)
+      this.deps.log.warn({ node: name, runnerId }, `Refused a runner: ${refusal.message}`)
+      session.refuse(refusal.code, refusal.message, refusal.retry)
     })
   }
 
-  private accept(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
-    const { cluster, log, heartbeatMs } = this.deps
+  private accept(session: LinkSession, { hello, heartbeat }: Newcomer): void {
+    const { cluster, log } = this.deps
     const { node: name, runnerId, bootId } = hello
     this.sessions.get(name)?.drop('its runner has linked again')
     this.sessions.set(name, session)
-    this.deps.leases.answering(runnerId)
-    session.welcome(name, { runnerId, bootId }, linkVersion, heartbeatMs, this.deps.leases.leaseMs)
     const before = cluster.nodes.get(name)?.record
     const { capacity, executor, runnerVersion } = hello
     const record: NodeRecord = {
@@ -139,7 +169,7 @@ export class Links {
     for (const { taskId } of hello.attempts) cluster.avoidId(Number(taskId))
     this.heard(session)
     log.info({ node: name, executor: executor.name, cores: capacity.cores }, 'A node has linked')
-    this.compareLater(session, hello.attempts)
+    if (heartbeat !== null) this.beat(session, heartbeat)
   }
 
   private refusalOf(hello: FromRunnerOf<'hello'>): { code: string; message: string; retry: boolean } | null {
@@ -161,6 +191,8 @@ export class Links {
   }
 
   private beat(session: LinkSession, heartbeat: FromRunnerOf<'heartbeat'>): void {
+    const newcomer = this.newcomers.get(session)
+    if (newcomer !== undefined) return this.answered(session, newcomer, heartbeat)
     const node = this.deps.cluster.nodes.get(session.node ?? '')
     if (node === undefined || this.sessions.get(node.record.name) !== session) return
     node.load = heartbeat.load
@@ -298,6 +330,8 @@ export class Links {
 
   private left(session: LinkSession, why: string): void {
     this.open.delete(session)
+    this.newcomers.get(session)?.cancel()
+    this.newcomers.delete(session)
     const name = session.node
     if (name === null || this.sessions.get(name) !== session) return
     this.sessions.delete(name)

@@ -329,6 +329,14 @@ export const corpus: readonly Mutant[] = [
     catcher: simulation(),
   },
   {
+    name: 'M30',
+    what: 'a runner is taken in before it has answered its welcome',
+    file: 'src/host/links.ts',
+    find: 'this.newcomers.set(session, { hello, cancel, heartbeat: null })',
+    put: "this.newcomers.set(session, { hello, cancel, heartbeat: null })\n    this.beat(session, { type: 'heartbeat', load: { cpuPercent: 0, memoryUsedBytes: 0, numaNodes: [] }, attempts: hello.attempts })",
+    catcher: unit('src/host/links.test.ts'),
+  },
+  {
     name: 'M20',
     what: 'an end that was told is told another way after a clock was set back',
     file: 'src/core/task.ts',

@@ -484,6 +484,9 @@ function troubleMs(fault: Fault): number {
   switch (fault.kind) {
     case 'flap':
       return 2 * fault.times * fault.everyMs
+    case 'node_power':
+      // with an empty disk it is another runner, which is refused until the first is silent for certain
+      return fault.isWiped ? fault.downMs + 90_000 : 0
     case 'clog':
       // what is still on its way then, and what waits behind that
       return fault.forMs + 3 * fault.latencyMs
