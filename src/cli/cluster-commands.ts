@@ -4,6 +4,7 @@ import { text, whole } from '../platform/option-types.ts'
 import { version } from '../platform/version.ts'
 import type { ConfigShowOptions } from './commands/config.ts'
 import type { InitOptions } from './commands/init.ts'
+import type { DrainOptions, RemoveOptions } from './commands/operate.ts'
 import type { ServiceOptions } from './commands/service.ts'
 import type { UpOptions } from './commands/up.ts'
 import { declareCompletion } from './completion-command.ts'
@@ -56,11 +57,42 @@ function declareNode(program: Command, { declare, act }: Parts): void {
     return commands.node(name, context)
   })
   const about = 'one machine, its NUMA nodes and its tasks'
-  const node = declare(program, 'node [node]', `${about}; also node list, node show`, (command) =>
-    command.action(one),
+  const node = declare(
+    program,
+    'node [node]',
+    `${about}; also node list, show, drain, resume, remove`,
+    (command) => command.action(one),
   )
   declareNodes(node, 'list', { declare, act })
   declare(node, 'show <node>', about, (command) => command.action(one))
+  declareOperations(node, { declare, act })
+}
+
+function declareOperations(node: Command, { declare, act }: Parts): void {
+  declare(node, 'drain <node...>', 'place nothing new there; what runs goes on', (command) =>
+    command.addOption(text('--reason <words>', 'why, for who looks at the node or waits for it')).action(
+      act(async (context, names: string[], options: DrainOptions) => {
+        const { drain } = await import('./commands/operate.ts')
+        return drain(names, options, context)
+      }),
+    ),
+  )
+  declare(node, 'resume <node...>', 'take a drain back', (command) =>
+    command.action(
+      act(async (context, names: string[]) => {
+        const { resume } = await import('./commands/operate.ts')
+        return resume(names, context)
+      }),
+    ),
+  )
+  declare(node, 'remove <node...>', 'forget machines that do not come back', (command) =>
+    command.option('--force', 'also where tasks may still run there: they are lost', false).action(
+      act(async (context, names: string[], options: RemoveOptions) => {
+        const { remove } = await import('./commands/operate.ts')
+        return remove(names, options, context)
+      }),
+    ),
+  )
 }
 
 function declareUp(program: Command, { declare, act }: Parts): void {

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { duration, repeated, size, text, whole } from '../platform/option-types.ts'
 import type { KillOptions } from './commands/kill.ts'
 import type { LogsOptions } from './commands/logs.ts'
+import type { DrainOptions } from './commands/operate.ts'
 import type { PsOptions } from './commands/ps.ts'
 import type { SweepOptions } from './commands/sweep.ts'
 import type { WaitCommandOptions } from './commands/wait.ts'
@@ -28,7 +29,7 @@ export const taskCommands: CommandGroup = {
 function declareTask(program: Command, parts: Parts): void {
   const task = program
     .command('task')
-    .description('the same under a noun: task submit, list, show, logs, wait, kill')
+    .description('the same under a noun: task submit, list, show, logs, wait, kill; also task forget')
     .helpCommand(false)
   declareSubmit(task, parts)
   declareSweep(task, parts)
@@ -37,6 +38,14 @@ function declareTask(program: Command, parts: Parts): void {
   declareLogs(task, parts)
   declareWait(task, parts)
   declareKill(task, parts)
+  parts.declare(task, 'forget <task...>', 'give up tasks of silent nodes: they are lost', (command) =>
+    command.addOption(text('--reason <words>', 'why, for those who look at them later')).action(
+      parts.act(async (context, ids: string[], options: DrainOptions) => {
+        const { forget } = await import('./commands/operate.ts')
+        return forget(ids, options, context)
+      }),
+    ),
+  )
 }
 
 const exitStatus = () =>

@@ -86,6 +86,16 @@ export class Ledger {
     this.#changed(entry, 'reshaped')
   }
 
+  /** Forgets a node on which nothing is held. */
+  removeNode(name: string): void {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return
+    this.#unindex(entry)
+    entry.node = null
+    entry.reservations = []
+    this.#changed(entry, 'reshaped')
+  }
+
   /** Nothing is placed on a node that is not online; what runs there keeps its part. */
   setNodeStatus(name: string, status: NodeStatus): void {
     const entry = this.#entries.get(name)

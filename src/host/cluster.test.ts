@@ -183,7 +183,16 @@ class World {
 
 function record(name: string, lastSeenMs: number): NodeRecord {
   const { capacity, executor, identity } = someNode(name, { cores: coresOf })
-  return { name, ...identity, capacity, executor, runnerVersion: 'test', status: 'online', lastSeenMs }
+  return {
+    name,
+    ...identity,
+    capacity,
+    executor,
+    runnerVersion: 'test',
+    status: 'online',
+    lastSeenMs,
+    drained: null,
+  }
 }
 
 it('memory, ledger, queue and store agree whatever happens, and no attempt goes to two nodes', {

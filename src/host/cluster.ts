@@ -51,7 +51,7 @@ const placedPerPass = 1_000
 const saveDeadlineMs = 30_000
 
 /** A machine runs with a copy of the node's state directory; a task of it cannot be ended. */
-export type NodeProblem = 'copy' | 'stuck'
+export type NodeProblem = 'drained' | 'copy' | 'stuck' | 'stray'
 
 export type ApplyResult = { kind: 'changed' | 'ignored' } | { kind: 'illegal'; reason: string }
 
@@ -99,6 +99,7 @@ export class Cluster {
     cluster.lastEventId = lastIds.event
     for (const record of await deps.store.nodes()) {
       cluster.nodes.set(record.name, { record, load: null, strangers: [] })
+      if (record.drained !== null) cluster.problems.set(record.name, new Map([['drained', record.drained]]))
       // nothing is sent there before its runner has linked again
       cluster.ledger.setNode({ ...clusterNode(record), status: 'unreachable' })
     }
@@ -214,6 +215,24 @@ export class Cluster {
     if (node !== null && node.status !== 'unreachable')
       this.ledger.setNode(this.withProblem({ ...node, status: 'online' }))
     this.journal.schedule()
+  }
+
+  /** An operator closes a node to new tasks, or (null) opens it again; that outlives a restart. */
+  setDrained(name: string, reason: string | null): void {
+    const node = this.nodes.get(name)
+    if (node === undefined || node.record.drained === reason) return
+    this.saveNode({ ...node.record, drained: reason })
+    this.setProblem(name, 'drained', reason)
+  }
+
+  /** As if it had never been there. Nothing may be held on it. */
+  removeNode(name: string, reason: string): void {
+    this.nodes.delete(name)
+    this.problems.delete(name)
+    this.stuckOn.delete(name)
+    this.ledger.removeNode(name)
+    this.journal.removed(name)
+    this.nodeEvent(name, 'removed', reason)
   }
 
   /** Takes note of the tasks of a node that cannot be ended: it gets no new ones while there are any. */

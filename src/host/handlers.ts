@@ -5,6 +5,7 @@ import { isFinal, type Task } from '../core/task.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
+import { drainNode, forgetTask, removeNode, resumeNode } from './operate.ts'
 import type { BatchRecord, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
 import { batchView, eventView, nodeView, taskDetail, taskView } from './views.ts'
@@ -106,6 +107,18 @@ export function createHandlers(
       const node = cluster.nodes.get(params.name)
       if (node === undefined) throw new AppError('not_found', `there is no node ${params.name}`)
       return nodeView(node, cluster)
+    },
+    drainNode: async ({ params, body }, caller) => {
+      const by = `drained by ${caller.name}`
+      const reason = body.reason === undefined ? by : `${by}: ${body.reason}`
+      return nodeView(await drainNode(cluster, params.name, reason), cluster)
+    },
+    resumeNode: async ({ params }) => nodeView(await resumeNode(cluster, params.name), cluster),
+    removeNode: ({ params, body }, caller) =>
+      removeNode(cluster, params.name, { isForced: body.force === true, by: caller.name }),
+    forgetTask: async ({ params, body }, caller) => {
+      await forgetTask(cluster, await taskOf(params.id), { by: caller.name, reason: body.reason })
+      return taskDetail(await taskOf(params.id), cluster)
     },
     ...checks,
   }

@@ -73,7 +73,16 @@ function submit(id: number): Promise<void> {
 
 function record(name: string): NodeRecord {
   const { capacity, executor, identity } = someNode(name)
-  return { name, ...identity, capacity, executor, runnerVersion: 'test', status: 'online', lastSeenMs: 1 }
+  return {
+    name,
+    ...identity,
+    capacity,
+    executor,
+    runnerVersion: 'test',
+    status: 'online',
+    lastSeenMs: 1,
+    drained: null,
+  }
 }
 
 const killed = (id: number): Task => ({

@@ -39,6 +39,7 @@ class Group {
   newTasks = new Map<number, Task>()
   changedTasks = new Map<number, Task>()
   nodes = new Map<string, NodeRecord>()
+  removedNodes = new Set<string>()
   events: EventRecord[] = []
   after = new Map<unknown, () => void>()
 }
@@ -95,7 +96,15 @@ export class Journal {
     this.schedule()
   }
 
+  /** Forgets a node. */
+  removed(name: string): void {
+    this.group.nodes.delete(name)
+    this.group.removedNodes.add(name)
+    this.schedule()
+  }
+
   node(record: NodeRecord): void {
+    this.group.removedNodes.delete(record.name)
     this.group.nodes.set(record.name, record)
     this.schedule()
   }
@@ -146,6 +155,7 @@ export class Journal {
           newTasks: [...group.newTasks.values()],
           changedTasks: [...group.changedTasks.values()],
           nodes: [...group.nodes.values()],
+          removedNodes: [...group.removedNodes],
           events: group.events,
         })
         if (this.isFailing) this.deps.log.info({}, 'Saving works again')
@@ -180,7 +190,14 @@ export class Journal {
     }
     for (const [id, task] of next.newTasks) group.newTasks.set(id, task)
     for (const [id, task] of next.changedTasks) group.changedTasks.set(id, task)
-    for (const [name, node] of next.nodes) group.nodes.set(name, node)
+    for (const name of next.removedNodes) {
+      group.nodes.delete(name)
+      group.removedNodes.add(name)
+    }
+    for (const [name, node] of next.nodes) {
+      group.removedNodes.delete(name)
+      group.nodes.set(name, node)
+    }
     group.events = [...group.events, ...next.events].filter(
       (event) => event.kind === 'node' || !reverted.has(event.taskId),
     )
@@ -200,6 +217,7 @@ function hasChanges(group: Group): boolean {
     group.newTasks.size > 0 ||
     group.changedTasks.size > 0 ||
     group.nodes.size > 0 ||
+    group.removedNodes.size > 0 ||
     group.events.length > 0
   )
 }

@@ -164,6 +164,7 @@ export class Links {
       runnerVersion,
       status: 'online',
       lastSeenMs: this.deps.clock.now(),
+      drained: before?.drained ?? null,
     }
     cluster.nodeLinked(record, arrivalOf(before, record))
     for (const { taskId } of hello.attempts) cluster.avoidId(Number(taskId))
@@ -257,13 +258,20 @@ export class Links {
     const isKnown = (taskId: number) => cluster.task(taskId) !== null || ended.has(taskId)
     const unknown = new Set<string>()
     const strangers: { taskId: number; attempt: number }[] = []
+    const strays: number[] = []
     for (const action of reconcile(name, believed, { identity, attempts }, isKnown)) {
       if (action.do === 'unknown') {
         unknown.add(`${action.taskId}/${action.attempt}`)
         strangers.push({ taskId: action.taskId, attempt: action.attempt })
       }
+      const isStray = action.do === 'kill' && !believed.some(({ taskId }) => taskId === action.taskId)
+      if (isStray) strays.push(action.taskId)
       this.carryOut(session, name, action)
     }
+    // what they hold is not to be given away: nobody counts it any more
+    const [stray] = strays
+    const words = `task ${stray}, which has ended here, still runs there and is being ended`
+    cluster.setProblem(name, 'stray', stray === undefined ? null : words)
     this.strangers.set(name, unknown)
     const node = cluster.nodes.get(name)
     if (node !== undefined) node.strangers = strangers

@@ -20,7 +20,7 @@ import {
  * What a caller must be allowed to do. `public` needs no token; `check` is also for who holds only a join token.
  * The roles that map to these come later.
  */
-export type Access = 'public' | 'check' | 'view' | 'submit' | 'admin'
+export type Access = 'public' | 'check' | 'view' | 'submit' | 'operate' | 'admin'
 
 interface Endpoint {
   method: 'GET' | 'POST'
@@ -36,6 +36,7 @@ interface Endpoint {
 
 const closed = { additionalProperties: false } as const
 const IdParams = Type.Object({ id: Id }, closed)
+const NameParams = Type.Object({ name: Type.String({ maxLength: 255 }) }, closed)
 const PageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
   cursor: Type.Optional(Type.String({ maxLength: 100 })),
@@ -143,8 +144,44 @@ export const hostApi = {
     summary: 'One node with its NUMA nodes and load',
     access: 'view',
     status: 200,
-    params: Type.Object({ name: Type.String({ maxLength: 255 }) }, closed),
+    params: NameParams,
     result: NodeView,
+  },
+  drainNode: {
+    ...routes.drainNode,
+    summary: 'Place nothing new on a node; what runs there goes on',
+    access: 'operate',
+    status: 200,
+    params: NameParams,
+    body: KillBody,
+    result: NodeView,
+  },
+  resumeNode: {
+    ...routes.resumeNode,
+    summary: 'Take a drain back',
+    access: 'operate',
+    status: 200,
+    params: NameParams,
+    body: Type.Object({}, closed),
+    result: NodeView,
+  },
+  removeNode: {
+    ...routes.removeNode,
+    summary: 'Forget a node that does not come back; with `force` its tasks are lost',
+    access: 'operate',
+    status: 200,
+    params: NameParams,
+    body: Type.Object({ force: Type.Optional(Type.Boolean()) }, closed),
+    result: Type.Object({ removed: Type.String(), lost: Type.Array(Id) }, closed),
+  },
+  forgetTask: {
+    ...routes.forgetTask,
+    summary: "The operator's word that a task of a silent node is lost",
+    access: 'operate',
+    status: 200,
+    params: IdParams,
+    body: KillBody,
+    result: TaskDetail,
   },
   checkHost: {
     ...routes.checkHost,

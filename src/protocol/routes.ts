@@ -15,6 +15,10 @@ export const routes = {
   killTask: { method: 'POST', path: '/api/v1/tasks/:id/kill' },
   listNodes: { method: 'GET', path: '/api/v1/nodes' },
   getNode: { method: 'GET', path: '/api/v1/nodes/:name' },
+  drainNode: { method: 'POST', path: '/api/v1/nodes/:name/drain' },
+  resumeNode: { method: 'POST', path: '/api/v1/nodes/:name/resume' },
+  removeNode: { method: 'POST', path: '/api/v1/nodes/:name/remove' },
+  forgetTask: { method: 'POST', path: '/api/v1/tasks/:id/forget' },
   checkHost: { method: 'GET', path: '/api/v1/checks/host' },
   checkSharedFile: { method: 'POST', path: '/api/v1/checks/shared-file' },
 } as const satisfies Record<string, { method: 'GET' | 'POST'; path: string }>

@@ -144,6 +144,8 @@ export class Life {
   stalledUntilMs = 0
   /** Ends it in the middle of what it does: at so many further calls of the world. */
   callsLeft = Number.POSITIVE_INFINITY
+  /** What came while it stood still. */
+  private readonly backlog: (() => void)[] = []
   private readonly timeline: Timeline
   private readonly onEnd: () => void
 
@@ -168,12 +170,22 @@ export class Life {
     this.onEnd()
   }
 
-  /** Does this in it now, or when it goes on, or never. */
+  /** Does this in it now, or when it goes on (then in the order of asking), or never. */
   run(action: () => void): void {
     if (this.isOver) return
-    if (this.stalledUntilMs > this.timeline.nowMs)
-      this.after(this.stalledUntilMs - this.timeline.nowMs, action)
-    else action()
+    if (this.stalledUntilMs <= this.timeline.nowMs && this.backlog.length === 0) return action()
+    if (this.backlog.push(action) === 1) this.drainLater()
+  }
+
+  private drainLater(): void {
+    this.timeline.after(this.stalledUntilMs - this.timeline.nowMs, () => {
+      if (this.isOver) return
+      if (this.stalledUntilMs > this.timeline.nowMs) return this.drainLater()
+      // it stays in the backlog meanwhile: what this brings about comes behind all that waits
+      this.backlog[0]?.()
+      this.backlog.shift()
+      if (this.backlog.length > 0) this.drainLater()
+    })
   }
 
   /** Does this in it later, or never. */

@@ -89,4 +89,8 @@ export const migrations: readonly Migration[] = [
       ) strict;
     `,
   },
+  {
+    number: 3,
+    sql: 'alter table nodes add column drained text',
+  },
 ]

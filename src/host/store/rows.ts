@@ -41,6 +41,8 @@ export interface NodeRecord {
   runnerVersion: string
   status: NodeStatus
   lastSeenMs: number
+  /** Why an operator has closed it to new tasks; null: nobody has. */
+  drained: string | null
 }
 
 /** One JSON text for all tasks that share a spec object. */
@@ -213,6 +215,7 @@ export function rowOfNode(node: NodeRecord): NodesTable {
     runner_version: node.runnerVersion,
     status: node.status,
     last_seen_ms: node.lastSeenMs,
+    drained: node.drained,
   }
 }
 
@@ -226,5 +229,6 @@ export function nodeOfRow(row: NodesTable): NodeRecord {
     runnerVersion: row.runner_version,
     status: row.status === 'online' ? 'online' : 'unreachable',
     lastSeenMs: row.last_seen_ms,
+    drained: row.drained,
   }
 }

@@ -30,6 +30,7 @@ export class SqliteStore implements Store {
         for (const batch of changes.batches) this.write.batch(rowOfBatch(batch))
         for (const task of changes.newTasks) this.write.newTask(rowOfTask(task))
         for (const task of changes.changedTasks) this.write.changedTask(rowOfTask(task))
+        for (const name of changes.removedNodes ?? []) this.write.removedNode({ name })
         for (const node of changes.nodes) this.write.node(rowOfNode(node))
         for (const event of changes.events) {
           if (event.kind === 'task') this.write.taskEvent(rowOfEvent(event))
@@ -227,6 +228,7 @@ interface Writers {
   newTask(row: TasksTable): void
   changedTask(row: TasksTable): void
   node(row: Database['nodes']): void
+  removedNode(row: { name: string }): void
   taskEvent(row: Database['task_events']): void
   nodeEvent(row: NodeEventsTable): void
 }
@@ -261,6 +263,7 @@ function prepareWriters(raw: DatabaseSync): Writers {
     'runner_version',
     'status',
     'last_seen_ms',
+    'drained',
   ]
   const upsert = nodeColumns
     .slice(1)
@@ -271,6 +274,7 @@ function prepareWriters(raw: DatabaseSync): Writers {
     newTask: insert('tasks', taskColumns),
     changedTask: runner(update, [...changingColumns, 'id']),
     node: insert('nodes', nodeColumns, ` on conflict (name) do update set ${upsert}`),
+    removedNode: runner(raw.prepare('delete from nodes where name = ?'), ['name']),
     taskEvent: insert('task_events', [
       'id',
       'at_ms',

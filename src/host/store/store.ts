@@ -22,6 +22,8 @@ export interface Changes {
   newTasks: readonly Task[]
   changedTasks: readonly Task[]
   nodes: readonly NodeRecord[]
+  /** Names of nodes that are forgotten. */
+  removedNodes?: readonly string[]
   events: readonly EventRecord[]
 }
 

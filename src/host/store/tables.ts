@@ -9,6 +9,8 @@ export interface NodesTable {
   runner_version: string
   status: string
   last_seen_ms: number
+  /** Why it gets no new tasks by an operator's word; null: it does. */
+  drained: string | null
 }
 
 export interface BatchesTable {

@@ -1,0 +1,97 @@
+/** `hakuriver node drain|resume|remove` and `task forget`: what operators do about nodes and tasks that are in trouble. */
+import { AppError, exitCodes } from '../../core/errors.ts'
+import { count, printable } from '../../core/text.ts'
+import type { NodeView, TaskDetail } from '../../protocol/schemas.ts'
+import type { Context } from '../context.ts'
+import { tellError } from '../output/error.ts'
+import { selectTasks } from '../selectors.ts'
+import type { Host } from '../transport.ts'
+
+/** What became of each of several nodes or tasks. */
+interface Outcome<T> {
+  name: string
+  done: T | null
+  error: { code: string; message: string } | null
+}
+
+/** Why: for those who look at it later. */
+export interface DrainOptions {
+  reason: string | null
+}
+
+/** Closes nodes to new tasks; what runs there goes on. */
+export function drain(names: string[], { reason }: DrainOptions, context: Context): Promise<number> {
+  return each(names, context, {
+    run: (name, host) => host.client.drainNode({ params: { name }, body: reason === null ? {} : { reason } }),
+    tell: (node: NodeView) => {
+      const rest =
+        node.tasksRunning === 0 ? 'nothing runs there' : `${count(node.tasksRunning, 'task')} there go on`
+      return `${printable(node.name)} takes no new tasks; ${rest}. Back again: hakuriver node resume ${printable(node.name)}`
+    },
+  })
+}
+
+/** Opens drained nodes again. */
+export function resume(names: string[], context: Context): Promise<number> {
+  return each(names, context, {
+    run: (name, host) => host.client.resumeNode({ params: { name }, body: {} }),
+    tell: (node: NodeView) =>
+      node.problem === null
+        ? `${printable(node.name)} takes tasks again.`
+        : `${printable(node.name)} is not drained any more, but takes no new tasks: ${printable(node.problem)}`,
+  })
+}
+
+export interface RemoveOptions {
+  force: boolean
+}
+
+/** Forgets nodes that do not come back. */
+export function remove(names: string[], { force }: RemoveOptions, context: Context): Promise<number> {
+  return each(names, context, {
+    run: (name, host) => host.client.removeNode({ params: { name }, body: { force } }),
+    tell: ({ removed, lost }: { removed: string; lost: string[] }) =>
+      lost.length === 0
+        ? `${printable(removed)} is removed.`
+        : `${printable(removed)} is removed; ${count(lost.length, 'task')} of it are lost: ${lost.slice(0, 5).join(', ')}${lost.length > 5 ? ' …' : ''}`,
+  })
+}
+
+/** Gives up tasks of silent nodes. */
+export async function forget(words: string[], { reason }: DrainOptions, context: Context): Promise<number> {
+  const ids = await selectTasks(words, await context.host())
+  return each(ids, context, {
+    run: (id, host) => host.client.forgetTask({ params: { id }, body: reason === null ? {} : { reason } }),
+    tell: (task: TaskDetail) =>
+      `${task.id} is lost by your word. Should its node come back with it, it is ended there.`,
+  })
+}
+
+/** One after the other, each answered for by itself. */
+async function each<T>(
+  names: string[],
+  context: Context,
+  { run, tell }: { run: (name: string, host: Host) => Promise<T>; tell: (done: T) => string },
+): Promise<number> {
+  const host = await context.host()
+  const outcomes: Outcome<T>[] = []
+  let code: number = exitCodes.ok
+  for (const name of names) {
+    try {
+      const done = await run(name, host)
+      outcomes.push({ name, done, error: null })
+      if (!context.json) await context.print(tell(done))
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === 'unavailable' || error.code === 'unauthenticated')
+        throw error
+      outcomes.push({ name, done: null, error: { code: error.code, message: error.message } })
+      const { exitCode } = tellError(error, false)
+      code = code === exitCodes.ok ? exitCode : exitCodes.failed
+      if (context.json) continue
+      await context.note(`hakuriver: ${error.message}`)
+      if (typeof error.details?.fix === 'string') await context.note(`  ${error.details.fix}`)
+    }
+  }
+  if (context.json) await context.printJson({ items: outcomes })
+  return code
+}
