@@ -25,7 +25,7 @@ const node = (name = 'n1') => host.client.getNode({ params: { name } })
 
 describe('who is let in', () => {
   it.each([
-    ['another version', { version: 7 }, 'version'],
+    ['row 15: another version', { version: 7 }, 'version'],
     ['a name that no node can have', { node: 'any' }, 'invalid_request'],
   ])('not %s', async (_, hello, code) => {
     const runner = await host.dial()
