@@ -172,7 +172,7 @@ describe('the store', () => {
   })
 
   it.runIf(process.getuid?.() === 0)(
-    'says so when the disk is full, keeps what it had, and goes on later',
+    'row 10: says so when the disk is full, keeps what it had, and goes on later',
     async () => {
       const small = join(dir, 'small')
       execFileSync('mkdir', [small])
