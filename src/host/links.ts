@@ -235,7 +235,7 @@ export class Links {
     )
     if (strange.length === 0) return this.compare(session, name, believed, attempts, new Set())
     Promise.all(
-      strange.map(async ({ taskId }) => ((await this.deps.store.task(taskId)) === null ? [] : [taskId])),
+      strange.map(async ({ taskId }) => (isBeyond(await this.deps.store.task(taskId)) ? [] : [taskId])),
     ).then(
       (known) => this.compare(session, name, believed, attempts, new Set(known.flat())),
       (error: unknown) =>
@@ -375,6 +375,14 @@ export class Links {
       cluster.nodeSilent(name, `no heartbeat for ${Math.round(limitMs / 1000)} s`)
     }
   }
+}
+
+/**
+ * Does an attempt of it tell of a time that this host does not know? Of a task that it has never seen, or that was still
+ * waiting when the backup was made from which it was restored.
+ */
+function isBeyond(task: Task | null): boolean {
+  return task === null || (task.status === 'lost' && task.placement === null)
 }
 
 /** What to tell of a node that has linked; null: it was only away for a moment. */

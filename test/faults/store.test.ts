@@ -114,6 +114,39 @@ describe('a host and its database', () => {
     process.kill(pid ?? 0, 'SIGKILL')
   })
 
+  it('row 12: runs nothing again that has run since the backup', async () => {
+    const api = await start()
+    const dir = join(cluster.dir, 'witness')
+    mkdirSync(dir)
+    chmodSync(dir, 0o777)
+    const node = { params: { name: 'n1' } }
+    await api.client.drainNode({ ...node, body: {} })
+    const script = 'echo ran >> "$0"; exec sleep "$1"'
+    const [short = '', long = ''] = await api.submitAll([
+      { command: 'sh', arguments: ['-c', script, join(dir, 'short'), '0'] },
+      { command: 'sh', arguments: ['-c', script, join(dir, 'long'), '1000'] },
+    ])
+    await cluster.cli('backup', join(cluster.dir, 'old.db')).ended
+    await api.client.resumeNode({ ...node, body: {} })
+    await api.ended(short)
+    await api.reached(long, 'running')
+    await cluster.host.stop()
+    expect(await restore().ended).toMatchObject({ code: 0 })
+    await cluster.startHost()
+    const after = cluster.api
+    const reason = 'the host was restored from a backup: whether it has run since is not known'
+    expect(await after.task(short)).toMatchObject({ status: 'lost', reason })
+    await after.client.resumeNode({ ...node, body: {} })
+    await waitFor('what runs on is shown', async () => {
+      const { unknownTasks } = await after.client.getNode(node)
+      return unknownTasks.some(({ taskId }) => taskId === long)
+    })
+    expect(await after.run({ command: 'true' })).toMatchObject({ status: 'completed' })
+    for (const name of ['short', 'long']) expect(readFileSync(join(dir, name), 'utf8')).toBe('ran\n')
+    expect(processOf(long)).not.toBeNull()
+    process.kill(processOf(long) ?? 0, 'SIGKILL')
+  })
+
   it('row 12: gives out no id of the database of before, also by a clock that was set back', async () => {
     const api = await start()
     const saved = cluster.cli('backup', join(cluster.dir, 'old.db'))

@@ -46,6 +46,7 @@ export async function restore(
     // also brings an older backup up to date
     const { raw, close } = openDatabase(copy)
     if (given !== null) raiseIds(raw, given)
+    doubtAll(raw, nowMs)
     raw.exec('pragma wal_checkpoint(truncate)')
     close()
     await syncFile(copy)
@@ -57,6 +58,34 @@ export async function restore(
     for (const end of ['', ...besides]) await rm(copy + end, { force: true })
     await lock.release()
   }
+}
+
+/**
+ * Nothing is run twice because it is not known that it ran since the backup: what waited is lost, and what was placed
+ * is asked of its node, which has it or its record, or else has lost it.
+ */
+function doubtAll(raw: DatabaseSync, nowMs: number): void {
+  const reason = 'the host was restored from a backup: whether it has run since is not known'
+  raw.exec('begin immediate')
+  const { event } = largestIds(raw)
+  raw
+    .prepare(
+      `insert into task_events (id, at_ms, task_id, batch_id, attempt, type, status, node, exit_code, reason)
+       select ? + row_number() over (order by id), ?, id, batch_id, attempt, 'restored', 'lost', null, null, ?
+       from tasks where status = 'pending'`,
+    )
+    .run(event, nowMs, reason)
+  raw
+    .prepare("update tasks set status = 'lost', ended_at_ms = ?, reason = ? where status = 'pending'")
+    .run(nowMs, reason)
+  raw
+    .prepare(
+      `update tasks set status = 'unreachable', since_ms = ?, started_at_ms = coalesce(started_at_ms, placed_at_ms)
+       where status in ('assigning', 'running', 'unreachable')`,
+    )
+    .run(nowMs)
+  raw.exec("update tasks set started_at_ms = coalesce(started_at_ms, placed_at_ms) where status = 'killing'")
+  raw.exec('commit')
 }
 
 /** @throws AppError where it is no backup of ours, damaged, or of a newer version */
