@@ -37,6 +37,7 @@ case $command in
     node test/sim/main.ts --seed 1
     ;;
   test:mutants) build; node test/mutants/main.ts "$@" ;;
+  chaos) sh test/lab/install.sh; build; node test/chaos/main.ts "$@" ;;
   sim) node test/sim/main.ts "$@" ;;
   test:vm)
     sh test/vm/install.sh

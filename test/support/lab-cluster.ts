@@ -13,6 +13,8 @@ export interface LabClusterOptions extends LabOptions {
   heartbeatSeconds?: number
   /** Host and nodes share a directory: `/shared` of the machines. */
   isShared?: boolean
+  /** The runners are started by the caller. */
+  isRunnerLate?: boolean
   /** Whom the runners run as, and with them the tasks; default: root, with tasks of `worker`. */
   runnerUser?: string
 }
@@ -49,7 +51,7 @@ export class LabCluster {
     })
     copyFileSync(join(local.home, 'join-token'), join(lab.sharedDir, 'join-token'))
     chmodSync(join(lab.sharedDir, 'join-token'), 0o644)
-    for (const name of cluster.names) await cluster.startRunner(name)
+    if (options.isRunnerLate !== true) for (const name of cluster.names) await cluster.startRunner(name)
     return cluster
   }
 
