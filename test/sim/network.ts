@@ -180,29 +180,16 @@ export class Network {
   private connect(node: string, here: End, listener: Listener, events: DialEvents): void {
     const path = this.pathOf(node)
     const there = new End(this, listener.life)
-    const up: Flow = {
-      from: here,
-      to: there,
-      path,
-      isCut: () => path.isCutToHost,
-      lastAtMs: 0,
-      waiting: [],
-      isMoving: false,
+    const flow = (from: End, to: End, isCut: () => boolean): Flow => {
+      return { from, to, path, isCut, lastAtMs: 0, waiting: [], isMoving: false }
     }
-    const down: Flow = {
-      from: there,
-      to: here,
-      path,
-      isCut: () => path.isCutToNode,
-      lastAtMs: 0,
-      waiting: [],
-      isMoving: false,
-    }
+    const up = flow(here, there, () => path.isCutToHost)
+    const down = flow(there, here, () => path.isCutToNode)
     here.out = up
     there.out = down
     here.isOpen = true
     const flows = this.flowsOf(node)
-    for (const flow of flows) if (flow.to.isClosed && flow.from.isClosed) flows.delete(flow)
+    for (const old of flows) if (old.to.isClosed && old.from.isClosed) flows.delete(old)
     flows.add(up).add(down)
     listener.life.after(0, () =>
       listener.take((taken) => {

@@ -149,6 +149,7 @@ export class SystemdExecutor implements Executor {
     if (watched.wasRebooted) return this.afterReboot(watched)
     // watched before it is asked for: what ends in between is not missed
     this.watched.set(name, watched)
+    const hadRun = this.files.wasRun(handle)
     const facts = await this.manager.look(name)
     if (facts !== null && this.watched.get(name) === watched && facts.activeState !== 'inactive') {
       watched.startedAtMs = facts.startedAtMs ?? this.files.ranAtMs(handle) ?? this.deps.now()
@@ -156,7 +157,11 @@ export class SystemdExecutor implements Executor {
       return { state: 'running', startedAtMs: watched.startedAtMs }
     }
     this.watched.delete(name)
-    if (!hasRecord(handle) && !this.files.wasRun(handle)) return { state: 'never_started' }
+    if (!hasRecord(handle)) {
+      if (!this.files.wasRun(handle)) return { state: 'never_started' }
+      // what the runner before had asked for was only now carried out: it has not ended, it has begun
+      if (!hadRun) return this.recover(handle)
+    }
     return { state: 'ended', exit: this.readExit(watched) }
   }
 
