@@ -1,6 +1,7 @@
 /** The commands about tasks and batches: their arguments, options and help. */
 import { type Command, Option } from 'commander'
 import { duration, repeated, size, text, whole } from '../platform/option-types.ts'
+import type { EventsOptions } from './commands/events.ts'
 import type { KillOptions } from './commands/kill.ts'
 import type { LogsOptions } from './commands/logs.ts'
 import type { DrainOptions } from './commands/operate.ts'
@@ -21,9 +22,31 @@ export const taskCommands: CommandGroup = {
     logs: declareLogs,
     wait: declareWait,
     kill: declareKill,
+    events: declareEvents,
     task: declareTask,
     batch: declareBatch,
   },
+}
+
+const eventsExamples = `Examples:
+  hakuriver events last                what became of the newest task, step by step
+  hakuriver events --node n2           when n2 joined, rebooted, was silent or drained
+  hakuriver events --follow            all that happens, as it happens
+`
+
+function declareEvents(program: Command, { declare, act }: Parts): void {
+  declare(program, 'events [task...]', 'what happened to tasks, a node or the whole cluster', (command) =>
+    command
+      .addHelpText('before', eventsExamples)
+      .addOption(text('--node <name>', 'the history of a node'))
+      .option('-f, --follow', 'go on with what happens from now', false)
+      .action(
+        act(async (context, words: string[], options: EventsOptions) => {
+          const { events } = await import('./commands/events.ts')
+          return events(words, options, context)
+        }),
+      ),
+  )
 }
 
 function declareTask(program: Command, parts: Parts): void {

@@ -108,6 +108,12 @@ export function createHandlers(
       if (node === undefined) throw new AppError('not_found', `there is no node ${params.name}`)
       return nodeView(node, cluster)
     },
+    listNodeEvents: async ({ params }) => {
+      const items = await store.nodeEvents(params.name)
+      if (items.length === 0 && !cluster.nodes.has(params.name))
+        throw new AppError('not_found', `there is no node ${params.name}`)
+      return { items: items.map(eventView) }
+    },
     drainNode: async ({ params, body }, caller) => {
       const by = `drained by ${caller.name}`
       const reason = body.reason === undefined ? by : `${by}: ${body.reason}`

@@ -147,6 +147,14 @@ export const hostApi = {
     params: NameParams,
     result: NodeView,
   },
+  listNodeEvents: {
+    ...routes.listNodeEvents,
+    summary: 'The last thousand events of a node, oldest first',
+    access: 'view',
+    status: 200,
+    params: NameParams,
+    result: Type.Object({ items: Type.Array(ClusterEvent) }, closed),
+  },
   drainNode: {
     ...routes.drainNode,
     summary: 'Place nothing new on a node; what runs there goes on',

@@ -15,6 +15,7 @@ export const routes = {
   killTask: { method: 'POST', path: '/api/v1/tasks/:id/kill' },
   listNodes: { method: 'GET', path: '/api/v1/nodes' },
   getNode: { method: 'GET', path: '/api/v1/nodes/:name' },
+  listNodeEvents: { method: 'GET', path: '/api/v1/nodes/:name/events' },
   drainNode: { method: 'POST', path: '/api/v1/nodes/:name/drain' },
   resumeNode: { method: 'POST', path: '/api/v1/nodes/:name/resume' },
   removeNode: { method: 'POST', path: '/api/v1/nodes/:name/remove' },

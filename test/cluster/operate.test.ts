@@ -27,6 +27,33 @@ it('drains a node, says so wherever it is shown, and opens it again', async () =
   expect(await cluster.api.run({ command: 'true' }, 'n1')).toMatchObject({ node: 'n1' })
 })
 
+it('tells the history of tasks and nodes in sentences, and goes on as it happens', async () => {
+  cluster = await LocalCluster.start({ heartbeatSeconds: 0.25 })
+  const follow = cluster.cli('events', '--follow')
+  const { id } = await cluster.api.run({ command: 'sh', arguments: ['-c', 'exit 3'] })
+  await type('node', 'drain', 'n1', '--reason', 'new disk')
+  const lines = (stdout: string) =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^.*? {2}/, ''))
+  const ofTask = await type('events', id)
+  expect(lines(ofTask.stdout)).toEqual(['submitted', 'placed on n1', 'runs on n1', 'ended with exit code 3'])
+  const ofNode = await type('events', '--node', 'n1')
+  expect(lines(ofNode.stdout)).toEqual([
+    'n1 joined the cluster',
+    'n1 takes no new tasks: drained by admin: new disk',
+  ])
+  const asJson = await type('events', '--node', 'n1', '--json')
+  expect(JSON.parse(asJson.stdout.split('\n')[0] ?? '')).toMatchObject({ kind: 'node', type: 'joined' })
+  expect(await type('events')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('whose history is not said'),
+  })
+  await waitFor('the drain was followed', () => follow.stdout.includes('takes no new tasks'))
+  await follow.stop('SIGINT')
+})
+
 it('removes what does not come back, and gives up its tasks', async () => {
   cluster = await LocalCluster.start({ nodes: ['n1'], heartbeatSeconds: 0.1 })
   const id = await cluster.api.submit({ command: 'sleep', arguments: ['60'] })

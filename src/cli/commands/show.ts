@@ -1,5 +1,6 @@
 /** `hakuriver show`: everything about one task, in words. */
 import { exitCodes } from '../../core/errors.ts'
+import { sentenceOf } from '../../core/history.ts'
 import { isFinal } from '../../core/task.ts'
 import { count, printable, shellQuote } from '../../core/text.ts'
 import { formatBytes, formatDuration } from '../../core/units.ts'
@@ -35,7 +36,7 @@ export function taskPage(task: TaskDetail, events: ClusterEvent[], nowMs: number
     ...section('Used', usedRows(task), colors),
     ...section(
       'History',
-      events.map((event) => [localTime(event.at), eventSentence(event)]),
+      events.map((event) => [localTime(event.at), sentenceOf(event)]),
       colors,
     ),
     ...hints(task).map((hint) => colors.dim(hint)),
@@ -125,17 +126,6 @@ function usedRows(task: TaskDetail): [string, string][] {
 
 function envRows(task: TaskDetail): [string, string][] {
   return Object.entries(task.env).map(([name, value]) => ['', `${name}=${printable(shellQuote(value))}`])
-}
-
-function eventSentence(event: ClusterEvent): string {
-  const words = [
-    event.type === 'requeued' ? 'given up there, to be started again' : event.type.replaceAll('_', ' '),
-  ]
-  if (event.type === 'placed' && event.node !== null) words.push(`on ${printable(event.node)}`)
-  if (event.exitCode !== null) words.push(`with exit code ${event.exitCode}`)
-  if (event.attempt !== null && event.attempt > 1) words.push(`(attempt ${event.attempt})`)
-  const sentence = words.join(' ')
-  return event.reason === null ? sentence : `${sentence}: ${printable(event.reason)}`
 }
 
 function hints(task: TaskDetail): string[] {

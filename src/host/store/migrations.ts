@@ -93,4 +93,8 @@ export const migrations: readonly Migration[] = [
     number: 3,
     sql: 'alter table nodes add column drained text',
   },
+  {
+    number: 4,
+    sql: 'create index node_events_by_node on node_events (node, id)',
+  },
 ]

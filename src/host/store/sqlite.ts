@@ -155,6 +155,17 @@ export class SqliteStore implements Store {
     return rows.map(eventOfRow)
   }
 
+  async nodeEvents(node: string): Promise<EventRecord[]> {
+    const rows = await this.db
+      .selectFrom('node_events')
+      .selectAll()
+      .where('node', '=', node)
+      .orderBy('id', 'desc')
+      .limit(1_000)
+      .execute()
+    return rows.reverse().map(nodeEventOfRow)
+  }
+
   async eventsAfter(id: number, limit: number): Promise<EventRecord[]> {
     const ofTasks = await this.db
       .selectFrom('task_events')

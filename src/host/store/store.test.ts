@@ -132,6 +132,7 @@ describe('the store', () => {
       'select * from batches where id < 5 order by id desc limit 3',
       'select * from task_events where task_id = 1 order by id limit 3',
       'select * from task_events where id > 5 order by id limit 3',
+      "select * from node_events where node = 'n1' order by id desc limit 3",
     ]
     for (const query of plans) {
       const steps = raw.prepare(`explain query plan ${query}`).all() as { detail: string }[]

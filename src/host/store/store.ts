@@ -63,6 +63,8 @@ export interface Store {
   /** Ids of the tasks of a batch, oldest first. */
   taskIdsOfBatch(batchId: number): Promise<number[]>
   taskEvents(taskId: number): Promise<TaskEventRecord[]>
+  /** The last thousand of a node, oldest first. */
+  nodeEvents(node: string): Promise<EventRecord[]>
   /** Events behind an id, oldest first. */
   eventsAfter(id: number, limit: number): Promise<EventRecord[]>
 
