@@ -60,6 +60,22 @@ describe('who is let in', () => {
     expect(await task(id)).toMatchObject({ status: 'running' })
   })
 
+  it('row 6: not what an older connection still says after a report on the newer one', async () => {
+    const old = await host.link()
+    const id = await submit()
+    await old.heard('start')
+    const now = await host.dial()
+    now.answersWelcome = false
+    now.hello({ attempts: [{ taskId: id, attempt: 1, phase: 'running', startedAtMs: 1_000 }] })
+    await now.heard('welcome')
+    now.started(id)
+    await reached(id, 'running')
+    old.beat([], 7)
+    now.beat([{ taskId: id, attempt: 1, phase: 'running', startedAtMs: 1_000 }])
+    await old.closed()
+    expect(await task(id)).toMatchObject({ status: 'running' })
+  })
+
   it('nobody who speaks before the hello, twice, or something else', async () => {
     const rude = await host.dial()
     rude.beat()

@@ -35,6 +35,8 @@ interface Newcomer {
   cancel: () => void
   /** The latest that came: what it holds since it was welcomed. null: it has not answered. */
   heartbeat: FromRunnerOf<'heartbeat'> | null
+  /** It has said something after its welcome: what an older connection of its runner still brings is older. */
+  isLive: boolean
 }
 
 /** How often `last seen` is written down while a node is heard. */
@@ -125,13 +127,14 @@ export class Links {
     const { heartbeatMs, leases, clock } = this.deps
     session.welcome(name, hello, linkVersion, heartbeatMs, leases.leaseMs)
     const cancel = clock.after(helloMs, () => session.drop('it did not answer the welcome'))
-    this.newcomers.set(session, { hello, cancel, heartbeat: null })
+    this.newcomers.set(session, { hello, cancel, heartbeat: null, isLive: false })
   }
 
   /** A runner has answered its welcome: now it is certain that this connection is the one that it has. */
   private answered(session: LinkSession, newcomer: Newcomer, heartbeat: FromRunnerOf<'heartbeat'>): void {
     const isFirst = newcomer.heartbeat === null
     newcomer.heartbeat = heartbeat
+    newcomer.isLive = true
     if (!isFirst) return // it is being looked at
     newcomer.cancel()
     const { hello } = newcomer
@@ -196,6 +199,7 @@ export class Links {
     if (newcomer !== undefined) return this.answered(session, newcomer, heartbeat)
     const node = this.deps.cluster.nodes.get(session.node ?? '')
     if (node === undefined || this.sessions.get(node.record.name) !== session) return
+    if (this.isOvertaken(session)) return
     node.load = heartbeat.load
     if (heartbeat.beat !== undefined) {
       this.deps.leases.answering(session.runnerId)
@@ -204,8 +208,15 @@ export class Links {
     this.compareLater(session, heartbeat.attempts)
   }
 
+  /** Does the runner of this connection speak on a newer one, which is not taken in yet? */
+  private isOvertaken({ runnerId }: LinkSession): boolean {
+    return [...this.newcomers.values()].some(({ hello, isLive }) => isLive && hello.runnerId === runnerId)
+  }
+
   private report(session: LinkSession, report: FromRunnerOf<'report'>): void {
     const { cluster } = this.deps
+    const newcomer = this.newcomers.get(session)
+    if (newcomer !== undefined) newcomer.isLive = true
     const taskId = Number(report.taskId)
     const { attempt, event, seq } = report
     const task = cluster.task(taskId)

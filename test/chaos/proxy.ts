@@ -1,18 +1,21 @@
 /** A TCP proxy between a node and the host that can be cut, one way or both, slowed down and reset. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export type Way = 'both' | 'to_host' | 'to_node'
 
 export class LinkProxy {
   port = 0
   delayMs = 0
+  /** What has come and was not passed on yet. */
+  waiting = 0
   private cutWay: Way | null = null
   private readonly server: Server
   private readonly pipes = new Set<{ near: Socket; far: Socket }>()
 
   private constructor(target: { host: string; port: number }) {
-    this.server = createServer((near) => {
-      const far = connect(target)
+    this.server = createServer({ allowHalfOpen: true }, (near) => {
+      const far = connect({ ...target, allowHalfOpen: true })
       const pipe = { near, far }
       this.pipes.add(pipe)
       this.carry(near, far, 'to_host')
@@ -70,10 +73,19 @@ export class LinkProxy {
 
   private carry(from: Socket, to: Socket, way: Exclude<Way, 'both'>): void {
     if (this.cutWay === way || this.cutWay === 'both') from.pause()
-    from.on('data', (data) => {
-      if (this.delayMs === 0) to.write(data)
-      else setTimeout(() => to.write(data), this.delayMs)
-    })
-    from.on('end', () => to.end())
+    // in the order in which it came, as TCP has it: also what comes after a slow time waits for what came in it
+    let before = Promise.resolve()
+    const follow = (action: () => void) => {
+      const ripe = this.delayMs === 0 ? null : sleep(this.delayMs, undefined, { ref: false })
+      this.waiting += 1
+      before = before
+        .then(() => ripe)
+        .then(() => {
+          this.waiting -= 1
+          action()
+        })
+    }
+    from.on('data', (data) => follow(() => to.write(data)))
+    from.on('end', () => follow(() => to.end()))
   }
 }

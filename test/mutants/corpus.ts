@@ -332,8 +332,16 @@ export const corpus: readonly Mutant[] = [
     name: 'M30',
     what: 'a runner is taken in before it has answered its welcome',
     file: 'src/host/links.ts',
-    find: 'this.newcomers.set(session, { hello, cancel, heartbeat: null })',
-    put: "this.newcomers.set(session, { hello, cancel, heartbeat: null })\n    this.beat(session, { type: 'heartbeat', load: { cpuPercent: 0, memoryUsedBytes: 0, numaNodes: [] }, attempts: hello.attempts })",
+    find: 'this.newcomers.set(session, { hello, cancel, heartbeat: null, isLive: false })',
+    put: "this.newcomers.set(session, { hello, cancel, heartbeat: null, isLive: false })\n    this.beat(session, { type: 'heartbeat', load: { cpuPercent: 0, memoryUsedBytes: 0, numaNodes: [] }, attempts: hello.attempts })",
+    catcher: unit('src/host/links.test.ts'),
+  },
+  {
+    name: 'M31',
+    what: 'an old heartbeat is believed after a report on a newer connection',
+    file: 'src/host/links.ts',
+    find: 'if (this.isOvertaken(session)) return',
+    put: '',
     catcher: unit('src/host/links.test.ts'),
   },
   {
