@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import { silentLog } from '../platform/log.ts'
 import { waitFor } from '../platform/wait.ts'
 import { createClient, type HostClient } from '../protocol/client.ts'
-import type { FromHost, FromRunner } from '../protocol/link.ts'
+import { type FromHost, type FromRunner, linkVersion } from '../protocol/link.ts'
 import { linkPath } from '../protocol/routes.ts'
 import { createHost, type Host } from './app.ts'
 import { loadHostConfig } from './config.ts'
@@ -143,7 +143,7 @@ export class TestRunner {
     node = 'n1',
     runnerId = 'runner-1',
     bootId = 'boot-1',
-    version = 1,
+    version = linkVersion,
     cores = 4,
     attempts = [],
   }: HelloOptions = {}): void {
@@ -160,7 +160,12 @@ export class TestRunner {
         name: 'fake',
         why: 'a test',
         enforcesLimits: false,
-        features: { privateNetwork: true, privatePids: true, numa: true, lease: true },
+        features: {
+          privateNetwork: true,
+          privatePids: true,
+          numa: true,
+          ...(version > 1 && { lease: true }),
+        },
       },
       attempts,
     })

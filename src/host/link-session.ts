@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts'
 import { messageReader } from '../platform/link-codec.ts'
 import { withDeadline } from '../platform/wait.ts'
 import type { Wire, WireEvents } from '../platform/wire.ts'
-import { type FromHost, FromRunner } from '../protocol/link.ts'
+import { asVersion, type FromHost, FromRunner, linkVersion } from '../protocol/link.ts'
 import type { LogStream } from '../protocol/routes.ts'
 
 const readMessage = messageReader(FromRunner)
@@ -52,6 +52,8 @@ export class LinkSession {
   node: string | null = null
   runnerId = ''
   bootId = ''
+  /** What it speaks: ours or the one before. */
+  private version = linkVersion
   /** Resolves when the connection is closed. */
   readonly gone: Promise<void>
   private readonly wire: Wire
@@ -84,15 +86,15 @@ export class LinkSession {
 
   welcome(
     node: string,
-    { runnerId, bootId }: RunnerIdentity,
-    version: number,
+    { runnerId, bootId, version }: RunnerIdentity & { version: number },
     heartbeatMs: number,
     leaseMs: number,
   ): void {
     this.node = node
+    this.version = version
     this.runnerId = runnerId
     this.bootId = bootId
-    this.send({ type: 'welcome', version, heartbeatMs, leaseMs })
+    this.send({ type: 'welcome', version: linkVersion, heartbeatMs, leaseMs })
   }
 
   /** Tells which heartbeat came. */
@@ -236,7 +238,8 @@ export class LinkSession {
   private send(message: FromHost): void {
     if (!this.wire.isOpen) return
     if (this.wire.waitingBytes > maxBufferedBytes) return this.drop('it does not take what is sent')
-    this.wire.send(JSON.stringify(message))
+    const known = asVersion(message, this.version)
+    if (known !== null) this.wire.send(JSON.stringify(known))
   }
 
   private closed(problem: string | null): void {

@@ -1,7 +1,9 @@
+import { Check } from 'typebox/value'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AppError } from '../core/errors.ts'
 import { waitFor } from '../platform/wait.ts'
 import { linkMessageBytes } from '../protocol/link.ts'
+import { FromHostV1 } from '../protocol/link-v1.suite.ts'
 import { TestHost } from './host.suite.ts'
 
 let host: TestHost
@@ -90,6 +92,31 @@ describe('who is let in', () => {
     huge.socket.send('x'.repeat(linkMessageBytes + 1))
     await huge.closed()
     expect((await host.client.listNodes({})).items).toHaveLength(3)
+  })
+})
+
+describe('a runner of the version before', () => {
+  it('row 15: is told everything in words that it knows, and given nothing that it cannot do', async () => {
+    let before = await host.link({ node: 'before' })
+    const specs = [{ command: 'true', cores: 2, requeue: 1 }]
+    const targets = ['before']
+    const leased = await host.client.submitBatch({ body: { specs, targets } })
+    await before.heard('start')
+    // its node has gone back to the version before
+    before = await host.link({ node: 'before', version: 1 })
+    expect(await before.heard('start')).toMatchObject({ taskId: leased.tasks[0]?.taskId })
+    const refused = await host.client.submitBatch({ body: { specs, targets } }).catch((error: Error) => error)
+    expect(String(refused)).toContain('does not give the lease that --requeue needs')
+    const killed = await submit('before')
+    await before.heard('start', 2)
+    await host.client.killTask({ params: { id: killed }, body: {} })
+    await before.heard('kill')
+    before.exited(killed, null, 'killed')
+    before.beat([], 3)
+    await before.heard('ack')
+    for (const message of before.messages)
+      expect(Check(FromHostV1, message), JSON.stringify(message)).toBe(true)
+    expect(before.all('welcome')).toEqual([{ type: 'welcome', version: 1, heartbeatMs: 60_000 }])
   })
 })
 

@@ -125,7 +125,7 @@ export class Links {
     // what is still on its way of a connection that its runner has given up says no more than this
     this.deps.leases.answering(runnerId)
     const { heartbeatMs, leases, clock } = this.deps
-    session.welcome(name, hello, linkVersion, heartbeatMs, leases.leaseMs)
+    session.welcome(name, hello, heartbeatMs, leases.leaseMs)
     const cancel = clock.after(helloMs, () => session.drop('it did not answer the welcome'))
     this.newcomers.set(session, { hello, cancel, heartbeat: null, isLive: false })
   }

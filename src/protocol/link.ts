@@ -5,8 +5,11 @@
 import { type Static, Type } from 'typebox'
 import { ExecutorView } from './schemas.ts'
 
-/** Raised by one on a breaking change; a host serves this and the previous one. */
-export const linkVersion = 1
+/**
+ * Raised by one on a breaking change; a host serves this and the previous one (`asVersion`).
+ * 1: the first. 2: leases (`leaseMs`, `heard`, `beat`, `requeue`), `stuck`, `missing`.
+ */
+export const linkVersion = 2
 /** The largest message that either side takes. */
 export const linkMessageBytes = 8 * 1024 * 1024
 
@@ -226,3 +229,22 @@ export const LogCancel = Type.Object({ type: Type.Literal('log_cancel'), request
 
 export const FromHost = Type.Union([Welcome, Refused, Heard, Start, Kill, Ack, LogRead, LogCancel])
 export type FromHost = Static<typeof FromHost>
+
+/** A message in words that a runner of this or the previous version knows; null: it would not understand it at all. */
+export function asVersion(message: FromHost, version: number): FromHost | null {
+  if (version >= 2) return message
+  switch (message.type) {
+    case 'welcome': {
+      const { leaseMs: _, ...rest } = message
+      return { ...rest, version }
+    }
+    case 'heard':
+      return null
+    case 'start': {
+      const { requeue: _, ...spec } = message.spec
+      return { ...message, spec }
+    }
+    default:
+      return message
+  }
+}

@@ -178,7 +178,7 @@ describe('link of a runner', () => {
     expect(connection.request.headers.authorization).toBe('Bearer a-token')
     expect(hello).toEqual({
       type: 'hello',
-      version: 1,
+      version: linkVersion,
       runnerVersion: '1.2.3',
       node: 'n1',
       runnerId: 'runner-1',

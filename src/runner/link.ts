@@ -14,7 +14,7 @@ import type { Lease } from './lease.ts'
 import type { OutboxReport } from './outbox.ts'
 
 /** Of `protocol/link.ts`, whose schemas a runner does not load. */
-export const linkVersion = 1
+export const linkVersion = 2
 
 type Order<T extends FromHost['type']> = Extract<FromHost, { type: T }>
 
