@@ -179,7 +179,8 @@ export class Links {
   private refusalOf(hello: FromRunnerOf<'hello'>): { code: string; message: string; retry: boolean } | null {
     const { node, version, runnerId } = hello
     if (version > linkVersion || version < linkVersion - 1) {
-      const message = `the runner speaks version ${version} of the link and this host ${linkVersion}: install the same hakuriver on both`
+      const older = version > linkVersion ? 'host' : 'runner'
+      const message = `the runner speaks version ${version} of the link and this host ${linkVersion}: upgrade the ${older}`
       return { code: 'version', message, retry: false }
     }
     if (!isNodeName(node))
