@@ -85,6 +85,14 @@ function declareOperations(node: Command, { declare, act }: Parts): void {
       }),
     ),
   )
+  declare(node, 'end-unknown <node...>', 'end what runs there and the host does not know', (command) =>
+    command.action(
+      act(async (context, names: string[]) => {
+        const { endUnknown } = await import('./commands/operate.ts')
+        return endUnknown(names, context)
+      }),
+    ),
+  )
   declare(node, 'remove <node...>', 'forget machines that do not come back', (command) =>
     command.option('--force', 'also where tasks may still run there: they are lost', false).action(
       act(async (context, names: string[], options: RemoveOptions) => {

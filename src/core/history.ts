@@ -36,6 +36,7 @@ const nodeSentences: Record<string, string> = {
   opened: 'takes tasks again',
   removed: 'was removed',
   unknown_task: 'has something that this host does not know',
+  unknown_ended: 'ends something that this host does not know',
 }
 
 /** Types that have a sentence, for tests. */

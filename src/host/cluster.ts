@@ -51,6 +51,13 @@ const placedPerPass = 1_000
 const saveDeadlineMs = 30_000
 
 /** A machine runs with a copy of the node's state directory; a task of it cannot be ended. */
+/** What an attempt takes of its node. */
+export interface Takes {
+  cores: number
+  memoryBytes: number | null
+  numaId: number | null
+}
+
 export type NodeProblem = 'drained' | 'copy' | 'stuck' | 'stray'
 
 export type ApplyResult = { kind: 'changed' | 'ignored' } | { kind: 'illegal'; reason: string }
@@ -61,6 +68,8 @@ export class Cluster {
   readonly nodes = new Map<string, NodeState>()
   /** Why nothing new is placed on a node, by what found it. */
   private readonly problems = new Map<string, Map<NodeProblem, string>>()
+  /** Tasks that this host does not believe in and whose part of a node is kept all the same, by node. */
+  private readonly uncounted = new Map<string, Set<number>>()
   private readonly deps: ClusterDeps
   private readonly journal: Journal
   /** Tasks that have not ended, or whose end is not committed yet. */
@@ -227,12 +236,34 @@ export class Cluster {
 
   /** As if it had never been there. Nothing may be held on it. */
   removeNode(name: string, reason: string): void {
+    this.setUncounted(name, [])
+    this.uncounted.delete(name)
     this.nodes.delete(name)
     this.problems.delete(name)
     this.stuckOn.delete(name)
     this.ledger.removeNode(name)
     this.journal.removed(name)
     this.nodeEvent(name, 'removed', reason)
+  }
+
+  /**
+   * Takes note of what a node's runner holds beyond what this host believes, as after the restore of an old backup: what
+   * that takes is given to nobody. Left out of the next call: it has ended.
+   */
+  setUncounted(node: string, attempts: readonly { taskId: number; takes?: Takes }[]): void {
+    const before = this.uncounted.get(node) ?? new Set<number>()
+    const now = new Set<number>()
+    for (const { taskId, takes } of attempts) {
+      if (takes === undefined) continue
+      if (!before.has(taskId)) {
+        if (this.ledger.holdOf(taskId) !== null) continue
+        this.ledger.hold(taskId, { node, numaId: takes.numaId }, takes.cores, takes.memoryBytes)
+      }
+      now.add(taskId)
+    }
+    for (const taskId of before) if (!now.has(taskId)) this.ledger.release(taskId)
+    this.uncounted.set(node, now)
+    if (before.size > 0 || now.size > 0) this.journal.schedule()
   }
 
   /** Takes note of the tasks of a node that cannot be ended: it gets no new ones while there are any. */

@@ -5,7 +5,8 @@ import { isFinal, type Task } from '../core/task.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
-import { drainNode, forgetTask, removeNode, resumeNode } from './operate.ts'
+import type { Links } from './links.ts'
+import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import type { BatchRecord, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
 import { batchView, eventView, nodeView, taskDetail, taskView } from './views.ts'
@@ -24,6 +25,7 @@ export function createHandlers(
   store: Store,
   submits: Submits,
   checks: CheckHandlers,
+  links: Pick<Links, 'endUnknown'>,
 ): Handlers<Caller> {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))
@@ -122,6 +124,9 @@ export function createHandlers(
     resumeNode: async ({ params }) => nodeView(await resumeNode(cluster, params.name), cluster),
     removeNode: ({ params, body }, caller) =>
       removeNode(cluster, params.name, { isForced: body.force === true, by: caller.name }),
+    endUnknownTasks: async ({ params }, caller) => ({
+      ended: await endUnknownTasks(cluster, links, params.name, caller.name),
+    }),
     forgetTask: async ({ params, body }, caller) => {
       await forgetTask(cluster, await taskOf(params.id), { by: caller.name, reason: body.reason })
       return taskDetail(await taskOf(params.id), cluster)

@@ -288,6 +288,58 @@ describe('what a node holds', () => {
   })
 })
 
+describe('row 12: what nobody knows', () => {
+  const unknown = {
+    taskId: '777',
+    attempt: 1,
+    phase: 'running' as const,
+    startedAtMs: 1,
+    takes: { cores: 3, memoryBytes: 2 ** 30, numaId: null },
+  }
+  const submitWide = async () => {
+    const { tasks } = await host.client.submitBatch({ body: { specs: [{ command: 'true', cores: 2 }] } })
+    return tasks[0]?.taskId ?? ''
+  }
+
+  it('keeps its part of the node, from before anything new is placed there until it has ended', async () => {
+    const waiting = await submitWide()
+    const runner = await host.link({ attempts: [unknown] })
+    await waitFor('it is shown', async () => (await node()).unknownTasks.length > 0)
+    expect(await node()).toMatchObject({ coresAllocated: 3, coresFree: 1, memoryAllocatedBytes: 2 ** 30 })
+    expect(runner.all('start')).toEqual([])
+    expect(await task(waiting)).toMatchObject({ status: 'pending' })
+    runner.cut()
+    const again = await host.link({ attempts: [unknown] })
+    await reached(waiting, 'pending')
+    expect(again.all('start')).toEqual([])
+    again.beat([])
+    expect(await again.heard('start')).toMatchObject({ taskId: waiting })
+    expect(await node()).toMatchObject({ coresAllocated: 2, memoryAllocatedBytes: 0, unknownTasks: [] })
+  })
+
+  it('can be ended by an operator, where its node is there', async () => {
+    const endUnknown = () => host.client.endUnknownTasks({ params: { name: 'n1' }, body: {} })
+    await expect(endUnknown()).rejects.toMatchObject({ code: 'not_found' })
+    const runner = await host.link({ attempts: [unknown] })
+    await waitFor('it is shown', async () => (await node()).unknownTasks.length > 0)
+    expect(await endUnknown()).toEqual({ ended: ['777'] })
+    expect(await runner.heard('kill')).toMatchObject({ taskId: '777', attempt: 1 })
+    runner.exited('777', null, 'killed')
+    runner.beat([])
+    await waitFor('it is gone', async () => (await node()).coresAllocated === 0)
+    expect(await endUnknown()).toEqual({ ended: [] })
+    runner.cut()
+    await waitFor('its link is gone', async () => {
+      try {
+        await endUnknown()
+        return false
+      } catch (error) {
+        return (error as { code?: string }).code === 'unavailable'
+      }
+    })
+  })
+})
+
 describe('silence', () => {
   it('makes a node unreachable, and a word makes it online again, over the same link', async () => {
     await host.restart('--heartbeat', '0.2')

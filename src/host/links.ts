@@ -89,6 +89,23 @@ export class Links {
     return this.sessions.has(node)
   }
 
+  /**
+   * Ends what a node's runner holds and this host does not know; tells what that is.
+   * @throws AppError `unavailable` where the node is not linked
+   */
+  endUnknown(node: string, by: string): number[] {
+    const { cluster } = this.deps
+    const strangers = cluster.nodes.get(node)?.strangers ?? []
+    const session = this.sessions.get(node)
+    if (session === undefined)
+      throw new AppError('unavailable', `cannot end anything on node ${node}: it is not reachable now`)
+    for (const { taskId, attempt } of strangers) {
+      cluster.nodeEvent(node, 'unknown_ended', `${by} ended task ${taskId}, which this host does not know`)
+      session.kill(taskId, attempt)
+    }
+    return strangers.map(({ taskId }) => taskId)
+  }
+
   /** @throws AppError `unavailable` where the node is not linked */
   readLog(node: string, query: LogQuery, signal: AbortSignal): Promise<LogAnswer> {
     const session = this.sessions.get(node)
@@ -245,6 +262,8 @@ export class Links {
     const strange = attempts.filter(
       ({ taskId, phase }) => phase !== 'ended' && this.deps.cluster.task(taskId) === null,
     )
+    // before anything new is placed there
+    this.deps.cluster.setUncounted(name, strange)
     if (strange.length === 0) return this.compare(session, name, believed, attempts, new Set())
     Promise.all(
       strange.map(async ({ taskId }) => (isBeyond(await this.deps.store.task(taskId)) ? [] : [taskId])),

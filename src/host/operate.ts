@@ -2,6 +2,7 @@
 import { AppError } from '../core/errors.ts'
 import { isFinal, type Task } from '../core/task.ts'
 import type { Cluster, NodeState } from './cluster.ts'
+import type { Links } from './links.ts'
 
 /** Nothing new is placed on the node any more; what runs there goes on. @throws AppError `not_found` */
 export async function drainNode(cluster: Cluster, name: string, reason: string): Promise<NodeState> {
@@ -45,6 +46,22 @@ export async function removeNode(
   cluster.removeNode(name, `removed by ${by}`)
   await cluster.settled()
   return { removed: name, lost: held.map(({ taskId }) => String(taskId)) }
+}
+
+/**
+ * Ends what runs on a node and this host does not know, as after the restore of an old backup. Tells the ids.
+ * @throws AppError `not_found`, `unavailable` where it is not linked
+ */
+export async function endUnknownTasks(
+  cluster: Cluster,
+  links: Pick<Links, 'endUnknown'>,
+  name: string,
+  by: string,
+): Promise<string[]> {
+  wantedNode(cluster, name)
+  const ended = links.endUnknown(name, by)
+  await cluster.settled()
+  return ended.map(String)
 }
 
 /**

@@ -173,6 +173,15 @@ export const hostApi = {
     body: Type.Object({}, closed),
     result: NodeView,
   },
+  endUnknownTasks: {
+    ...routes.endUnknownTasks,
+    summary: 'End what runs on a node and this host does not know, as after the restore of an old backup',
+    access: 'operate',
+    status: 200,
+    params: NameParams,
+    body: Type.Object({}, closed),
+    result: Type.Object({ ended: Type.Array(Id) }, closed),
+  },
   removeNode: {
     ...routes.removeNode,
     summary: 'Forget a node that does not come back; with `force` its tasks are lost',

@@ -7,7 +7,7 @@ import { ExecutorView } from './schemas.ts'
 
 /**
  * Raised by one on a breaking change; a host serves this and the previous one (`asVersion`).
- * 1: the first. 2: leases (`leaseMs`, `heard`, `beat`, `requeue`), `stuck`, `missing`.
+ * 1: the first. 2: leases (`leaseMs`, `heard`, `beat`, `requeue`), `stuck`, `takes`, `missing`.
  */
 export const linkVersion = 2
 /** The largest message that either side takes. */
@@ -53,6 +53,17 @@ export const HeldAttempt = Type.Object(
     startedAtMs: Nullable(Ms),
     /** It is to end, and something of it cannot be ended: what that is, in words. Left out: nothing is. */
     stuck: Type.Optional(Type.String({ maxLength: 500 })),
+    /** What it takes of the node, for a host that does not know the task. */
+    takes: Type.Optional(
+      Type.Object(
+        {
+          cores: Type.Integer({ minimum: 0 }),
+          memoryBytes: Nullable(Type.Integer({ minimum: 0 })),
+          numaId: Nullable(Type.Integer({ minimum: 0 })),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 )

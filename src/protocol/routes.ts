@@ -19,6 +19,7 @@ export const routes = {
   drainNode: { method: 'POST', path: '/api/v1/nodes/:name/drain' },
   resumeNode: { method: 'POST', path: '/api/v1/nodes/:name/resume' },
   removeNode: { method: 'POST', path: '/api/v1/nodes/:name/remove' },
+  endUnknownTasks: { method: 'POST', path: '/api/v1/nodes/:name/end-unknown' },
   forgetTask: { method: 'POST', path: '/api/v1/tasks/:id/forget' },
   checkHost: { method: 'GET', path: '/api/v1/checks/host' },
   checkSharedFile: { method: 'POST', path: '/api/v1/checks/shared-file' },

@@ -175,7 +175,7 @@ export const NodeView = Closed({
   executor: ExecutorView,
   runnerVersion: Type.String(),
   tasksRunning: Type.Integer(),
-  /** What its runner holds and this host does not know, as after the restore of an old backup. It is left alone. */
+  /** What its runner holds and this host does not know, as after the restore of an old backup. It is left alone, and its part of the node is kept. */
   unknownTasks: Type.Array(Closed({ taskId: Id, attempt: Type.Integer() })),
 })
 export type NodeView = Static<typeof NodeView>

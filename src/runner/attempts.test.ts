@@ -18,12 +18,15 @@ import { taskDir } from './paths.ts'
 
 let root = ''
 let machine: FakeMachine
+/** How far the runners' monotonic clock has been put forward. */
+let passedMs = 0
 const outboxes: Outbox[] = []
 const executors: Executor[] = []
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'hakuriver-attempts-'))
   machine = new FakeMachine()
+  passedMs = 0
 })
 afterEach(async () => {
   for (const executor of executors.splice(0)) await executor.close()
@@ -74,7 +77,7 @@ async function boot(
     outbox,
     logLimit: null,
     taskUser: null,
-    clock: systemClock,
+    clock: { ...systemClock, monotonic: () => systemClock.monotonic() + passedMs },
     disk,
     log: silentLog,
     onReport: ({ taskId, attempt, event }) => {
@@ -131,7 +134,13 @@ describe('attempts of a runner', () => {
     const runner = await boot()
     await runner.attempts.start(order(7, { command: 'exit', arguments: ['3'] }))
     expect(runner.attempts.list()).toEqual([
-      { taskId: '7', attempt: 1, phase: 'running', startedAtMs: expect.any(Number) },
+      {
+        taskId: '7',
+        attempt: 1,
+        phase: 'running',
+        startedAtMs: expect.any(Number),
+        takes: { cores: 1, memoryBytes: null, numaId: null },
+      },
     ])
     expect(runner.attempts.isEnded(7, 1)).toBe(false)
     await toldBy(runner, 'exited 7-1')
@@ -140,6 +149,36 @@ describe('attempts of a runner', () => {
     expect(runner.outbox.pending()[1]?.event).toMatchObject({ exit: { cause: 'exited', exitCode: 3 } })
     expect(runner.attempts.list()).toMatchObject([{ phase: 'ended' }])
     expect(runner.attempts.isEnded(7, 1)).toBe(true)
+  })
+
+  test('what an attempt takes is told, also by the next runner, until it has ended', async () => {
+    const first = await boot()
+    const takes = { cores: 3, memoryBytes: 2 ** 30, numaId: 1 }
+    await first.attempts.start(order(7, { ...sleeping, cores: 3, memoryBytes: 2 ** 30 }, { numaId: 1 }))
+    await toldBy(first, 'started 7-1')
+    await crash(first)
+    const next = await boot()
+    await next.attempts.recover()
+    expect(next.attempts.list()).toMatchObject([{ taskId: '7', phase: 'running', takes }])
+    await next.attempts.kill(7, 1)
+    await toldBy(next, 'killed 7-1')
+    expect(next.attempts.list()[0]).not.toHaveProperty('takes')
+  })
+
+  test('row 9: what its time limit does not end is stuck, also for the next runner', async () => {
+    const first = await boot()
+    await first.attempts.start(order(7, { ...sleeping, timeoutMs: 60_000 }))
+    await toldBy(first, 'started 7-1')
+    passedMs += 79_000
+    expect(first.attempts.list()[0]).not.toHaveProperty('stuck')
+    passedMs += 2_000
+    const words = 'something of it cannot be ended'
+    expect(first.attempts.list()).toMatchObject([{ phase: 'running', stuck: words }])
+    await crash(first)
+    const next = await boot()
+    await next.attempts.recover()
+    passedMs += 81_000
+    expect(next.attempts.list()).toMatchObject([{ phase: 'running', stuck: words }])
   })
 
   test('a start that comes again changes nothing, also when the task has ended', async () => {

@@ -34,8 +34,12 @@ interface Held {
   /** null: killed before it was started here; there is nothing to recover or to collect. */
   handle: Handle | null
   isKillRequested: boolean
-  /** By the monotonic clock: when it was first asked to end; null: it was not. */
+  /** By the monotonic clock: when it was first asked to end; left out: it was not. */
   killAskedAtMs?: number
+  /** By the monotonic clock: when its time limit ends it; left out: it has none, or does not run yet. */
+  timeoutAtMs?: number
+  /** What its files say; left out: they do not. */
+  launch?: Pick<LaunchSpec, 'spec' | 'numaId'>
 }
 
 export interface AttemptsDeps {
@@ -84,7 +88,14 @@ export class Attempts implements ExecutorEvents {
       const { phase, startedAtMs } = held
       const [taskId = '', attempt = ''] = id.split('-')
       const stuck = this.stuckOf(Number(taskId), Number(attempt), held)
-      return { taskId, attempt: Number(attempt), phase, startedAtMs, ...(stuck === null ? {} : { stuck }) }
+      return {
+        taskId,
+        attempt: Number(attempt),
+        phase,
+        startedAtMs,
+        ...(stuck === null ? {} : { stuck }),
+        ...takesOf(held),
+      }
     })
   }
 
@@ -107,7 +118,7 @@ export class Attempts implements ExecutorEvents {
     if (this.held.has(id)) return
     const launch = this.launchOf(order)
     const handle = this.deps.executor.handleFor(launch)
-    const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false }
+    const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false, launch }
     this.held.set(id, held)
     const noRoom = this.deps.logLimit?.problem(this.logsOf(order.taskId)) ?? null
     if (noRoom !== null) return this.onExit(order.taskId, order.attempt, this.failed(noRoom))
@@ -186,6 +197,7 @@ export class Attempts implements ExecutorEvents {
     if (held === undefined || held.phase !== 'starting') return
     held.phase = 'running'
     held.startedAtMs = startedAtMs
+    this.setTimeLimit(held)
     this.deps.log.info({ taskId, attempt }, 'Started')
     this.report(taskId, attempt, { type: 'started', startedAtMs })
   }
@@ -237,7 +249,14 @@ export class Attempts implements ExecutorEvents {
   private async recoverOne(handle: Handle): Promise<void> {
     const { taskId, attempt } = handle
     const { outbox, log } = this.deps
-    const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false }
+    const launch = this.readJson<LaunchSpec>(join(handle.taskDir, launchFile))
+    const held: Held = {
+      phase: 'starting',
+      startedAtMs: null,
+      handle,
+      isKillRequested: false,
+      ...(launch !== null && { launch }),
+    }
     this.held.set(keyOf(taskId, attempt), held)
     if (outbox.has(taskId, attempt, 'exited')) {
       held.phase = 'ended'
@@ -259,6 +278,7 @@ export class Attempts implements ExecutorEvents {
         if (this.hasEnded(held)) return // its end was told in the meantime
         held.phase = 'running'
         held.startedAtMs = found.startedAtMs
+        this.setTimeLimit(held)
         if (!outbox.has(taskId, attempt, 'started')) {
           this.report(taskId, attempt, { type: 'started', startedAtMs: found.startedAtMs })
         }
@@ -268,7 +288,6 @@ export class Attempts implements ExecutorEvents {
         return
       case 'never_started': {
         // the runner went down between writing the handle and the start: the order is still to be carried out
-        const launch = this.readJson<LaunchSpec>(join(handle.taskDir, launchFile))
         if (launch === null)
           this.onExit(taskId, attempt, this.failed('the runner went down before it was started'))
         else await this.launch(launch, held)
@@ -312,10 +331,17 @@ export class Attempts implements ExecutorEvents {
     }
   }
 
-  /** It was to be gone by SIGKILL, and is not. */
+  /** Counted from now, also of one that was found again: a wall clock that was set may not call it overdue. */
+  private setTimeLimit(held: Held): void {
+    const timeoutMs = held.launch?.spec.timeoutMs ?? null
+    if (timeoutMs !== null) held.timeoutAtMs = this.deps.clock.monotonic() + timeoutMs
+  }
+
+  /** It was to be gone by SIGKILL, after a kill or its time limit, and is not. */
   private stuckOf(taskId: number, attempt: number, held: Held): string | null {
-    if (held.phase === 'ended' || held.killAskedAtMs === undefined) return null
-    const waitedMs = this.deps.clock.monotonic() - held.killAskedAtMs
+    if (held.phase === 'ended') return null
+    const { killAskedAtMs = Number.POSITIVE_INFINITY, timeoutAtMs = Number.POSITIVE_INFINITY } = held
+    const waitedMs = this.deps.clock.monotonic() - Math.min(killAskedAtMs, timeoutAtMs)
     if (waitedMs < killGraceMs + stuckMs) return null
     const left = this.executorOf(held)?.leftOf?.(taskId, attempt) ?? 'something of it'
     return `${left} cannot be ended`
@@ -360,6 +386,12 @@ export class Attempts implements ExecutorEvents {
       return null
     }
   }
+}
+
+function takesOf({ phase, launch }: Held): Pick<HeldAttempt, 'takes'> {
+  if (phase === 'ended' || launch === undefined) return {}
+  const { spec, numaId } = launch
+  return { takes: { cores: spec.cores, memoryBytes: spec.memoryBytes, numaId } }
 }
 
 function keyOf(taskId: number, attempt: number): string {

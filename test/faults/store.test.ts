@@ -108,10 +108,16 @@ describe('a host and its database', () => {
     const next = await after.run({ command: 'true' })
     expect(Number(next.id)).toBeGreaterThan(Number(lost))
     expect(readdirSync(cluster.home).filter((name) => name.includes('.before-restore-'))).not.toEqual([])
-    // it is a process of this test still
-    const pid = processOf(lost)
-    expect(pid).not.toBeNull()
-    process.kill(pid ?? 0, 'SIGKILL')
+    // it is there still, until somebody has it ended
+    expect(processOf(lost)).not.toBeNull()
+    const ending = cluster.cli('node', 'end-unknown', 'n1')
+    expect(await ending.ended).toEqual({ code: 0, signal: null })
+    expect(ending.stdout).toBe(`n1 ends 1 task: ${lost}\n`)
+    await waitFor('it has ended', () => processOf(lost) === null)
+    await waitFor(
+      'it is let go',
+      async () => (await after.client.getNode({ params: { name: 'n1' } })).coresAllocated === 0,
+    )
   })
 
   it('row 12: runs nothing again that has run since the backup', async () => {

@@ -129,9 +129,9 @@ function distancesText({ numaNodes }: NodeView, from: NodeView['numaNodes'][numb
 }
 
 /** What runs there and the host does not know. */
-function strangersText({ unknownTasks }: NodeView): string {
+function strangersText({ name, unknownTasks }: NodeView): string {
   const ids = unknownTasks.slice(0, 5).map(({ taskId }) => taskId)
   const more = unknownTasks.length - ids.length
   const names = more > 0 ? `${ids.join(', ')} and ${more} more` : ids.join(', ')
-  return `holds ${unknownTasks.length === 1 ? 'task' : 'tasks'} ${names}, which this host does not know: left alone`
+  return `holds ${unknownTasks.length === 1 ? 'task' : 'tasks'} ${names}, which this host does not know: left alone (end: hakuriver node end-unknown ${printable(name)})`
 }

@@ -53,7 +53,21 @@ export function remove(names: string[], { force }: RemoveOptions, context: Conte
     tell: ({ removed, lost }: { removed: string; lost: string[] }) =>
       lost.length === 0
         ? `${printable(removed)} is removed.`
-        : `${printable(removed)} is removed; ${count(lost.length, 'task')} of it are lost: ${lost.slice(0, 5).join(', ')}${lost.length > 5 ? ' …' : ''}`,
+        : `${printable(removed)} is removed; ${count(lost.length, 'task')} of it are lost: ${someOf(lost)}`,
+  })
+}
+
+/** Ends what runs on nodes and the host does not know. */
+export function endUnknown(names: string[], context: Context): Promise<number> {
+  return each(names, context, {
+    run: async (name, host) => ({
+      name,
+      ...(await host.client.endUnknownTasks({ params: { name }, body: {} })),
+    }),
+    tell: ({ name, ended }: { name: string; ended: string[] }) =>
+      ended.length === 0
+        ? `${printable(name)} holds nothing that the host does not know.`
+        : `${printable(name)} ends ${count(ended.length, 'task')}: ${someOf(ended)}`,
   })
 }
 
@@ -65,6 +79,10 @@ export async function forget(words: string[], { reason }: DrainOptions, context:
     tell: (task: TaskDetail) =>
       `${task.id} is lost by your word. Should its node come back with it, it is ended there.`,
   })
+}
+
+function someOf(ids: readonly string[]): string {
+  return `${ids.slice(0, 5).join(', ')}${ids.length > 5 ? ' …' : ''}`
 }
 
 /** One after the other, each answered for by itself. */
