@@ -2,13 +2,16 @@
  * Minutes of work on real systemd machines while host, runners, machines and links fail by a seeded schedule; then all
  * is healed, and the story that is left is judged.
  */
-import { existsSync, readFileSync } from 'node:fs'
+
+import { execFileSync } from 'node:child_process'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../../src/core/errors.ts'
 import { isFinal } from '../../src/core/task.ts'
 import { waitFor } from '../../src/platform/wait.ts'
 import { Chance } from '../sim/timeline.ts'
+import { mountDisk } from '../support/cluster.ts'
 import { LabCluster } from '../support/lab-cluster.ts'
 import { type History, judge, type Promised, type Told, type Witnessed } from './history.ts'
 import { LinkProxy, type Way } from './proxy.ts'
@@ -30,12 +33,21 @@ export interface ChaosReport {
 }
 
 const nodes = 3
+/** Of the disks that are filled: the database's, and that of each runner's state and logs. */
+const diskSize = '64M'
 /** Time for everything to end once all is healed. */
 const settleMs = 180_000
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { id, net } = options.lab ?? { id: 'chaos', net: '10.77.6' }
-  const cluster = await LabCluster.start({ nodes, id, net, heartbeatSeconds: 0.5, isRunnerLate: true })
+  const cluster = await LabCluster.start({
+    nodes,
+    id,
+    net,
+    heartbeatSeconds: 0.5,
+    isRunnerLate: true,
+    homeDisk: diskSize,
+  })
   const run = new Run(cluster, options)
   try {
     return await run.go()
@@ -51,11 +63,13 @@ class Run {
   private readonly proxies = new Map<string, LinkProxy>()
   private readonly promised = new Map<string, Promised>()
   private readonly powerLosses: History['powerLosses'][number][] = []
+  private readonly fullDisks: History['fullDisks'][number][] = []
   private readonly faults: Record<string, number> = {}
   /** What is being broken, so that no second fault waits for its mending. */
   private readonly busy = new Set<string>()
   private readonly work = new Set<Promise<void>>()
   private readonly chance: Chance
+  private readonly disks: string[] = []
   private endsAt = 0
 
   constructor(cluster: LabCluster, options: ChaosOptions) {
@@ -68,6 +82,7 @@ class Run {
     const { cluster, options } = this
     const { hostname, port } = new URL(cluster.api.url)
     for (const name of cluster.names) {
+      await this.giveDisk(name)
       this.proxies.set(name, await LinkProxy.start({ host: hostname, port: Number(port) }))
       await this.startRunner(name)
     }
@@ -84,6 +99,22 @@ class Run {
 
   async close(): Promise<void> {
     for (const proxy of this.proxies.values()) proxy.close()
+    for (const disk of this.disks) execFileSync('umount', [disk])
+  }
+
+  /** Its `/scratch` becomes a small disk, which outlives its power; the machine finds it at its next boot. */
+  private async giveDisk(name: string): Promise<void> {
+    const { lab } = this.cluster
+    await lab.off(name)
+    const disk = lab.scratchOf(name)
+    mountDisk(disk, diskSize)
+    this.disks.push(disk)
+    this.setClock(name, 0)
+    await lab.boot(name)
+  }
+
+  private setClock(name: string, offsetMs: number): void {
+    writeFileSync(join(this.cluster.lab.scratchOf(name), 'clock'), String(offsetMs))
   }
 
   private get isOver(): boolean {
@@ -94,8 +125,11 @@ class Run {
     const proxy = this.proxyOf(name)
     const { hostname } = new URL(this.cluster.api.url)
     await this.cluster.startRunner(name, {
-      args: ['--host', `http://${hostname}:${proxy.port}`],
-      properties: ['Restart=always', 'RestartSec=300ms', 'StartLimitIntervalSec=0'],
+      args: ['--host', `http://${hostname}:${proxy.port}`, '--state-dir', '/scratch/state'],
+      properties: [
+        ...['Restart=always', 'RestartSec=300ms', 'StartLimitIntervalSec=0'],
+        'Environment=NODE_OPTIONS=--require=/opt/hakuriver/test/faults/clock.cjs CLOCK_FILE=/scratch/clock',
+      ],
     })
   }
 
@@ -129,9 +163,12 @@ class Run {
     const exitCode = chance.is(0.7) ? 0 : 1 + chance.below(100)
     const seconds = chance.is(0.1) ? chance.between(3, 8) : chance.between(0, 1.5)
     const stubborn = chance.is(0.05) ? 'trap "" TERM; ' : ''
-    const line = (what: string) => `echo "${what} $HAKURIVER_TASK_ID" >> /scratch/witness`
-    const script = `${stubborn}${line('start')}; echo ${name}; sleep ${seconds.toFixed(2)}; ${line(`end ${exitCode}`)}; exit ${exitCode}`
-    return { script, exitCode, output: `${name}\n` }
+    // on a disk that is not filled
+    const line = (what: string) => `echo "${what} $HAKURIVER_TASK_ID $HAKURIVER_NODE" >> /shared/witness`
+    const count = chance.is(0.3) ? 1 + chance.below(3_000) : 1
+    const script = `${stubborn}${line('start')}; echo ${name}; sleep ${seconds.toFixed(2)}; seq ${count}; ${line(`end ${exitCode}`)}; exit ${exitCode}`
+    const numbers = Array.from({ length: count }, (_, at) => `${at + 1}\n`)
+    return { script, exitCode, output: `${name}\n${numbers.join('')}` }
   }
 
   private async kill(id: string): Promise<void> {
@@ -151,7 +188,8 @@ class Run {
         return await ask()
       } catch (error) {
         const isMomentary =
-          !(error instanceof AppError) || ['unavailable', 'timeout', 'internal'].includes(error.code)
+          !(error instanceof AppError) ||
+          ['unavailable', 'timeout', 'internal', 'store_full'].includes(error.code)
         if (!isMomentary) throw error
       }
       await sleep(200)
@@ -171,8 +209,11 @@ class Run {
       this.faults[kind] = (this.faults[kind] ?? 0) + 1
       this.options.tell?.(`${kind} ${what}`)
       this.later(0, async () => {
-        await faults[kind]?.()
-        this.busy.delete(what)
+        try {
+          await faults[kind]?.()
+        } finally {
+          this.busy.delete(what)
+        }
       })
     }
   }
@@ -223,6 +264,19 @@ class Run {
         await sleep(forMs)
         proxy.delayMs = 0
       },
+      'clock set': async () => {
+        this.setClock(name, Math.round(chance.between(-3_600_000, 3_600_000)))
+        await sleep(forMs)
+        this.setClock(name, 0)
+      },
+      'disk full': async () => {
+        this.fullDisks.push({ node: name, atMs: Date.now() })
+        await whileFull(cluster.lab.scratchOf(name), forMs)
+        // what was refused while it was full may be told a moment later
+        await sleep(1_000)
+        this.fullDisks.push({ node: name, atMs: Date.now() })
+      },
+      'host disk full': () => whileFull(cluster.local.home, forMs),
       'daemon-reexec': async () => void (await cluster.lab.exec(name, 'systemctl', 'daemon-reexec')),
     }
   }
@@ -273,21 +327,23 @@ class Run {
       }
       cursor = page.next ?? undefined
     } while (cursor !== undefined)
-    const witnessed = this.cluster.names.flatMap((name) => this.witnessOf(name))
+    const witnessed = this.witness()
     const left = await this.left()
-    return { promised: [...this.promised.values()], witnessed, told, powerLosses: this.powerLosses, left }
+    const { powerLosses, fullDisks } = this
+    return { promised: [...this.promised.values()], witnessed, told, powerLosses, fullDisks, left }
   }
 
-  private witnessOf(node: string): Witnessed[] {
-    const path = join(this.cluster.lab.scratchOf(node), 'witness')
+  private witness(): Witnessed[] {
+    const path = join(this.cluster.lab.sharedDir, 'witness')
     if (!existsSync(path)) return []
     return readFileSync(path, 'utf8')
       .trim()
       .split('\n')
       .flatMap((line): Witnessed[] => {
-        const [, start, code, ended] = /^(?:start (\d+)|end (\d+) (\d+))$/.exec(line) ?? []
-        if (start !== undefined) return [{ id: start, node, what: 'start', exitCode: null }]
-        return ended === undefined ? [] : [{ id: ended, node, what: 'end', exitCode: Number(code) }]
+        const [, code, id, node] = /^(?:start|end (\d+)) (\d+) (\S+)$/.exec(line) ?? []
+        if (id === undefined || node === undefined) return []
+        if (code === undefined) return [{ id, node, what: 'start', exitCode: null }]
+        return [{ id, node, what: 'end', exitCode: Number(code) }]
       })
   }
 
@@ -321,5 +377,26 @@ class Run {
     const proxy = this.proxies.get(name)
     if (proxy === undefined) throw new Error(`there is no proxy for ${name}`)
     return proxy
+  }
+}
+
+/** Fills a disk to its last byte, and empties it after a while. */
+async function whileFull(disk: string, forMs: number): Promise<void> {
+  const filler = join(disk, 'filler')
+  const file = openSync(filler, 'w')
+  try {
+    for (const size of [1 << 20, 1 << 12, 1]) fill(file, Buffer.alloc(size))
+    await sleep(forMs)
+  } finally {
+    closeSync(file)
+    rmSync(filler)
+  }
+}
+
+function fill(file: number, block: Buffer): void {
+  try {
+    while (writeSync(file, block) === block.length);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
   }
 }

@@ -19,6 +19,7 @@ const good: History = {
   witnessed: [start, end],
   told: [failed],
   powerLosses: [],
+  fullDisks: [],
   left: [],
 }
 const lost: Told = {
@@ -30,11 +31,25 @@ const lost: Told = {
 }
 const killed: Told = { ...lost, status: 'killed', history: ['pending', 'killing', 'killed'] }
 
+const refused: Told = {
+  ...failed,
+  exitCode: null,
+  output: '',
+  reason: 'the disk for its output (/s) is full',
+}
+const cut: Told = {
+  ...failed,
+  output: 'o',
+  reason: 'the disk was full while it ran: some of it may be missing',
+}
+
 describe('a history', () => {
   it('is found good where all tell one story', () => {
     expect(judge(good)).toEqual([])
     const off = [{ node: 'n1', atMs: 200 }]
     expect(judge({ ...good, witnessed: [start], told: [lost], powerLosses: off })).toEqual([])
+    expect(judge({ ...good, witnessed: [], told: [refused], fullDisks: off })).toEqual([])
+    expect(judge({ ...good, told: [cut], fullDisks: off })).toEqual([])
     const asked = { ...promise, isKillAsked: true }
     expect(judge({ ...good, promised: [asked], witnessed: [], told: [killed] })).toEqual([])
   })
@@ -52,6 +67,18 @@ describe('a history', () => {
     ],
     ['no code', { told: [{ ...failed, exitCode: null }] }, 'without a code'],
     ['another log', { told: [{ ...failed, output: 'ou' }] }, 'its log is "ou"'],
+    ['a refusal for a disk that was not full', { told: [refused], witnessed: [] }, 'without a code'],
+    [
+      'a refusal of what was started',
+      { told: [refused], witnessed: [start], fullDisks: [{ node: 'n1', atMs: 200 }] },
+      'without a code',
+    ],
+    ['a log cut by a disk that was not full', { told: [cut] }, 'its log is "o"'],
+    [
+      'a log that is cut without a word',
+      { told: [{ ...cut, reason: null }], fullDisks: [{ node: 'n1', atMs: 200 }] },
+      'its log is "o"',
+    ],
     ['a kill of nobody', { told: [killed] }, 'nobody asked for that'],
     ['a loss without a reason', { told: [lost] }, 'never lost power'],
     ['two ends', { told: [{ ...failed, history: ['lost', 'failed'] }] }, 'before the last is an end'],

@@ -345,6 +345,22 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/host/links.test.ts'),
   },
   {
+    name: 'M32',
+    what: 'what a host does not know after a restore is given away to others',
+    file: 'src/host/links.ts',
+    find: 'this.deps.cluster.setUncounted(name, strange)',
+    put: '',
+    catcher: unit('src/host/links.test.ts'),
+  },
+  {
+    name: 'M33',
+    what: 'a runner of the version before is told what it does not know',
+    file: 'src/protocol/link.ts',
+    find: 'if (version >= 2) return message',
+    put: 'if (version >= 1) return message',
+    catcher: unit('src/host/links.test.ts'),
+  },
+  {
     name: 'M20',
     what: 'an end that was told is told another way after a clock was set back',
     file: 'src/core/task.ts',

@@ -1,4 +1,5 @@
 /** A cluster of real processes on this machine: one host and any number of runners, each from its bundle. */
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitFor } from '../../src/platform/wait.ts'
@@ -12,6 +13,8 @@ export interface LocalClusterOptions {
   hostArgs?: string[]
   runnerArgs?: string[]
   heartbeatSeconds?: number
+  /** A disk of its own for the host, of this size (`64M`), that can be filled; needs root. */
+  homeDisk?: string
 }
 
 export class LocalCluster {
@@ -30,6 +33,7 @@ export class LocalCluster {
     this.dir = dir.path
     this.remove = dir.remove
     mkdirSync(this.home)
+    if (options.homeDisk !== undefined) mountDisk(this.home, options.homeDisk)
     this.host = this.spawnHost()
     this.api = new Api('http://127.0.0.1:1', null)
   }
@@ -102,6 +106,7 @@ export class LocalCluster {
       ({ child }) => child.exitCode === null && child.signalCode === null,
     )
     await Promise.all(programs.map((program) => program.stop()))
+    if (this.options.homeDisk !== undefined) execFileSync('umount', [this.home])
     this.remove()
   }
 
@@ -135,4 +140,9 @@ export class LocalCluster {
     this.api.close()
     this.api = new Api(url, existsSync(tokenFile) ? readFileSync(tokenFile, 'utf8').trim() : null)
   }
+}
+
+/** Puts a disk of so many bytes (`64M`) over a directory. */
+export function mountDisk(path: string, size: string): void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=755`, 'none', path])
 }

@@ -17,6 +17,8 @@ export interface LabClusterOptions extends LabOptions {
   isRunnerLate?: boolean
   /** Whom the runners run as, and with them the tasks; default: root, with tasks of `worker`. */
   runnerUser?: string
+  /** As of `LocalCluster`. */
+  homeDisk?: string
 }
 
 export class LabCluster {
@@ -43,6 +45,7 @@ export class LabCluster {
     const local = await LocalCluster.start({
       nodes: [],
       heartbeatSeconds,
+      ...(options.homeDisk !== undefined && { homeDisk: options.homeDisk }),
       hostArgs: ['--bind', lab.address, ...shared(lab.sharedDir), ...hostArgs],
     })
     const cluster = new LabCluster(lab, local, {
@@ -95,8 +98,9 @@ export class LabCluster {
     await waitFor(
       `${name} is online`,
       async () => {
-        const { items } = await this.api.client.listNodes({})
-        const node = items.find((each) => each.name === name)
+        // the host may be away as well
+        const nodes = await this.api.client.listNodes({}).catch(() => null)
+        const node = nodes?.items.find((each) => each.name === name)
         return node?.status === 'online' && Date.parse(node.lastSeenAt) >= afterMs
       },
       { deadlineMs: 20_000 },
