@@ -58,7 +58,7 @@ export interface Takes {
   numaId: number | null
 }
 
-export type NodeProblem = 'drained' | 'copy' | 'stuck' | 'stray'
+export type NodeProblem = 'runner' | 'drained' | 'copy' | 'stuck' | 'stray'
 
 export type ApplyResult = { kind: 'changed' | 'ignored' } | { kind: 'illegal'; reason: string }
 

@@ -288,6 +288,24 @@ describe('what a node holds', () => {
   })
 })
 
+describe('row 10: a runner that can start nothing', () => {
+  it('gets nothing until it says otherwise, and what waits for it says why', async () => {
+    const runner = await host.link()
+    const load = { cpuPercent: 5, memoryUsedBytes: 1, numaNodes: [] }
+    const problem = 'the disk for its output (/logs) is full'
+    runner.send({ type: 'heartbeat', load, attempts: [], problem })
+    await waitFor('it is closed', async () => (await node()).problem === problem)
+    const waiting = await submit('n1')
+    expect(await task(waiting)).toMatchObject({
+      status: 'pending',
+      reason: `node n1 takes no new tasks: ${problem}`,
+    })
+    runner.beat([])
+    expect(await runner.heard('start')).toMatchObject({ taskId: waiting })
+    expect(await node()).toMatchObject({ problem: null })
+  })
+})
+
 describe('row 12: what nobody knows', () => {
   const unknown = {
     taskId: '777',

@@ -219,6 +219,7 @@ export class Links {
     if (node === undefined || this.sessions.get(node.record.name) !== session) return
     if (this.isOvertaken(session)) return
     node.load = heartbeat.load
+    this.deps.cluster.setProblem(node.record.name, 'runner', heartbeat.problem ?? null)
     if (heartbeat.beat !== undefined) {
       this.deps.leases.answering(session.runnerId)
       session.answer(heartbeat.beat)

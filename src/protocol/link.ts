@@ -7,7 +7,7 @@ import { ExecutorView } from './schemas.ts'
 
 /**
  * Raised by one on a breaking change; a host serves this and the previous one (`asVersion`).
- * 1: the first. 2: leases (`leaseMs`, `heard`, `beat`, `requeue`), `stuck`, `takes`, `missing`.
+ * 1: the first. 2: leases (`leaseMs`, `heard`, `beat`, `requeue`), `stuck`, `takes`, `problem`, `missing`.
  */
 export const linkVersion = 2
 /** The largest message that either side takes. */
@@ -128,6 +128,8 @@ export const Heartbeat = Type.Object(
     attempts: Type.Array(HeldAttempt),
     /** Its number on this link, for `heard`; only to a host that told a lease. */
     beat: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** Why it can start nothing at the moment, in words. Left out: it can. */
+    problem: Type.Optional(Type.String({ maxLength: 500 })),
   },
   closed,
 )

@@ -84,6 +84,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     clock,
     disk,
     log,
+    onProblem: () => link?.beatNow(),
     onReport: (report) => link?.sendReport(report),
   })
   attempts = held
@@ -111,6 +112,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     dial: deps.dial,
     measureLoad: () => deps.measureLoad(capacity),
     attempts: () => held.list(),
+    problem: () => held.problem(),
     pendingReports: () => outbox.pending(),
     lease,
     onStart: (order) => track(held.start(startOrder(order)), 'starting a task'),

@@ -13,6 +13,7 @@ import { exitWithout } from './executors/attempt-files.ts'
 import type { Executor, ExecutorDeps, ExecutorEvents, Handle, LaunchSpec } from './executors/executor.ts'
 import { FakeExecutor, FakeMachine } from './executors/fake.ts'
 import { ProcessExecutor } from './executors/process.ts'
+import { LogLimit } from './log-limit.ts'
 import { Outbox } from './outbox.ts'
 import { taskDir } from './paths.ts'
 
@@ -54,6 +55,7 @@ async function boot(
   make: MakeExecutor = (deps) => new FakeExecutor(machine, deps),
   bootId = 'boot-1',
   disk: Disk = systemDisk,
+  logLimit: LogLimit | null = null,
 ): Promise<Runner> {
   const outbox = await Outbox.open(join(root, 'outbox.jsonl'), {
     disk: systemDisk,
@@ -75,11 +77,12 @@ async function boot(
     executor,
     others: new Map(),
     outbox,
-    logLimit: null,
+    logLimit,
     taskUser: null,
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + passedMs },
     disk,
     log: silentLog,
+    onProblem: () => told.push(`problem: ${attempts.problem()}`),
     onReport: ({ taskId, attempt, event }) => {
       told.push(`${event.type === 'exited' ? event.exit.cause : 'started'} ${taskId}-${attempt}`)
     },
@@ -163,6 +166,19 @@ describe('attempts of a runner', () => {
     await next.attempts.kill(7, 1)
     await toldBy(next, 'killed 7-1')
     expect(next.attempts.list()[0]).not.toHaveProperty('takes')
+  })
+
+  test('row 10: what a full disk refuses is told after the reason why nothing can be started', async () => {
+    class Full extends LogLimit {
+      override problem() {
+        return 'the disk is full'
+      }
+    }
+    const logLimit = new Full({ limitBytes: null, isShared: false, log: silentLog })
+    const runner = await boot(undefined, undefined, undefined, logLimit)
+    await runner.attempts.start(order(7))
+    expect(runner.told).toEqual(['problem: the disk is full', 'launch_failed 7-1'])
+    expect(machine.attempts.size).toBe(0)
   })
 
   test('row 9: what its time limit does not end is stuck, also for the next runner', async () => {

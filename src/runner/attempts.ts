@@ -60,6 +60,8 @@ export interface AttemptsDeps {
   clock: Clock
   disk: Disk
   log: Log
+  /** An attempt was refused for what `problem` says; told before the report of it. */
+  onProblem?: () => void
   /** A report was added to the outbox. */
   onReport: (report: OutboxReport) => void
 }
@@ -99,6 +101,11 @@ export class Attempts implements ExecutorEvents {
     })
   }
 
+  /** Why nothing can be started here at the moment; null: it can. */
+  problem(): string | null {
+    return this.deps.logLimit?.problem(this.logsOf(0)) ?? null
+  }
+
   /** Has the task ended here, or is it not here at all? Then its log does not grow any more. */
   isEnded(taskId: number, attempt: number): boolean {
     const held = this.held.get(keyOf(taskId, attempt))
@@ -121,7 +128,10 @@ export class Attempts implements ExecutorEvents {
     const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false, launch }
     this.held.set(id, held)
     const noRoom = this.deps.logLimit?.problem(this.logsOf(order.taskId)) ?? null
-    if (noRoom !== null) return this.onExit(order.taskId, order.attempt, this.failed(noRoom))
+    if (noRoom !== null) {
+      this.deps.onProblem?.()
+      return this.onExit(order.taskId, order.attempt, this.failed(noRoom))
+    }
     try {
       const { disk } = this.deps
       disk.makeDir(launch.taskDir, 0o700)

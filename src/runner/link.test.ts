@@ -211,6 +211,20 @@ describe('link of a runner', () => {
     expect(second).toEqual(first)
   })
 
+  test('row 10: a heartbeat out of its turn tells why nothing can be started', async () => {
+    const problems = [null, 'the disk is full']
+    const opened = open({ problem: () => problems.shift() ?? null })
+    opened.beatNow() // nobody is there to be told
+    const connection = await dialled()
+    connection.welcome(60_000)
+    await connection.first('heartbeat')
+    opened.beatNow()
+    expect((await connection.first('heartbeat', 2)).map(({ problem }) => problem)).toEqual([
+      undefined,
+      'the disk is full',
+    ])
+  })
+
   test('all that is sent fits the protocol', async () => {
     const opened = open({ onLogRead: () => Promise.reject(new Error('x'.repeat(9_000))) })
     const connection = await dialled()

@@ -30,6 +30,8 @@ export interface LinkDeps {
   log: Log
   measureLoad: () => NodeLoad
   attempts: () => HeldAttempt[]
+  /** Why nothing can be started here at the moment; left out, or null: it can. */
+  problem?: () => string | null
   pendingReports: () => readonly OutboxReport[]
   /** Left out: nothing here is leased. */
   lease?: Pick<Lease, 'onHello' | 'onWelcome' | 'onBeat' | 'onHeard'>
@@ -209,11 +211,22 @@ export class Link {
       return
     }
     wire.ping()
+    this.sendHeartbeat()
+    this.after(this.heartbeatMs * (0.8 + 0.4 * this.deps.random()), () => this.beat(wire))
+  }
+
+  /** A heartbeat out of its turn: something in it is not to wait. */
+  beatNow(): void {
+    if (this.isWelcome) this.sendHeartbeat()
+  }
+
+  private sendHeartbeat(): void {
     const load = this.deps.measureLoad()
     const beat = this.deps.lease?.onBeat() ?? null
     const numbered = beat === null ? {} : { beat }
-    this.send({ type: 'heartbeat', load, attempts: this.deps.attempts(), ...numbered })
-    this.after(this.heartbeatMs * (0.8 + 0.4 * this.deps.random()), () => this.beat(wire))
+    const problem = this.deps.problem?.() ?? null
+    const told = problem === null ? {} : { problem }
+    this.send({ type: 'heartbeat', load, attempts: this.deps.attempts(), ...numbered, ...told })
   }
 
   private flushReports(): void {

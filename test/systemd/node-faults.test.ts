@@ -192,11 +192,15 @@ describeInLab('faults of a node', () => {
     const victim = await api.submit(shell('sleep 60'), 'node1')
     await Promise.all([writer, victim].map((id) => api.reached(id, 'running')))
     await lab.exec('node1', ['sh', '-c', 'cat /dev/zero > /scratch/small/filler; touch /tmp/full'])
-    const refused = await api.run({ command: 'true' }, 'node1')
-    expect(refused).toMatchObject({
-      status: 'failed',
-      startedAt: null,
-      reason: 'the disk for its output (/scratch/small/state/task_outputs) is full',
+    const problem = 'the disk for its output (/scratch/small/state/task_outputs) is full'
+    await waitFor('the node says it', async () => {
+      const node = await api.client.getNode({ params: { name: 'node1' } })
+      return node.problem === problem
+    })
+    const waiting = await api.submit(shell('echo whole'), 'node1')
+    expect(await api.task(waiting)).toMatchObject({
+      status: 'pending',
+      reason: `node node1 takes no new tasks: ${problem}`,
     })
     expect(await api.ended(writer)).toMatchObject({
       status: 'failed',
@@ -209,7 +213,7 @@ describeInLab('faults of a node', () => {
     const node = await api.client.getNode({ params: { name: 'node1' } })
     expect(node.status).toBe('online')
     await lab.sh('node1', 'rm /scratch/small/filler')
-    expect(await api.run(shell('echo whole'), 'node1')).toMatchObject({ status: 'completed', reason: null })
+    expect(await api.ended(waiting)).toMatchObject({ status: 'completed', reason: null })
     await cluster.runner('node1').stop()
     await cluster.startRunner('node1')
   })
