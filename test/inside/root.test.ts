@@ -15,33 +15,64 @@ systemdSuite('systemd', ['--executor', 'systemd'], { user: 'worker' })
 const root = openRoot()
 afterAll(() => removeRoot(root))
 
-/** Its first try to connect again comes late enough to do something before. */
-const slowToReturn: MakeExecutor = (deps) =>
-  SystemdExecutor.open(
-    {
-      info: {
-        name: 'systemd',
-        why: 'a test',
-        enforcesLimits: true,
-        features: { privateNetwork: true, privatePids: true, numa: false },
+type Change = (manager: DbusUnitManager) => void
+
+/** With something of its connection changed. */
+const changed = (reconnectDelayMs: number, change: Change = () => {}): MakeExecutor => {
+  return (deps) =>
+    SystemdExecutor.open(
+      {
+        info: {
+          name: 'systemd',
+          why: 'a test',
+          enforcesLimits: true,
+          features: { privateNetwork: true, privatePids: true, numa: false },
+        },
+        openManager: async (events) => {
+          const manager = await DbusUnitManager.open({
+            socketPath: '/run/systemd/private',
+            events,
+            log: deps.log,
+            reconnectDelayMs: () => reconnectDelayMs,
+          })
+          change(manager)
+          return manager
+        },
+        runDir: '/run/hakuriver/tasks',
+        hasPrivatePids: false,
+        setsLimits: true,
+        numactlPath: '',
       },
-      openManager: (events) =>
-        DbusUnitManager.open({
-          socketPath: '/run/systemd/private',
-          events,
-          log: deps.log,
-          reconnectDelayMs: () => 2_000,
-        }),
-      runDir: '/run/hakuriver/tasks',
-      hasPrivatePids: false,
-      setsLimits: true,
-      numactlPath: '',
-    },
-    deps,
-  )
+      deps,
+    )
+}
+
+test('what the runner before has asked for is found, also when systemd carries it out only while it is looked for', async () => {
+  const before = await Runner.open(changed(20), root, 'worker')
+  const launch = before.launch(shell('echo here; exec sleep 600'))
+  let looks = 0
+  const lateStart: Change = (manager) => {
+    const look = manager.look.bind(manager)
+    manager.look = async (name) => {
+      const facts = await look(name)
+      looks += 1
+      if (looks > 1) return facts
+      expect(facts).toBeNull()
+      await before.executor.start(launch)
+      await lineOf(launch.stdoutPath)
+      await before.close()
+      return facts
+    }
+  }
+  const next = await Runner.open(changed(20, lateStart), root, 'worker')
+  expect(await next.executor.recover(next.executor.handleFor(launch))).toMatchObject({ state: 'running' })
+  await next.executor.kill(launch.taskId, 1, 5_000)
+  expect(await next.seen.exitOf(launch)).toMatchObject({ cause: 'killed' })
+  await next.close()
+})
 
 test('what happens while the connection is cut is told when it is back', async () => {
-  const runner = await Runner.open(slowToReturn, root, 'worker')
+  const runner = await Runner.open(changed(2_000), root, 'worker')
   const go = join(root, 'go')
   const exited = await runner.running(untilThere(go, 9))
   const died = await runner.running(shell('while [ ! -e "$1" ]; do sleep 0.02; done; kill -SEGV $$', go))

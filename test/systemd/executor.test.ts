@@ -64,7 +64,7 @@ describeInLab('the systemd executor on a real machine', () => {
     ])
 
   it.each([
-    ['root.test.ts', 'root', 66],
+    ['root.test.ts', 'root', 67],
     ['sudo.test.ts', 'keeper', 130],
   ])(
     'passes %s as %s',
