@@ -4,7 +4,18 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../../src/core/errors.ts'
@@ -35,6 +46,7 @@ export interface ChaosReport {
 const nodes = 3
 /** Of the disks that are filled: the database's, and that of each runner's state and logs. */
 const diskSize = '64M'
+const sharedBytes = 256 * 1024 * 1024
 /** Time for everything to end once all is healed. */
 const settleMs = 180_000
 
@@ -47,6 +59,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     heartbeatSeconds: 0.5,
     isRunnerLate: true,
     homeDisk: diskSize,
+    isShared: options.seed % 2 === 1,
   })
   const run = new Run(cluster, options)
   try {
@@ -81,6 +94,8 @@ class Run {
   async go(): Promise<ChaosReport> {
     const { cluster, options } = this
     const { hostname, port } = new URL(cluster.api.url)
+    await Promise.all(cluster.names.map((name) => cluster.lab.off(name)))
+    this.giveSharedDisk()
     for (const name of cluster.names) {
       await this.giveDisk(name)
       this.proxies.set(name, await LinkProxy.start({ host: hostname, port: Number(port) }))
@@ -99,13 +114,38 @@ class Run {
 
   async close(): Promise<void> {
     for (const proxy of this.proxies.values()) proxy.close()
-    for (const disk of this.disks) execFileSync('umount', [disk])
+    for (const disk of this.disks) execFileSync('umount', ['--lazy', disk])
+  }
+
+  /** The shared directory gets a file system of its own, which can be frozen: whoever writes there waits in state D. */
+  private giveSharedDisk(): void {
+    const { sharedDir, dir } = this.cluster.lab
+    const image = join(dir, 'shared.img')
+    writeFileSync(image, '')
+    truncateSync(image, sharedBytes)
+    execFileSync('mkfs.ext4', ['-q', image])
+    const token = join(dir, 'join-token')
+    copyFileSync(join(sharedDir, 'join-token'), token)
+    execFileSync('mount', ['-o', 'loop', image, sharedDir])
+    this.disks.push(sharedDir)
+    chmodSync(sharedDir, 0o777)
+    copyFileSync(token, join(sharedDir, 'join-token'))
+    chmodSync(join(sharedDir, 'join-token'), 0o644)
+  }
+
+  private async whileFrozen(forMs: number): Promise<void> {
+    const { sharedDir } = this.cluster.lab
+    execFileSync('fsfreeze', ['--freeze', sharedDir])
+    try {
+      await sleep(forMs)
+    } finally {
+      execFileSync('fsfreeze', ['--unfreeze', sharedDir])
+    }
   }
 
   /** Its `/scratch` becomes a small disk, which outlives its power; the machine finds it at its next boot. */
   private async giveDisk(name: string): Promise<void> {
     const { lab } = this.cluster
-    await lab.off(name)
     const disk = lab.scratchOf(name)
     mountDisk(disk, diskSize)
     this.disks.push(disk)
@@ -203,7 +243,7 @@ class Run {
       const faults = this.faultsOf(name)
       const names = Object.keys(faults)
       const kind = names[this.chance.below(names.length)] ?? ''
-      const what = kind.startsWith('host') ? 'host' : name
+      const [what = name] = ['host', 'shared directory'].filter((all) => kind.startsWith(all))
       if (this.busy.has(what)) continue
       this.busy.add(what)
       this.faults[kind] = (this.faults[kind] ?? 0) + 1
@@ -242,6 +282,8 @@ class Run {
         await cluster.lab.off(name)
         await sleep(forMs / 2)
         await cluster.lab.boot(name)
+        // until now the host may have given it more
+        this.powerLosses.push({ node: name, atMs: Date.now() })
         proxy.heal()
         await this.startRunner(name)
       },
@@ -276,6 +318,7 @@ class Run {
         await sleep(1_000)
         this.fullDisks.push({ node: name, atMs: Date.now() })
       },
+      'shared directory frozen': () => this.whileFrozen(forMs),
       'host disk full': () => whileFull(cluster.local.home, forMs),
       'daemon-reexec': async () => void (await cluster.lab.exec(name, 'systemctl', 'daemon-reexec')),
     }
@@ -288,7 +331,9 @@ class Run {
       const told = history.told.find((each) => each.id === id)
       const witnessed = history.witnessed.filter((each) => each.id === id)
       const promised = this.promised.get(id ?? '')
-      return `${finding}\n    ${JSON.stringify({ promised, told, witnessed })}`
+      const brief = (key: string, value: unknown) =>
+        key === 'output' && typeof value === 'string' ? `${value.length} bytes` : value
+      return `${finding}\n    ${JSON.stringify({ promised, told, witnessed }, brief)}`
     })
   }
 
