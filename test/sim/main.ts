@@ -4,6 +4,7 @@
  */
 import { execFileSync, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
+import { setImmediate as told } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
@@ -97,15 +98,23 @@ function startWorker({ lives, seed, tasks, isQuick }: Options): Promise<WorkerRe
 async function work({ lives, seed, tasks, isQuick }: Options): Promise<WorkerReport> {
   let shrinkUntilMs = Number.POSITIVE_INFINITY
   const done = { lives: 0, scenarios: 0, steps: 0, virtualMs: 0 }
+  // what nobody awaits ends a real program, and here its scenario
+  let crash: Error | null = null
+  process.on('unhandledRejection', (reason) => {
+    crash ??= new Error(`crash: ${reason instanceof Error ? reason.message : String(reason)}`)
+  })
   // a scenario may refuse some of its tasks, so that a round more is needed at times
   for (let round = 0; done.lives < lives; round += 1) {
     const outcome = await fc.check(
       fc.asyncProperty(scenarios(tasks), async (scenario) => {
         if (performance.now() > shrinkUntilMs) return
+        crash = null
         const { violation, ...rest } = await runTwice(scenario)
-        if (violation !== null) {
+        await told()
+        const failure = violation ?? crash
+        if (failure !== null) {
           shrinkUntilMs = Math.min(shrinkUntilMs, performance.now() + shrinkMs)
-          throw violation
+          throw failure
         }
         if (shrinkUntilMs < Number.POSITIVE_INFINITY) return
         done.lives += rest.tasks
