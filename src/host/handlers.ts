@@ -6,6 +6,7 @@ import type { Handlers } from '../protocol/host-api.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Links } from './links.ts'
+import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import type { BatchRecord, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
@@ -132,6 +133,7 @@ export function createHandlers(
       return taskDetail(await taskOf(params.id), cluster)
     },
     ...checks,
+    ...notYet,
   }
 }
 

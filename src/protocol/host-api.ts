@@ -1,19 +1,35 @@
 /** The native API's one contract: route, who may call it, and the schemas of what goes in and comes out. */
 import { type Static, type TSchema, Type } from 'typebox'
-import { checkNamePattern, routes } from './routes.ts'
+import { limits } from './limits.ts'
+import { checkNamePattern, logStreams, routes } from './routes.ts'
 import {
+  BatchTarget,
   BatchView,
   ClusterEvent,
+  Counts,
+  History,
   HostCheck,
+  historyRanges,
   Id,
+  KillOutcome,
+  LoginLink,
+  LogLines,
+  LogSearch,
+  NodeHistories,
   NodeView,
+  Overview,
   Page,
+  PreviewResult,
+  RerunOutcome,
+  SessionView,
   SharedFileCheck,
   StatusSchema,
   SubmitBody,
   SubmitResult,
   TaskDetail,
-  TaskView,
+  TaskPage,
+  TaskUsage,
+  taskSorts,
 } from './schemas.ts'
 
 /**
@@ -41,6 +57,20 @@ const PageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
   cursor: Type.Optional(Type.String({ maxLength: 100 })),
 }
+const TaskFilterQuery = {
+  status: Type.Optional(Type.Array(StatusSchema)),
+  node: Type.Optional(Type.String({ maxLength: 255 })),
+  batchId: Type.Optional(Id),
+  q: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: limits.searchChars,
+      description: 'a part of the name, the command line or the id, in any case',
+    }),
+  ),
+}
+const RangeQuery = { range: Type.Optional(Type.Enum([...historyRanges])) }
+const LogParams = Type.Object({ id: Id, stream: Type.Enum([...logStreams]) }, closed)
 const KillBody = Type.Object({ reason: Type.Optional(Type.String({ maxLength: 500 })) }, closed)
 
 export const hostApi = {
@@ -82,6 +112,23 @@ export const hostApi = {
     params: IdParams,
     result: BatchView,
   },
+  previewBatch: {
+    ...routes.previewBatch,
+    summary:
+      'What a submit would do now: what starts where, what waits and why, what is refused. Nothing is made',
+    access: 'submit',
+    status: 200,
+    body: SubmitBody,
+    result: PreviewResult,
+  },
+  listBatchTargets: {
+    ...routes.listBatchTargets,
+    summary: 'Tasks of a batch by target and status',
+    access: 'view',
+    status: 200,
+    params: IdParams,
+    result: Type.Object({ items: Type.Array(BatchTarget) }, closed),
+  },
   killBatch: {
     ...routes.killBatch,
     summary: 'Ask for the end of every task of a batch that has not ended',
@@ -99,13 +146,131 @@ export const hostApi = {
     query: Type.Object(
       {
         ...PageQuery,
-        status: Type.Optional(Type.Array(StatusSchema)),
-        node: Type.Optional(Type.String({ maxLength: 255 })),
-        batchId: Type.Optional(Id),
+        ...TaskFilterQuery,
+        sort: Type.Optional(
+          Type.Enum([...taskSorts], {
+            description: 'by when it was submitted or ended; the tasks of one batch also by all others',
+          }),
+        ),
+        order: Type.Optional(Type.Enum(['asc', 'desc'])),
       },
       closed,
     ),
-    result: Page(TaskView),
+    result: TaskPage,
+  },
+  countTasks: {
+    ...routes.countTasks,
+    summary: 'Number of tasks in each status',
+    access: 'view',
+    status: 200,
+    query: Type.Object({ node: TaskFilterQuery.node, batchId: TaskFilterQuery.batchId }, closed),
+    result: Type.Object({ counts: Counts, total: Type.Integer() }, closed),
+  },
+  listTaskIds: {
+    ...routes.listTaskIds,
+    summary: `Ids of the tasks that a filter matches, newest first, at most ${limits.bulkTasks}`,
+    access: 'view',
+    status: 200,
+    query: Type.Object(TaskFilterQuery, closed),
+    result: Type.Object({ ids: Type.Array(Id), hasMore: Type.Boolean() }, closed),
+  },
+  killTasks: {
+    ...routes.killTasks,
+    summary: 'Ask for the end of many tasks; each is answered for by itself',
+    access: 'submit',
+    status: 202,
+    body: Type.Object(
+      {
+        ids: Type.Array(Id, { minItems: 1, maxItems: limits.bulkTasks }),
+        reason: Type.Optional(Type.String({ maxLength: 500 })),
+      },
+      closed,
+    ),
+    result: Type.Object({ items: Type.Array(KillOutcome) }, closed),
+  },
+  rerunTasks: {
+    ...routes.rerunTasks,
+    summary: 'Run tasks again: one new batch of the same specs on the same targets',
+    access: 'submit',
+    status: 201,
+    body: Type.Object(
+      {
+        ids: Type.Array(Id, { minItems: 1, maxItems: limits.bulkTasks }),
+        submissionId: SubmitBody.properties.submissionId,
+        name: SubmitBody.properties.name,
+      },
+      closed,
+    ),
+    result: Type.Object({ batchId: Type.Union([Id, Type.Null()]), items: Type.Array(RerunOutcome) }, closed),
+  },
+  overview: {
+    ...routes.overview,
+    summary: 'The cluster in a few numbers',
+    access: 'view',
+    status: 200,
+    result: Overview,
+  },
+  getTaskUsage: {
+    ...routes.getTaskUsage,
+    summary: 'CPU and memory of a task over time',
+    access: 'view',
+    status: 200,
+    params: IdParams,
+    result: TaskUsage,
+  },
+  listUsage: {
+    ...routes.listUsage,
+    summary: 'CPU and memory of several tasks over time; of what has no figures nothing is said',
+    access: 'view',
+    status: 200,
+    query: Type.Object({ ids: Type.Array(Id, { minItems: 1, maxItems: limits.usageTasks }) }, closed),
+    result: Type.Object({ items: Type.Array(TaskUsage) }, closed),
+  },
+  readLogLines: {
+    ...routes.readLogLines,
+    summary: 'Lines of a log: from a line on, from a byte on, or the last',
+    access: 'view',
+    status: 200,
+    params: LogParams,
+    query: Type.Object(
+      {
+        from: Type.Optional(Type.Integer({ minimum: 1, description: 'number of the first line' })),
+        offset: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            description: 'byte at which the first line begins, in place of its number',
+          }),
+        ),
+        tail: Type.Optional(Type.Boolean({ description: 'the last lines' })),
+        count: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.logLines, default: 200 })),
+        waitMs: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 25_000,
+            description: 'how long to wait where nothing is there yet',
+          }),
+        ),
+      },
+      closed,
+    ),
+    result: LogLines,
+  },
+  searchLog: {
+    ...routes.searchLog,
+    summary: 'Search through a whole log, a bounded time at a time',
+    access: 'view',
+    status: 200,
+    params: LogParams,
+    query: Type.Object(
+      {
+        q: Type.String({ minLength: 1, maxLength: limits.searchChars }),
+        matchCase: Type.Optional(Type.Boolean()),
+        offset: Type.Optional(Type.Integer({ minimum: 0, description: 'byte to go on from' })),
+        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.logMatches, default: 100 })),
+      },
+      closed,
+    ),
+    result: LogSearch,
   },
   getTask: {
     ...routes.getTask,
@@ -155,6 +320,34 @@ export const hostApi = {
     params: NameParams,
     result: Type.Object({ items: Type.Array(ClusterEvent) }, closed),
   },
+  getNodeHistory: {
+    ...routes.getNodeHistory,
+    summary: 'Load of a node over time',
+    access: 'view',
+    status: 200,
+    params: NameParams,
+    query: Type.Object(RangeQuery, closed),
+    result: History,
+  },
+  getHistory: {
+    ...routes.getHistory,
+    summary: 'Load of the whole cluster over time',
+    access: 'view',
+    status: 200,
+    query: Type.Object(RangeQuery, closed),
+    result: History,
+  },
+  listNodeHistories: {
+    ...routes.listNodeHistories,
+    summary: 'How busy each node was, in a few steps',
+    access: 'view',
+    status: 200,
+    query: Type.Object(
+      { ...RangeQuery, points: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 48 })) },
+      closed,
+    ),
+    result: NodeHistories,
+  },
   drainNode: {
     ...routes.drainNode,
     summary: 'Place nothing new on a node; what runs there goes on',
@@ -199,6 +392,40 @@ export const hostApi = {
     params: IdParams,
     body: KillBody,
     result: TaskDetail,
+  },
+  getSession: {
+    ...routes.getSession,
+    summary: 'Who is logged in',
+    access: 'public',
+    status: 200,
+    result: SessionView,
+  },
+  beginSession: {
+    ...routes.beginSession,
+    summary: 'Log a browser in, by a token or the code of a login link; the answer sets a cookie',
+    access: 'public',
+    status: 200,
+    body: Type.Union([
+      Type.Object({ token: Type.String({ minLength: 1, maxLength: 200 }) }, closed),
+      Type.Object({ code: Type.String({ minLength: 1, maxLength: 200 }) }, closed),
+    ]),
+    result: SessionView,
+  },
+  endSession: {
+    ...routes.endSession,
+    summary: 'Log this browser out',
+    access: 'public',
+    status: 200,
+    body: Type.Object({}, closed),
+    result: SessionView,
+  },
+  makeLoginLink: {
+    ...routes.makeLoginLink,
+    summary: 'A link that logs a browser in, once',
+    access: 'admin',
+    status: 201,
+    body: Type.Object({}, closed),
+    result: LoginLink,
   },
   checkHost: {
     ...routes.checkHost,

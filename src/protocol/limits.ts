@@ -10,4 +10,14 @@ export const limits = {
   tasksPerBatch: 10_000,
   pageSize: 1_000,
   logReadBytes: 1024 * 1024,
+  /** Lines of a log in one answer. */
+  logLines: 1_000,
+  /** Of each line so many bytes are shown; the rest is in the download. */
+  logLineBytes: 8 * 1024,
+  logMatches: 500,
+  /** Tasks of one kill, rerun or list of ids. */
+  bulkTasks: 10_000,
+  previewItems: 1_000,
+  usageTasks: 100,
+  searchChars: 200,
 } as const

@@ -8,29 +8,52 @@ export const routes = {
   submitBatch: { method: 'POST', path: '/api/v1/batches' },
   listBatches: { method: 'GET', path: '/api/v1/batches' },
   getBatch: { method: 'GET', path: '/api/v1/batches/:id' },
+  previewBatch: { method: 'POST', path: '/api/v1/batches/preview' },
+  listBatchTargets: { method: 'GET', path: '/api/v1/batches/:id/targets' },
   killBatch: { method: 'POST', path: '/api/v1/batches/:id/kill' },
+  overview: { method: 'GET', path: '/api/v1/overview' },
   listTasks: { method: 'GET', path: '/api/v1/tasks' },
+  countTasks: { method: 'GET', path: '/api/v1/tasks/counts' },
+  listTaskIds: { method: 'GET', path: '/api/v1/tasks/ids' },
+  killTasks: { method: 'POST', path: '/api/v1/tasks/kill' },
+  rerunTasks: { method: 'POST', path: '/api/v1/tasks/rerun' },
   getTask: { method: 'GET', path: '/api/v1/tasks/:id' },
   listTaskEvents: { method: 'GET', path: '/api/v1/tasks/:id/events' },
+  getTaskUsage: { method: 'GET', path: '/api/v1/tasks/:id/usage' },
+  readLogLines: { method: 'GET', path: '/api/v1/tasks/:id/logs/:stream/lines' },
+  searchLog: { method: 'GET', path: '/api/v1/tasks/:id/logs/:stream/search' },
+  listUsage: { method: 'GET', path: '/api/v1/usage' },
   killTask: { method: 'POST', path: '/api/v1/tasks/:id/kill' },
   listNodes: { method: 'GET', path: '/api/v1/nodes' },
   getNode: { method: 'GET', path: '/api/v1/nodes/:name' },
   listNodeEvents: { method: 'GET', path: '/api/v1/nodes/:name/events' },
+  getNodeHistory: { method: 'GET', path: '/api/v1/nodes/:name/history' },
+  getHistory: { method: 'GET', path: '/api/v1/history' },
+  listNodeHistories: { method: 'GET', path: '/api/v1/history/nodes' },
   drainNode: { method: 'POST', path: '/api/v1/nodes/:name/drain' },
   resumeNode: { method: 'POST', path: '/api/v1/nodes/:name/resume' },
   removeNode: { method: 'POST', path: '/api/v1/nodes/:name/remove' },
   endUnknownTasks: { method: 'POST', path: '/api/v1/nodes/:name/end-unknown' },
   forgetTask: { method: 'POST', path: '/api/v1/tasks/:id/forget' },
+  getSession: { method: 'GET', path: '/api/v1/session' },
+  beginSession: { method: 'POST', path: '/api/v1/session' },
+  endSession: { method: 'POST', path: '/api/v1/session/end' },
+  makeLoginLink: { method: 'POST', path: '/api/v1/login-links' },
   checkHost: { method: 'GET', path: '/api/v1/checks/host' },
   checkSharedFile: { method: 'POST', path: '/api/v1/checks/shared-file' },
 } as const satisfies Record<string, { method: 'GET' | 'POST'; path: string }>
 
 /** Routes that answer with bytes or a stream instead of one JSON value. */
 export const streamRoutes = {
-  /** Log bytes: `?offset=&limit=`; with `follow=true` the answer goes on until the task has ended. */
+  /**
+   * Log bytes: `?offset=&limit=`; with `follow=true` the answer goes on until the task has ended; with `download=true`
+   * it is all that there is now, as a file to keep.
+   */
   taskLog: { method: 'GET', path: '/api/v1/tasks/:id/logs/:stream' },
   /** Server-sent events, resumed by `Last-Event-ID` or `?after=`. */
   events: { method: 'GET', path: '/api/v1/events' },
+  /** What a screen needs to stay true: bounded digests of events, and load; see `protocol/live.ts`. */
+  live: { method: 'GET', path: '/api/v1/live' },
   /** The host's database as of one moment. */
   backup: { method: 'GET', path: '/api/v1/backup' },
   openapi: { method: 'GET', path: '/openapi.json' },

@@ -180,6 +180,194 @@ export const NodeView = Closed({
 })
 export type NodeView = Static<typeof NodeView>
 
+/** Number of tasks in each status that occurs. */
+export const Counts = Type.Record(Type.String(), Type.Integer())
+
+/** A page of tasks. `total` is null where only a search through all of them would tell it. */
+export const TaskPage = Closed({
+  items: Type.Array(TaskView),
+  total: Nullable(Type.Integer()),
+  /** Null at the end. A search looks at a bounded number of tasks at a time: a page may be short, or empty, before that. */
+  next: Nullable(Type.String()),
+})
+export type TaskPage = Static<typeof TaskPage>
+
+export const taskSorts = ['submitted', 'started', 'ended', 'duration', 'cpuTime', 'peakMemory'] as const
+export type TaskSort = (typeof taskSorts)[number]
+
+/** Tasks of a batch by what was asked for and where they went. */
+export const BatchTarget = Closed({
+  target: Type.String(),
+  node: Nullable(Type.String({ description: 'null: not placed yet' })),
+  counts: Counts,
+  total: Type.Integer(),
+})
+export type BatchTarget = Static<typeof BatchTarget>
+
+/** What became of one task of a bulk kill. */
+export const KillOutcome = Closed({
+  id: Id,
+  isAsked: Type.Boolean({ description: 'false: there was nothing to kill, for the reason in `message`' }),
+  status: Nullable(StatusSchema),
+  message: Nullable(Type.String()),
+})
+export type KillOutcome = Static<typeof KillOutcome>
+
+/** What became of one task that was to run again, as a new one. */
+export const RerunOutcome = Closed({
+  id: Id,
+  taskId: Nullable(Id),
+  error: Nullable(Closed({ code: Type.String(), message: Type.String() })),
+})
+export type RerunOutcome = Static<typeof RerunOutcome>
+
+/** What a submit would do at this moment, for one spec and target. */
+export const PreviewOutcome = Closed({
+  target: Type.String(),
+  specIndex: Type.Integer(),
+  outcome: Type.Enum(['starts', 'waits', 'refused']),
+  node: Nullable(Type.String()),
+  numaId: Nullable(Type.Integer()),
+  reason: Nullable(Type.String({ description: 'why it would wait, or is refused' })),
+})
+export type PreviewOutcome = Static<typeof PreviewOutcome>
+
+export const PreviewResult = Closed({
+  total: Type.Integer(),
+  starts: Type.Integer(),
+  waits: Type.Integer(),
+  refused: Type.Integer(),
+  /** The first of them, in the order specs × targets. */
+  items: Type.Array(PreviewOutcome),
+})
+export type PreviewResult = Static<typeof PreviewResult>
+
+/** The cluster in a few numbers. */
+export const Overview = Closed({
+  version: Type.String(),
+  time: Instant,
+  counts: Counts,
+  nodes: Closed({
+    total: Type.Integer(),
+    online: Type.Integer(),
+    unreachable: Type.Integer(),
+    /** Online, but takes nothing new: drained, or for a problem. */
+    closed: Type.Integer(),
+  }),
+  /** Of nodes that are online, but for what is allocated: that is held on silent ones too. */
+  cores: Type.Integer(),
+  coresAllocated: Type.Integer(),
+  memoryBytes: Type.Integer(),
+  memoryAllocatedBytes: Type.Integer(),
+  memoryUsedBytes: Nullable(Type.Integer()),
+  cpuPercent: Nullable(Type.Number({ description: 'of all cores of the nodes that are online' })),
+})
+export type Overview = Static<typeof Overview>
+
+export const historyRanges = ['hour', 'day', 'month'] as const
+export type HistoryRange = (typeof historyRanges)[number]
+
+const Series = Type.Array(Nullable(Type.Number()))
+
+/** Load over time: value i is the mean from `startAt` + i × `stepMs` on; null: nothing was heard then. */
+export const History = Closed({
+  range: Type.Enum([...historyRanges]),
+  startAt: Instant,
+  stepMs: Type.Integer(),
+  cpuPercent: Series,
+  memoryUsedBytes: Series,
+  coresAllocated: Series,
+  memoryAllocatedBytes: Series,
+  cores: Series,
+  memoryBytes: Series,
+  tasksRunning: Series,
+})
+export type History = Static<typeof History>
+
+/** How busy each node was, for a picture of node × time. */
+export const NodeHistories = Closed({
+  range: Type.Enum([...historyRanges]),
+  startAt: Instant,
+  stepMs: Type.Integer(),
+  items: Type.Array(
+    Closed({ node: Type.String(), cpuPercent: Series, coresAllocated: Series, cores: Type.Integer() }),
+  ),
+})
+export type NodeHistories = Static<typeof NodeHistories>
+
+/** What a task used over time. The steps grow with its life, so that there are never more than some hundred. */
+export const TaskUsage = Closed({
+  id: Id,
+  startAt: Nullable(Instant),
+  stepMs: Type.Integer(),
+  /** CPUs' worth of time (1 = one CPU busy all the time). */
+  cpuCores: Series,
+  memoryBytes: Series,
+  cores: Type.Integer({ description: 'what it may use' }),
+  memoryLimitBytes: Nullable(Type.Integer()),
+  /** Why nothing was measured. */
+  missing: Nullable(Type.String()),
+})
+export type TaskUsage = Static<typeof TaskUsage>
+
+/** One line of a log. */
+export const LogLine = Closed({
+  offset: Type.Integer({ description: 'of its first byte' }),
+  bytes: Type.Integer({ description: 'of the whole line, without its end' }),
+  text: Type.String({ description: 'its first bytes as UTF-8; what is none is U+FFFD' }),
+})
+export type LogLine = Static<typeof LogLine>
+
+/** Some lines of a log, in their order. */
+export const LogLines = Closed({
+  items: Type.Array(LogLine),
+  /** Number of the first of them, from 1; null: so far not all of the log before it was looked at. */
+  firstLine: Nullable(Type.Integer()),
+  /** Behind the last of them. */
+  nextOffset: Type.Integer(),
+  /** Lines of the whole log as far as it was looked at; of all of it where `countedBytes` is `size`. */
+  lineCount: Type.Integer(),
+  countedBytes: Type.Integer(),
+  size: Type.Integer(),
+  /** No more will come. */
+  isEnded: Type.Boolean(),
+  /** The log was cut at its limit: at least so many bytes are missing behind the last. */
+  missingBytes: Type.Integer(),
+})
+export type LogLines = Static<typeof LogLines>
+
+export const LogMatch = Closed({
+  line: Nullable(Type.Integer()),
+  offset: Type.Integer({ description: 'of the first byte of its line' }),
+  text: Type.String(),
+})
+export type LogMatch = Static<typeof LogMatch>
+
+/** What a search has found in a bounded time; it goes on from `next`. */
+export const LogSearch = Closed({
+  items: Type.Array(LogMatch),
+  next: Nullable(Type.Integer({ description: 'byte to go on from; null: all was searched' })),
+  size: Type.Integer(),
+})
+export type LogSearch = Static<typeof LogSearch>
+
+/** Who is logged in, as a browser asks first. */
+export const SessionView = Closed({
+  /** null: nobody. */
+  name: Nullable(Type.String()),
+  /** The host asks for no tokens. */
+  isOpen: Type.Boolean(),
+  expiresAt: Nullable(Instant),
+  version: Type.String(),
+})
+export type SessionView = Static<typeof SessionView>
+
+export const LoginLink = Closed({
+  url: Type.String({ description: 'opens the web page and logs in, once' }),
+  expiresAt: Instant,
+})
+export type LoginLink = Static<typeof LoginLink>
+
 /** What the host answers to a machine that checks itself. */
 export const HostCheck = Closed({
   version: Type.String(),

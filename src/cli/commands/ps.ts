@@ -61,7 +61,7 @@ async function list(filter: TaskFilter, options: PsOptions, host: Host): Promise
   const newest = host.client.listTasks({ query: { ...filter, limit } })
   if (options.lines !== null || filter.status !== undefined) {
     const page = await newest
-    return { tasks: page.items, total: page.total }
+    return { tasks: page.items, total: page.total ?? page.items.length }
   }
   const open = host.client.listTasks({ query: { ...filter, status: unfinished, limit: 100 } })
   const [all, waiting] = await Promise.all([newest, open])
@@ -71,7 +71,7 @@ async function list(filter: TaskFilter, options: PsOptions, host: Host): Promise
     .filter((task) => isFinal(task.status))
     .slice(0, Math.max(5, limit - waiting.items.length))
   const shown = new Set(ended)
-  return { tasks: byNewest.filter((task) => !isFinal(task.status) || shown.has(task)), total: all.total }
+  return { tasks: byNewest.filter((task) => !isFinal(task.status) || shown.has(task)), total: all.total ?? known.size }
 }
 
 async function printTable(listing: Listing, filter: TaskFilter, context: Context, host: Host): Promise<void> {

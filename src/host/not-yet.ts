@@ -1,0 +1,19 @@
+/** Endpoints of the contract that are being built. */
+import { AppError } from '../core/errors.ts'
+import type { EndpointName, Handlers } from '../protocol/host-api.ts'
+import type { Caller } from './handlers.ts'
+
+const names = [
+  'previewBatch', 'listBatchTargets', 'overview', 'countTasks', 'listTaskIds', 'killTasks', 'rerunTasks', 'getTaskUsage',
+  'readLogLines', 'searchLog', 'listUsage', 'getNodeHistory', 'getHistory', 'listNodeHistories', 'getSession',
+  'beginSession', 'endSession', 'makeLoginLink',
+] as const satisfies EndpointName[] // biome-ignore format: a list
+
+export const notYet = Object.fromEntries(
+  names.map((name) => [
+    name,
+    async () => {
+      throw new AppError('internal', `${name} is not built yet`)
+    },
+  ]),
+) as unknown as Pick<Handlers<Caller>, (typeof names)[number]>
