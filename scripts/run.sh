@@ -8,8 +8,9 @@ build() { node scripts/build.ts; }
 
 check() {
   tsc -b
+  vue-tsc -p web
   biome check --error-on-warnings .
-  depcruise --config .dependency-cruiser.json src
+  depcruise --config .dependency-cruiser.json src web/src
   knip
   node scripts/gen-docs.ts --check
 }
