@@ -32,6 +32,7 @@ case $command in
   check) check; tests --project unit ;;
   test)
     sh test/lab/install.sh
+    sh test/web/install.sh
     build
     check
     tests --project unit --project system "$@"
