@@ -8,6 +8,7 @@ import type { Cluster } from './cluster.ts'
 import type { Links } from './links.ts'
 import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
+import { previewBatch } from './preview.ts'
 import type { BatchRecord, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
 import { batchView, eventView, nodeView, taskDetail, taskView } from './views.ts'
@@ -48,6 +49,7 @@ export function createHandlers(
       return { ok: true }
     },
     submitBatch: ({ body }) => submits.submit(body),
+    previewBatch: async ({ body }) => previewBatch(body, cluster),
     listBatches: async ({ query }) => {
       const { items, total, next } = await store.batches(query.limit ?? 100, cursorOf(query.cursor))
       const counts = await store.batchCounts(items.map(({ id }) => id))

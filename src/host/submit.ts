@@ -1,9 +1,9 @@
 /** One submit: checks every spec, answers for each spec and target by itself, and takes in what can run. */
 import { checkCarriable } from '../core/carry.ts'
 import { AppError } from '../core/errors.ts'
+import { Refusals } from '../core/refusals.ts'
 import { parseTarget, type Target } from '../core/target.ts'
 import type { TaskSpec } from '../core/task.ts'
-import { busyReason, refuseReason } from '../core/waiting.ts'
 import type { Clock } from '../platform/clock.ts'
 import { limits } from '../protocol/limits.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
@@ -47,22 +47,16 @@ export class Submits {
   }
 
   private async take(body: SubmitBody): Promise<SubmitResult> {
-    const specs = body.specs.map(specOf)
-    for (const spec of specs) checkCarriable(spec)
-    const targets = (body.targets ?? ['any']).map((text) => ({ text, target: parseTarget(text) }))
-    if (specs.length * targets.length > limits.tasksPerBatch) {
-      throw new AppError(
-        'too_large',
-        `this submit would make ${specs.length * targets.length} tasks: send at most ${limits.tasksPerBatch} at a time`,
-      )
-    }
+    const { specs, targets } = checkedBody(body)
+    const { queue, ledger } = this.cluster
+    const refusals = new Refusals({ queue, ledger, place: () => this.cluster.schedule() })
     const batchId = this.cluster.newId()
     const submittedAtMs = this.clock.now()
     const taskIds: number[] = []
     const outcomes: Outcome[] = []
     for (const [specIndex, spec] of specs.entries()) {
       for (const { text, target } of targets) {
-        const refusal = this.refusalOf(spec, target)
+        const refusal = refusals.of(spec, target)
         if (refusal === null) {
           const id = this.cluster.newId()
           // at once: a later one that may not queue must find the place taken
@@ -93,14 +87,23 @@ export class Submits {
     )
     return result
   }
+}
 
-  private refusalOf(spec: TaskSpec, target: Target): string | null {
-    const { queue, ledger } = this.cluster
-    const never = refuseReason(spec, target, ledger)
-    if (never !== null || spec.queue) return never
-    this.cluster.schedule() // what was let in before goes first
-    return busyReason(spec, target, queue, ledger)
+/** A submit's specs and targets: a task for each of them with each. @throws AppError `invalid_request`, `too_large` */
+export function checkedBody(body: SubmitBody): {
+  specs: TaskSpec[]
+  targets: { text: string; target: Target }[]
+} {
+  const specs = body.specs.map(specOf)
+  for (const spec of specs) checkCarriable(spec)
+  const targets = (body.targets ?? ['any']).map((text) => ({ text, target: parseTarget(text) }))
+  if (specs.length * targets.length > limits.tasksPerBatch) {
+    throw new AppError(
+      'too_large',
+      `this submit would make ${specs.length * targets.length} tasks: send at most ${limits.tasksPerBatch} at a time`,
+    )
   }
+  return { specs, targets }
 }
 
 function specOf(input: SpecInput): TaskSpec {
@@ -132,8 +135,9 @@ function noneMade(outcomes: readonly Outcome[]): AppError {
   })
 }
 
+export const unmadeReason = 'could be made, but all or nothing was asked for'
+
 /** One that could have been made. */
 function unmade({ target, specIndex }: Outcome): Outcome {
-  const message = 'could be made, but all or nothing was asked for'
-  return { target, specIndex, taskId: null, error: { code: 'unsatisfiable', message } }
+  return { target, specIndex, taskId: null, error: { code: 'unsatisfiable', message: unmadeReason } }
 }

@@ -233,12 +233,17 @@ export const PreviewOutcome = Closed({
 export type PreviewOutcome = Static<typeof PreviewOutcome>
 
 export const PreviewResult = Closed({
+  /** Tasks that it would make: specs × targets. */
   total: Type.Integer(),
+  /** The first so many of them were looked at: not all only where that would take too long. The counts are of these. */
+  looked: Type.Integer(),
   starts: Type.Integer(),
   waits: Type.Integer(),
   refused: Type.Integer(),
   /** The first of them, in the order specs × targets. */
   items: Type.Array(PreviewOutcome),
+  /** The first that is refused for a reason of its own, wherever it stands. */
+  firstRefused: Nullable(PreviewOutcome),
 })
 export type PreviewResult = Static<typeof PreviewResult>
 
