@@ -5,7 +5,7 @@ import type { Caller } from './handlers.ts'
 
 const names = [
   'previewBatch', 'listBatchTargets', 'overview', 'countTasks', 'listTaskIds', 'killTasks', 'rerunTasks', 'getTaskUsage',
-  'readLogLines', 'searchLog', 'listUsage', 'getNodeHistory', 'getHistory', 'listNodeHistories', 'getSession',
+  'listUsage', 'getNodeHistory', 'getHistory', 'listNodeHistories', 'getSession',
   'beginSession', 'endSession', 'makeLoginLink',
 ] as const satisfies EndpointName[] // biome-ignore format: a list
 
