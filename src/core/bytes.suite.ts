@@ -1,12 +1,9 @@
-/** Bytes for properties of logs: texts of few different bytes, so that ends of lines and cut characters are common. */
-import fc from 'fast-check'
+/** Texts and their bytes for properties of logs. */
 
-const pieces = ['\n', '\n\n', '\r\n', '\r', 'a', 'A', 'ab', 'aba', 'ä', 'Ä', 'ß', '€', '😀', 'x'.repeat(40)]
-
-export const logTexts = fc.array(fc.constantFrom(...pieces), { maxLength: 60 }).map((parts) => parts.join(''))
-
-/** Where a log is torn when it is read; cut to its length by `tear`. */
-export const tears = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 20 })
+/** What texts are made of, so that ends of lines and characters that can be cut through are common. */
+export const textPieces = [
+  '\n', '\n\n', '\r\n', '\r', 'a', 'A', 'ab', 'aba', 'ä', 'Ä', 'ß', '€', '😀', 'x'.repeat(40),
+] // biome-ignore format: a list
 
 /** The bytes in pieces of these lengths, again and again. */
 export function tear(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {

@@ -1,7 +1,11 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { bytesOf, linesOf, logTexts, tear, tears } from './bytes.suite.ts'
+import { bytesOf, linesOf, tear, textPieces } from './bytes.suite.ts'
 import { countLineEnds, LineIndex } from './line-index.ts'
+
+const logTexts = fc.array(fc.constantFrom(...textPieces), { maxLength: 60 }).map((parts) => parts.join(''))
+/** Where a log is torn when it is read. */
+const tears = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 20 })
 
 function indexOf(
   text: string,

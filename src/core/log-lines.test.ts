@@ -1,7 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bytesOf, linesOf, logTexts, tear, tears, textOf } from './bytes.suite.ts'
+import { bytesOf, linesOf, tear, textOf, textPieces } from './bytes.suite.ts'
 import { brokenUtf8, LineCutter, lastWithin, TailFinder, wholeUtf8 } from './log-lines.ts'
+
+const logTexts = fc.array(fc.constantFrom(...textPieces), { maxLength: 60 }).map((parts) => parts.join(''))
+/** Where a log is torn when it is read. */
+const tears = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 20 })
 
 const unbounded = { headBytes: 1_000_000, totalBytes: 1_000_000 }
 

@@ -1,10 +1,12 @@
 import { renameSync, truncateSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { linesOf, logTexts } from '../core/bytes.suite.ts'
+import { linesOf, textPieces } from '../core/bytes.suite.ts'
 import { limits } from '../protocol/limits.ts'
 import { TestLog } from './log-views.suite.ts'
 import { waitFor } from './wait.ts'
+
+const logTexts = fc.array(fc.constantFrom(...textPieces), { maxLength: 60 }).map((parts) => parts.join(''))
 
 let log: TestLog
 beforeEach(() => {
