@@ -235,7 +235,9 @@ export class Ledger {
     const changes = this.#changes
     this.#changes = new Map()
     if (this.#undo === null) return changes
-    this.#undo.push(() => void (this.#changes = changes))
+    this.#undo.push(() => {
+      this.#changes = changes
+    })
     return new Map(changes) // whoever gets them may change them
   }
 
@@ -263,7 +265,9 @@ export class Ledger {
     const before = entry.reservations
     this.#note(entry)
     entry.reservations = reservations
-    this.#undo?.push(() => void (entry.reservations = before))
+    this.#undo?.push(() => {
+      entry.reservations = before
+    })
     this.#reindex(entry)
   }
 
