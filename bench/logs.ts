@@ -1,6 +1,9 @@
 /** A log of 1 GB and ten million lines, in the shared directory and on a node: how soon a reader sees any part of it. */
 import { join } from 'node:path'
 import { logPath } from '../src/platform/log-paths.ts'
+import { waitFor } from '../src/platform/wait.ts'
+import { fillPath } from '../src/protocol/client.ts'
+import { streamRoutes } from '../src/protocol/routes.ts'
 import { bigLog, bigLogLine, bigLogLineBytes } from '../test/support/big-log.ts'
 import { LocalCluster } from '../test/support/cluster.ts'
 import { temporaryDir } from '../test/support/program.ts'
@@ -72,7 +75,8 @@ async function measureLog(cluster: LocalCluster, id: string, where: string): Pro
   atMost(`log ${where}, longest wait for /healthz while it is counted`, stallMs, 50, 'ms')
 
   await cluster.restartHost('SIGTERM')
-  await cluster.allOnline()
+  const path = fillPath(streamRoutes.taskLog.path, { params, query: { limit: 1 } })
+  await waitFor('the log can be read', async () => (await cluster.api.raw({ path })).status === 200)
   told(`log ${where}, line 5,000,000, uncounted`, `${round(await timed(() => jump(5_000_000)))} ms`)
   atMost(`log ${where}, line 5,000,001, counted`, await timed(() => jump(5_000_001)), 50, 'ms')
   while ((await lines({ from: lineCount, count: 1 })).items.length === 0);

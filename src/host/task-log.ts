@@ -6,7 +6,7 @@ import { awaitLogPart, boundedReader } from '../platform/log-reader.ts'
 import type { LogStream } from '../protocol/routes.ts'
 import type { Cluster } from './cluster.ts'
 import type { EventHub } from './event-hub.ts'
-import type { LogAnswer } from './link-session.ts'
+import type { FromRunnerOf, LogAnswer, LogViewQuery } from './link-session.ts'
 import type { Links } from './links.ts'
 import type { Store } from './store/store.ts'
 
@@ -20,6 +20,13 @@ export interface LogDeps {
   links: Links
   sharedDir: string | null
 }
+
+/** What is wanted of a log besides bytes. */
+export type LogWanted = LogViewQuery extends infer Q
+  ? Q extends LogViewQuery
+    ? Pick<Q, 'type' | 'query'>
+    : never
+  : never
 
 export interface TaskLogPart extends LogAnswer {
   /** The task has ended: neither the log's bytes nor its size will change. */
@@ -56,6 +63,32 @@ export class TaskLog {
       // it waits for a place, or its node is away
       await this.deps.hub.nextChange(this.id, Math.min(leftMs, 1_000), this.signal)
     }
+  }
+
+  /**
+   * Lines of the log, or a search in it, from the node where it lies; null: it has to be read here, byte by byte, as it
+   * lies in the shared directory, or nowhere, or the node's runner is an older one.
+   * `isFinal`: the host knows that the task has ended, so that the runner can be believed that no more will come.
+   */
+  async view(wanted: LogWanted): Promise<{ view: FromRunnerOf<'log_view'>; isFinal: boolean } | null> {
+    const { cluster, store, links, sharedDir } = this.deps
+    const task = await store.task(this.id)
+    if (task === null || !('placement' in task) || task.placement === null) return null
+    const { node } = task.placement
+    if (!links.canViewLogs(node)) return null
+    if (sharedDir !== null && task.attempt > 0) {
+      const { isThere } = await readShared(logPath(sharedDir, this.stream, this.id), 0, 0)
+      if (isThere) return null
+    }
+    const isFinal = cluster.task(this.id) === null
+    const { attempt } = task
+    const query = { taskId: this.id, attempt, stream: this.stream, ...wanted }
+    return { view: await links.viewLog(node, query, this.signal), isFinal }
+  }
+
+  /** Resolves at the next change of the task, or after `waitMs`. */
+  nextChange(waitMs: number): Promise<void> {
+    return this.deps.hub.nextChange(this.id, waitMs, this.signal)
   }
 
   /** null: nothing can be read yet. */
