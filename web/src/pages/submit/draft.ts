@@ -3,13 +3,13 @@
  * is changed, the others follow; one that cannot be read is left as it is typed, with what is wrong beside it.
  */
 import { computed, ref, shallowRef, watch } from 'vue'
-import { sentenceOfError } from '../../api/client.ts'
 import { splitShellWords } from '../../../../src/core/shell-words.ts'
 import { emptyForm, type SubmitForm } from '../../../../src/core/submit-form.ts'
 import { formatSubmitLine, parseSubmitLine } from '../../../../src/core/submit-line.ts'
 import { shellQuote } from '../../../../src/core/text.ts'
-import { bodyOfForm, formOfBody, sweepOfForm, tellSweepSize } from '../../../../src/protocol/submit-body.ts'
 import type { SubmitBody } from '../../../../src/protocol/schemas.ts'
+import { bodyOfForm, formOfBody, sweepOfForm, tellSweepSize } from '../../../../src/protocol/submit-body.ts'
+import { sentenceOfError } from '../../api/client.ts'
 
 type Source = 'command' | 'line' | 'json' | 'fields'
 
@@ -89,11 +89,27 @@ export function useDraft() {
   /** The first names or command lines that a sweep makes, and the last. */
   const sweepSample = computed(() => {
     const specs = sweepSize.value === null ? [] : (body.value.body?.specs ?? [])
-    const words = specs.map(({ command, arguments: rest = [] }) => [command, ...rest].map(shellQuote).join(' '))
+    const words = specs.map(({ command, arguments: rest = [] }) =>
+      [command, ...rest].map(shellQuote).join(' '),
+    )
     return words.length <= 4 ? words : [...words.slice(0, 3), '…', words.at(-1) ?? '']
   })
 
-  return { form, command, line, json, errors, body, sweepSize, sweepSample, take, typeCommand, typeLine, typeJson, change }
+  return {
+    form,
+    command,
+    line,
+    json,
+    errors,
+    body,
+    sweepSize,
+    sweepSample,
+    take,
+    typeCommand,
+    typeLine,
+    typeJson,
+    change,
+  }
 }
 
 /** A sweep's JSON would be all its tasks: more than so many are told as a number. */
