@@ -35,6 +35,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     privateNetwork: false,
     privatePids: false,
     requeue: 0,
+    rerunOf: null,
     target: 'any',
     node: 'node1',
     numaId: null,

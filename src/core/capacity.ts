@@ -72,10 +72,16 @@ export class Ledger {
   readonly #index = new FreeIndex()
   #changes = new Map<string, NodeChange>()
   #shape = 0
+  readonly #total: Amount = { cores: 0, memoryBytes: 0 }
 
   /** Raised when a node comes, goes or changes what it has: what fitted nowhere may fit now. */
   get shape(): number {
     return this.#shape
+  }
+
+  /** What is held on all nodes together. */
+  get held(): Readonly<Amount> {
+    return this.#total
   }
 
   /** A node has linked, perhaps with another capacity than before. Holds stay, even beyond what it has now. */
@@ -116,6 +122,7 @@ export class Ledger {
     this.#holds.set(taskId, hold)
     entry.holds.set(taskId, hold)
     book(entry, hold, 1)
+    add(this.#total, hold, 1)
     this.#reindex(entry)
   }
 
@@ -127,6 +134,7 @@ export class Ledger {
     this.#holds.delete(taskId)
     entry.holds.delete(taskId)
     book(entry, hold, -1)
+    add(this.#total, hold, -1)
     this.#changed(entry, 'freed')
     return true
   }
@@ -296,14 +304,17 @@ function account(cores: number, memoryBytes: number | null, held: Amount): Accou
 }
 
 function book(entry: Entry, hold: Hold, sign: 1 | -1): void {
-  entry.held.cores += sign * hold.cores
-  entry.held.memoryBytes += sign * hold.memoryBytes
+  add(entry.held, hold, sign)
   const { numaId } = hold.placement
   if (numaId === null) return
   const held = entry.heldOnNuma.get(numaId) ?? { cores: 0, memoryBytes: 0 }
-  held.cores += sign * hold.cores
-  held.memoryBytes += sign * hold.memoryBytes
+  add(held, hold, sign)
   entry.heldOnNuma.set(numaId, held)
+}
+
+function add(amount: Amount, hold: Hold, sign: 1 | -1): void {
+  amount.cores += sign * hold.cores
+  amount.memoryBytes += sign * hold.memoryBytes
 }
 
 function isSameSlot(a: Slot, b: Slot | undefined): boolean {

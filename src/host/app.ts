@@ -67,7 +67,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const { cluster, hub, links, submits } = engine
     const linkServer = createLinkServer(links)
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
-    const handlers = createHandlers(cluster, store, submits, checks, links)
+    const handlers = createHandlers(cluster, store, submits, checks, links, clock)
     const logs = { cluster, store, hub, links, sharedDir }
     const http = await createHttpServer({
       config,

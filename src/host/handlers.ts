@@ -2,15 +2,19 @@
 import { AppError } from '../core/errors.ts'
 import { parseId } from '../core/id.ts'
 import { isFinal, type Task } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Handlers } from '../protocol/host-api.ts'
+import { createBulk, killReason } from './bulk.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Links } from './links.ts'
 import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
-import type { BatchRecord, Store, TokenKind } from './store/store.ts'
+import { createOverview } from './overview.ts'
+import type { Batch, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
-import { batchView, eventView, nodeView, taskDetail, taskView } from './views.ts'
+import { createTaskLists } from './task-lists.ts'
+import { batchView, eventView, nodeView, taskDetail } from './views.ts'
 
 /** Who calls. Roles come with users; for now whoever holds the admin token may do everything. */
 export interface Caller {
@@ -27,19 +31,18 @@ export function createHandlers(
   submits: Submits,
   checks: CheckHandlers,
   links: Pick<Links, 'endUnknown'>,
+  clock: Clock,
 ): Handlers<Caller> {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))
     if (task === null) throw new AppError('not_found', `there is no task ${idText}`)
     return task
   }
-  const batchOf = async (idText: string): Promise<BatchRecord> => {
+  const batchOf = async (idText: string): Promise<Batch> => {
     const batch = await store.batch(wantedId(idText, 'batch'))
     if (batch === null) throw new AppError('not_found', `there is no batch ${idText}`)
     return batch
   }
-  const killReason = (body: { reason?: string }, caller: Caller) => body.reason ?? `killed by ${caller.name}`
-
   return {
     health: async () => ({ ok: true }),
     ready: async () => {
@@ -58,33 +61,6 @@ export function createHandlers(
       const batch = await batchOf(params.id)
       const counts = await store.batchCounts([batch.id])
       return batchView(batch, counts.get(batch.id) ?? new Map())
-    },
-    killBatch: async ({ params, body }, caller) => {
-      const batch = await batchOf(params.id)
-      const reason = killReason(body, caller)
-      const killed: string[] = []
-      const alreadyEnded: string[] = []
-      for (const id of await store.taskIdsOfBatch(batch.id)) {
-        const isOpen = cluster.task(id) !== null
-        cluster.apply(id, { type: 'kill_requested', reason })
-        ;(isOpen ? killed : alreadyEnded).push(String(id))
-      }
-      await cluster.settled()
-      return { killed, alreadyEnded }
-    },
-    listTasks: async ({ query }) => {
-      const { status, node, batchId } = query
-      const filter = {
-        statuses: status,
-        node,
-        batchId: batchId === undefined ? undefined : wantedId(batchId, 'batch'),
-      }
-      const { items, total, next } = await store.tasks(filter, query.limit ?? 100, cursorOf(query.cursor))
-      return {
-        items: items.map((task) => taskView(task, cluster)),
-        total,
-        next: next === null ? null : String(next),
-      }
     },
     getTask: async ({ params }) => taskDetail(await taskOf(params.id), cluster),
     listTaskEvents: async ({ params }) => {
@@ -132,6 +108,9 @@ export function createHandlers(
       await forgetTask(cluster, await taskOf(params.id), { by: caller.name, reason: body.reason })
       return taskDetail(await taskOf(params.id), cluster)
     },
+    ...createTaskLists(cluster, store, clock),
+    ...createBulk({ cluster, store, submits, clock }),
+    ...createOverview(cluster, store, clock),
     ...checks,
     ...notYet,
   }

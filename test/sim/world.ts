@@ -276,7 +276,7 @@ export class World {
     startEngine({ config, store, clock, log: silentLog, onBroken: this.failed }).then((engine) => {
       host.engine = engine
       const checks = createChecks({ cluster: engine.cluster, sharedDir: null, now: clock.now })
-      host.handlers = createHandlers(engine.cluster, store, engine.submits, checks, engine.links)
+      host.handlers = createHandlers(engine.cluster, store, engine.submits, checks, engine.links, clock)
       if (!life.isOver) this.network.listener = { life, take: (connect) => engine.links.take(connect) }
     }, this.failed)
   }
