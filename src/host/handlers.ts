@@ -4,13 +4,16 @@ import { parseId } from '../core/id.ts'
 import { isFinal, type Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Handlers } from '../protocol/host-api.ts'
+import type { BatchView } from '../protocol/schemas.ts'
 import { createBulk, killReason } from './bulk.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Links } from './links.ts'
+import type { LogHandlers } from './log-handlers.ts'
 import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import { createOverview } from './overview.ts'
+import { previewBatch } from './preview.ts'
 import type { Batch, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
 import { createTaskLists } from './task-lists.ts'
@@ -21,9 +24,14 @@ export interface Caller {
   name: string
   /** What the token is for; `none`: no tokens are asked for. */
   token: TokenKind | 'none'
+  /** Aborts when the caller is gone. Left out: it waits for every answer. */
+  signal?: AbortSignal
 }
 
 export const admin: Caller = { name: 'admin', token: 'admin' }
+
+/** Tasks of large batches are counted so long at a time. */
+const turnMs = 8
 
 export function createHandlers(
   cluster: Cluster,
@@ -31,6 +39,7 @@ export function createHandlers(
   submits: Submits,
   checks: CheckHandlers,
   links: Pick<Links, 'endUnknown'>,
+  logs: LogHandlers,
   clock: Clock,
 ): Handlers<Caller> {
   const taskOf = async (idText: string): Promise<Task> => {
@@ -51,16 +60,22 @@ export function createHandlers(
       return { ok: true }
     },
     submitBatch: ({ body }) => submits.submit(body),
+    previewBatch: async ({ body }) => previewBatch(body, cluster),
     listBatches: async ({ query }) => {
       const { items, total, next } = await store.batches(query.limit ?? 100, cursorOf(query.cursor))
-      const counts = await store.batchCounts(items.map(({ id }) => id))
-      const views = items.map((batch) => batchView(batch, counts.get(batch.id) ?? new Map()))
+      const views: BatchView[] = []
+      let until = clock.monotonic() + turnMs
+      for (const batch of items) {
+        views.push(batchView(batch, await store.counts({ batchId: batch.id })))
+        if (clock.monotonic() < until) continue
+        await new Promise<void>((resolve) => clock.soon(resolve))
+        until = clock.monotonic() + turnMs
+      }
       return { items: views, total, next: next === null ? null : String(next) }
     },
     getBatch: async ({ params }) => {
       const batch = await batchOf(params.id)
-      const counts = await store.batchCounts([batch.id])
-      return batchView(batch, counts.get(batch.id) ?? new Map())
+      return batchView(batch, await store.counts({ batchId: batch.id }))
     },
     getTask: async ({ params }) => taskDetail(await taskOf(params.id), cluster),
     listTaskEvents: async ({ params }) => {
@@ -112,6 +127,7 @@ export function createHandlers(
     ...createBulk({ cluster, store, submits, clock }),
     ...createOverview(cluster, store, clock),
     ...checks,
+    ...logs,
     ...notYet,
   }
 }

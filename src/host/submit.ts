@@ -1,9 +1,9 @@
 /** One submit: checks every spec, answers for each spec and target by itself, and takes in what can run. */
 import { checkCarriable } from '../core/carry.ts'
 import { AppError } from '../core/errors.ts'
+import { Refusals } from '../core/refusals.ts'
 import { parseTarget, type Target } from '../core/target.ts'
 import type { TaskSpec } from '../core/task.ts'
-import { busyReason, refuseReason } from '../core/waiting.ts'
 import type { Clock } from '../platform/clock.ts'
 import { limits } from '../protocol/limits.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
@@ -88,12 +88,14 @@ export class Submits {
    * @throws AppError `unsatisfiable` where nothing could be taken, `store_full`
    */
   async take<T>(wanted: readonly WantedTask[], options: SubmitOptions<T>): Promise<T> {
+    const { queue, ledger } = this.cluster
+    const refusals = new Refusals({ queue, ledger, place: () => this.cluster.schedule() })
     const batchId = this.cluster.newId()
     const submittedAtMs = this.clock.now()
     const taskIds: number[] = []
     const outcomes: Outcome[] = []
     for (const { spec, target, text, specIndex, rerunOf } of wanted) {
-      const refusal = this.refusalOf(spec, target)
+      const refusal = refusals.of(spec, target)
       if (refusal !== null) {
         const error = { code: 'unsatisfiable', message: refusal }
         outcomes.push({ target: text, specIndex, taskId: null, error })
@@ -122,14 +124,6 @@ export class Submits {
       taskIds,
     )
     return answer
-  }
-
-  private refusalOf(spec: TaskSpec, target: Target): string | null {
-    const { queue, ledger } = this.cluster
-    const never = refuseReason(spec, target, ledger)
-    if (never !== null || spec.queue) return never
-    this.cluster.schedule() // what was let in before goes first
-    return busyReason(spec, target, queue, ledger)
   }
 }
 
@@ -176,8 +170,9 @@ function noneMade(outcomes: readonly Outcome[]): AppError {
   })
 }
 
+export const unmadeReason = 'could be made, but all or nothing was asked for'
+
 /** One that could have been made. */
 function unmade({ target, specIndex }: Outcome): Outcome {
-  const message = 'could be made, but all or nothing was asked for'
-  return { target, specIndex, taskId: null, error: { code: 'unsatisfiable', message } }
+  return { target, specIndex, taskId: null, error: { code: 'unsatisfiable', message: unmadeReason } }
 }

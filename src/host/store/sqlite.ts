@@ -162,10 +162,6 @@ export class SqliteStore implements Store {
     return this.db.selectFrom('batches').select(['id', 'name', 'submitted_at_ms'])
   }
 
-  async batchCounts(ids: readonly number[]): Promise<Map<number, Map<Status, number>>> {
-    return new Map(ids.map((batchId) => [batchId, this.read.counts({ batchId })]))
-  }
-
   async taskIdsOfBatch(batchId: number): Promise<number[]> {
     const rows = await this.db
       .selectFrom('tasks')

@@ -93,28 +93,6 @@ describe('the store', () => {
     await store.close()
   })
 
-  it('counts tasks by status in batches', async () => {
-    const store = new SqliteStore(path)
-    const newTasks = Array.from({ length: 25 }, (_, i): Task => {
-      if (i % 2 === 0) return pending(10 + i)
-      return { ...base, ...placed, id: 10 + i, status: 'running', startedAtMs: 3 }
-    })
-    await store.commit({ ...none, batches: [batch(1)], newTasks })
-    expect(await store.batchCounts([1, 2])).toEqual(
-      new Map([
-        [
-          1,
-          new Map([
-            ['pending', 13],
-            ['running', 12],
-          ]),
-        ],
-        [2, new Map()],
-      ]),
-    )
-    await store.close()
-  })
-
   it('uses an index for every list', () => {
     const { raw, close } = openDatabase(path)
     const plans = [

@@ -106,8 +106,6 @@ export interface Store {
   batchBySubmission(submissionId: string): Promise<BatchRecord | null>
   batch(id: number): Promise<Batch | null>
   batches(limit: number, after: number | null): Promise<Page<Batch>>
-  /** Number of tasks by status of each batch. */
-  batchCounts(ids: readonly number[]): Promise<Map<number, Map<Status, number>>>
   /** Ids of the tasks of a batch, oldest first. */
   taskIdsOfBatch(batchId: number): Promise<number[]>
   /** Number of tasks of a batch by target, node and status, in the order of the submit. */
