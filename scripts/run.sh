@@ -50,6 +50,6 @@ case $command in
   bench) sh test/lab/install.sh; build; node bench/main.ts "$@" ;;
   format) biome check --write . ;;
   docs) node scripts/gen-docs.ts ;;
-  pictures) build; node scripts/pictures.ts ;;
+  pictures) build; node scripts/pictures.ts; node scripts/web-pictures.ts ;;
   *) say "unknown command: $command"; exit 2 ;;
 esac

@@ -6,6 +6,7 @@ import type { Handlers } from '../protocol/host-api.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Links } from './links.ts'
+import type { LogHandlers } from './log-handlers.ts'
 import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import { previewBatch } from './preview.ts'
@@ -18,6 +19,8 @@ export interface Caller {
   name: string
   /** What the token is for; `none`: no tokens are asked for. */
   token: TokenKind | 'none'
+  /** Aborts when the caller is gone. Left out: it waits for every answer. */
+  signal?: AbortSignal
 }
 
 export const admin: Caller = { name: 'admin', token: 'admin' }
@@ -28,6 +31,7 @@ export function createHandlers(
   submits: Submits,
   checks: CheckHandlers,
   links: Pick<Links, 'endUnknown'>,
+  logs: LogHandlers,
 ): Handlers<Caller> {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))
@@ -135,6 +139,7 @@ export function createHandlers(
       return taskDetail(await taskOf(params.id), cluster)
     },
     ...checks,
+    ...logs,
     ...notYet,
   }
 }
