@@ -36,6 +36,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     privateNetwork: false,
     privatePids: false,
     requeue: 0,
+    rerunOf: null,
     target: 'any',
     node: 'node1',
     numaId: null,
