@@ -84,11 +84,12 @@ export class TaskReads {
     const found: TaskPlace[] = []
     for (const [at, place] of places.entries()) {
       const isLate = at > 0 && performance.now() > until
-      if (isLate || found.length === query.limit) return { found, at: places[at - 1] ?? null }
+      if (isLate || found.length === query.limit) return { found, at: places[at - 1] ?? null, looked: at }
       const text = String(specOf.get(place.id)?.spec)
       if (isMatch(search, place.id, text)) found.push(place)
     }
-    return { found, at: places.length < sliceTasks ? null : (places.at(-1) ?? null) }
+    const isEnd = places.length < sliceTasks
+    return { found, at: isEnd ? null : (places.at(-1) ?? null), looked: places.length }
   }
 
   batchTargets(batchId: number): TargetCount[] {
