@@ -2,6 +2,7 @@
 import { LocalCluster } from '../test/support/cluster.ts'
 import { measureCli } from './cli.ts'
 import { measureFake } from './fake.ts'
+import { measureLogs } from './logs.ts'
 import { measureMemory, tellMemoryAfter } from './memory.ts'
 import { printTable } from './report.ts'
 import { measureSubmits } from './submits.ts'
@@ -22,6 +23,7 @@ const sections: Record<string, () => Promise<void>> = {
     await cluster.close()
   },
   fake: measureFake,
+  logs: measureLogs,
 }
 
 const asked = process.argv.slice(2)

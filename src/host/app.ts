@@ -16,6 +16,7 @@ import { eventStream } from './event-stream.ts'
 import { admin, createHandlers } from './handlers.ts'
 import { createHttpServer } from './http.ts'
 import { createLinkServer } from './link-server.ts'
+import { createTaskLogs } from './log-handlers.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
 import { addSeedRoutes } from './seed-routes/routes.ts'
@@ -67,8 +68,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const { cluster, hub, links, submits } = engine
     const linkServer = createLinkServer(links)
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
-    const handlers = createHandlers(cluster, store, submits, checks, links)
     const logs = { cluster, store, hub, links, sharedDir }
+    const taskLogs = createTaskLogs(logs)
+    closers.push(() => taskLogs.close())
+    const handlers = createHandlers(cluster, store, submits, checks, links, taskLogs.handlers)
     const http = await createHttpServer({
       config,
       tokens,

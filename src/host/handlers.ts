@@ -6,8 +6,10 @@ import type { Handlers } from '../protocol/host-api.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Links } from './links.ts'
+import type { LogHandlers } from './log-handlers.ts'
 import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
+import { previewBatch } from './preview.ts'
 import type { BatchRecord, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
 import { batchView, eventView, nodeView, taskDetail, taskView } from './views.ts'
@@ -17,6 +19,8 @@ export interface Caller {
   name: string
   /** What the token is for; `none`: no tokens are asked for. */
   token: TokenKind | 'none'
+  /** Aborts when the caller is gone. Left out: it waits for every answer. */
+  signal?: AbortSignal
 }
 
 export const admin: Caller = { name: 'admin', token: 'admin' }
@@ -27,6 +31,7 @@ export function createHandlers(
   submits: Submits,
   checks: CheckHandlers,
   links: Pick<Links, 'endUnknown'>,
+  logs: LogHandlers,
 ): Handlers<Caller> {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))
@@ -48,6 +53,7 @@ export function createHandlers(
       return { ok: true }
     },
     submitBatch: ({ body }) => submits.submit(body),
+    previewBatch: async ({ body }) => previewBatch(body, cluster),
     listBatches: async ({ query }) => {
       const { items, total, next } = await store.batches(query.limit ?? 100, cursorOf(query.cursor))
       const counts = await store.batchCounts(items.map(({ id }) => id))
@@ -133,6 +139,7 @@ export function createHandlers(
       return taskDetail(await taskOf(params.id), cluster)
     },
     ...checks,
+    ...logs,
     ...notYet,
   }
 }
