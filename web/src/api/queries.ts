@@ -44,7 +44,7 @@ type TaskQuery = NonNullable<Input<'listTasks'>['query']>
 type Wanted<T> = MaybeRefOrGetter<T>
 
 export function useOverview() {
-  return useQuery({ queryKey: keys.overview, queryFn: () => api.overview({}), refetchInterval: 15_000 })
+  return useQuery({ queryKey: keys.overview, queryFn: () => api.overview({}), refetchInterval: 5_000 })
 }
 
 export function useTask(id: Wanted<string>) {
@@ -71,9 +71,11 @@ export function useTasks(query: Wanted<TaskQuery>) {
   })
 }
 
-export function useNodes() {
+/** `isWanted` false: they are not asked for yet. */
+export function useNodes(isWanted: Wanted<boolean> = true) {
   return useQuery({
     queryKey: keys.nodeLists,
+    enabled: () => toValue(isWanted),
     queryFn: async () => (await api.listNodes({})).items,
     refetchInterval: 60_000,
   })
