@@ -5,7 +5,7 @@ import type { Caller } from './handlers.ts'
 
 const names = [
   'listBatchTargets', 'overview', 'countTasks', 'listTaskIds', 'killTasks', 'rerunTasks', 'getTaskUsage', 'listUsage',
-  'getNodeHistory', 'getHistory', 'listNodeHistories', 'getSession', 'beginSession', 'endSession', 'makeLoginLink',
+  'getNodeHistory', 'getHistory', 'listNodeHistories',
 ] as const satisfies EndpointName[] // biome-ignore format: a list
 
 export const notYet = Object.fromEntries(

@@ -97,4 +97,14 @@ export const migrations: readonly Migration[] = [
     number: 4,
     sql: 'create index node_events_by_node on node_events (node, id)',
   },
+  {
+    number: 5,
+    sql: `
+      create table sessions (
+        hash text primary key,
+        created_at_ms integer not null,
+        expires_at_ms integer not null
+      ) strict;
+    `,
+  },
 ]
