@@ -83,7 +83,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const sessions = await Sessions.open({ store, clock, log })
     closers.push(() => sessions.close())
     const handlers = {
-      ...createHandlers(cluster, store, submits, checks, links, taskLogs.handlers),
+      ...createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock),
       ...createLogin({ tokens, sessions, clock, log }),
     }
     const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })

@@ -174,6 +174,9 @@ export class LiveFeed {
     if (this.counted?.id !== this.lastId) {
       const counts = this.deps.store.countByStatus().then((byStatus) => Object.fromEntries(byStatus))
       this.counted = { id: this.lastId, counts }
+      counts.catch(() => {
+        this.counted = null
+      })
     }
     return this.counted.counts
   }
