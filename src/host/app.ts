@@ -14,6 +14,8 @@ import type { HostConfig } from './config.ts'
 import { startEngine } from './engine.ts'
 import { eventStream } from './event-stream.ts'
 import { admin, createHandlers } from './handlers.ts'
+import { createHistoryHandlers } from './history/handlers.ts'
+import { History } from './history/history.ts'
 import { createHttpServer } from './http.ts'
 import { createLinkServer } from './link-server.ts'
 import { logRoute } from './logs.ts'
@@ -63,11 +65,21 @@ export async function createHost(options: HostOptions): Promise<Host> {
       : await Tokens.open(store, config.stateDir, clock.now(), log)
     const { sharedDir } = config
     const engine = await startEngine({ config, store, clock, log, onBroken })
-    closers.push(() => engine.close())
     const { cluster, hub, links, submits } = engine
+    const { heartbeatMs } = config
+    const historyFile = join(config.stateDir, 'history.db')
+    const history = new History({ path: historyFile, cluster, hub, clock, log, heartbeatMs })
+    links.setUsageSink(history.usages)
+    closers.push(
+      () => history.close(),
+      () => engine.close(),
+    )
     const linkServer = createLinkServer(links)
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
-    const handlers = createHandlers(cluster, store, submits, checks, links)
+    const handlers = {
+      ...createHandlers(cluster, store, submits, checks, links),
+      ...createHistoryHandlers({ history, cluster, store }),
+    }
     const logs = { cluster, store, hub, links, sharedDir }
     const http = await createHttpServer({
       config,

@@ -5,6 +5,7 @@ import { isFinal, type Task } from '../core/task.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
+import type { HistoryEndpoint } from './history/handlers.ts'
 import type { Links } from './links.ts'
 import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
@@ -27,7 +28,7 @@ export function createHandlers(
   submits: Submits,
   checks: CheckHandlers,
   links: Pick<Links, 'endUnknown'>,
-): Handlers<Caller> {
+): Omit<Handlers<Caller>, HistoryEndpoint> {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))
     if (task === null) throw new AppError('not_found', `there is no task ${idText}`)

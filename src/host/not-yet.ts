@@ -4,9 +4,8 @@ import type { EndpointName, Handlers } from '../protocol/host-api.ts'
 import type { Caller } from './handlers.ts'
 
 const names = [
-  'previewBatch', 'listBatchTargets', 'overview', 'countTasks', 'listTaskIds', 'killTasks', 'rerunTasks', 'getTaskUsage',
-  'readLogLines', 'searchLog', 'listUsage', 'getNodeHistory', 'getHistory', 'listNodeHistories', 'getSession',
-  'beginSession', 'endSession', 'makeLoginLink',
+  'previewBatch', 'listBatchTargets', 'overview', 'countTasks', 'listTaskIds', 'killTasks', 'rerunTasks',
+  'readLogLines', 'searchLog', 'getSession', 'beginSession', 'endSession', 'makeLoginLink',
 ] as const satisfies EndpointName[] // biome-ignore format: a list
 
 export const notYet = Object.fromEntries(

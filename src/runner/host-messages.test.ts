@@ -56,6 +56,7 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
       version: integer,
       heartbeatMs: integer,
       leaseMs: natural.map((ms) => Math.max(1, ms)),
+      usageMs: natural.map((ms) => Math.max(1, ms)),
     },
     { requiredKeys: ['type', 'version', 'heartbeatMs'] },
   ),
