@@ -2,8 +2,10 @@
 import { LocalCluster } from '../test/support/cluster.ts'
 import { measureCli } from './cli.ts'
 import { measureFake } from './fake.ts'
+import { measureLogs } from './logs.ts'
 import { measureMemory, tellMemoryAfter } from './memory.ts'
 import { printTable } from './report.ts'
+import { measureStore } from './store.ts'
 import { measureSubmits } from './submits.ts'
 import { measureSystemd } from './systemd.ts'
 
@@ -22,6 +24,8 @@ const sections: Record<string, () => Promise<void>> = {
     await cluster.close()
   },
   fake: measureFake,
+  store: measureStore,
+  logs: measureLogs,
 }
 
 const asked = process.argv.slice(2)

@@ -1,6 +1,7 @@
-/** Bundles each program below dist/, so that it starts about as fast as bare Node. */
+/** Bundles each program below dist/, so that it starts about as fast as bare Node; and the web page to dist/web. */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { build as buildWeb } from 'vite'
 import { commandPages } from './docs/command-pages.ts'
 import { manPages } from './docs/man.ts'
 
@@ -61,6 +62,8 @@ await build({
 })
 // the completion scripts lie beside the program, as they lie beside its source
 await cp('src/cli/completions', 'dist/completions', { recursive: true })
+
+await buildWeb({ configFile: 'web/vite.config.ts', logLevel: 'warn' })
 
 await mkdir('dist/man')
 const today = new Date().toISOString().slice(0, 10)

@@ -8,8 +8,9 @@ build() { node scripts/build.ts; }
 
 check() {
   tsc -b
+  vue-tsc -p web
   biome check --error-on-warnings .
-  depcruise --config .dependency-cruiser.json src
+  depcruise --config .dependency-cruiser.json src web/src
   knip
   node scripts/gen-docs.ts --check
 }
@@ -31,6 +32,7 @@ case $command in
   check) check; tests --project unit ;;
   test)
     sh test/lab/install.sh
+    sh test/web/install.sh
     build
     check
     tests --project unit --project system "$@"
@@ -48,6 +50,6 @@ case $command in
   bench) sh test/lab/install.sh; build; node bench/main.ts "$@" ;;
   format) biome check --write . ;;
   docs) node scripts/gen-docs.ts ;;
-  pictures) build; node scripts/pictures.ts ;;
+  pictures) build; node scripts/pictures.ts; node scripts/web-pictures.ts ;;
   *) say "unknown command: $command"; exit 2 ;;
 esac

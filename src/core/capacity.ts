@@ -6,6 +6,7 @@ import { FreeIndex, type Needs, type Slot } from './free-index.ts'
 import type { ClusterNode, NodeStatus, NumaNode } from './node.ts'
 import { numaTargets } from './numa.ts'
 import type { Placement } from './target.ts'
+import { setKey, type UndoLog } from './undo.ts'
 
 /** What one task holds. A task placed on a NUMA node holds a part of that and of its node. */
 export interface Hold {
@@ -57,7 +58,7 @@ interface Entry {
   held: Amount
   heldOnNuma: Map<number, Amount>
   holds: Map<number, Hold>
-  reservations: Reservation[]
+  reservations: readonly Reservation[]
   /** As they stand in the index; empty while the node is not online. */
   slots: Slot[]
 }
@@ -72,14 +73,38 @@ export class Ledger {
   readonly #index = new FreeIndex()
   #changes = new Map<string, NodeChange>()
   #shape = 0
+  readonly #total: Amount = { cores: 0, memoryBytes: 0 }
+  #undo: UndoLog | null = null
+  /** Whose place in the index is put right when all else of them has been taken back. */
+  readonly #noted = new Set<Entry>()
+
+  /**
+   * From now on what a pass does (`hold`, `reserve`, `unreserve`, `takeChanges`) is noted, so that it can be taken back
+   * (see `trial`), and nothing else may be done; null: no longer.
+   */
+  noteIn(undo: UndoLog | null): void {
+    this.#undo = undo
+    this.#noted.clear()
+  }
+
+  /** How many nodes it has heard of. */
+  get size(): number {
+    return this.#entries.size
+  }
 
   /** Raised when a node comes, goes or changes what it has: what fitted nowhere may fit now. */
   get shape(): number {
     return this.#shape
   }
 
+  /** What is held on all nodes together. */
+  get held(): Readonly<Amount> {
+    return this.#total
+  }
+
   /** A node has linked, perhaps with another capacity than before. Holds stay, even beyond what it has now. */
   setNode(node: ClusterNode): void {
+    this.#checkReal()
     const entry = this.#entryOf(node.name)
     this.#unindex(entry)
     entry.node = node
@@ -88,6 +113,7 @@ export class Ledger {
 
   /** Forgets a node on which nothing is held. */
   removeNode(name: string): void {
+    this.#checkReal()
     const entry = this.#entries.get(name)
     if (entry === undefined) return
     this.#unindex(entry)
@@ -98,6 +124,7 @@ export class Ledger {
 
   /** Nothing is placed on a node that is not online; what runs there keeps its part. */
   setNodeStatus(name: string, status: NodeStatus): void {
+    this.#checkReal()
     const entry = this.#entries.get(name)
     if (entry?.node == null || entry.node.status === status) return
     this.#unindex(entry)
@@ -113,20 +140,22 @@ export class Ledger {
     if (this.#holds.has(taskId)) throw new Error(`task ${taskId} holds a part of a node already`)
     const hold: Hold = { taskId, placement, cores, memoryBytes: memoryBytes ?? 0 }
     const entry = this.#entryOf(placement.node)
+    this.#note(entry)
     this.#holds.set(taskId, hold)
     entry.holds.set(taskId, hold)
     book(entry, hold, 1)
+    add(this.#total, hold, 1)
+    this.#undo?.push(() => this.#letGo(entry, hold))
     this.#reindex(entry)
   }
 
   /** Gives back what the task holds; false where it holds nothing. */
   release(taskId: number): boolean {
+    this.#checkReal()
     const hold = this.#holds.get(taskId)
     if (hold === undefined) return false
     const entry = this.#entryOf(hold.placement.node)
-    this.#holds.delete(taskId)
-    entry.holds.delete(taskId)
-    book(entry, hold, -1)
+    this.#letGo(entry, hold)
     this.#changed(entry, 'freed')
     return true
   }
@@ -195,23 +224,32 @@ export class Ledger {
     const entry = this.#entryOf(name)
     const { taskId, numaId } = reservation
     if (entry.reservations.some((kept) => kept.taskId === taskId && kept.numaId === numaId)) return
-    entry.reservations.push(reservation)
-    this.#reindex(entry)
+    this.#setReservations(entry, [...entry.reservations, reservation])
   }
 
   /** Drops the reservations of a node that `gone` tells. */
   unreserve(name: string, gone: (reservation: Reservation) => boolean): void {
     const entry = this.#entries.get(name)
     if (entry === undefined || entry.reservations.length === 0) return
-    entry.reservations = entry.reservations.filter((reservation) => !gone(reservation))
-    this.#reindex(entry)
+    this.#setReservations(
+      entry,
+      entry.reservations.filter((reservation) => !gone(reservation)),
+    )
   }
 
   /** The nodes where something may fit that did not before, since the last call. */
   takeChanges(): Map<string, NodeChange> {
     const changes = this.#changes
-    if (changes.size > 0) this.#changes = new Map()
-    return changes
+    this.#changes = new Map()
+    if (this.#undo === null) return changes
+    this.#undo.push(() => {
+      this.#changes = changes
+    })
+    return new Map(changes) // whoever gets them may change them
+  }
+
+  #checkReal(): void {
+    if (this.#undo !== null) throw new Error('only what a pass does can be taken back')
   }
 
   #entryOf(name: string): Entry {
@@ -219,9 +257,32 @@ export class Ledger {
     if (entry === undefined) {
       const held = { cores: 0, memoryBytes: 0 }
       entry = { name, node: null, held, heldOnNuma: new Map(), holds: new Map(), reservations: [], slots: [] }
-      this.#entries.set(name, entry)
+      setKey(this.#undo, this.#entries, name, entry)
     }
     return entry
+  }
+
+  #letGo(entry: Entry, hold: Hold): void {
+    this.#holds.delete(hold.taskId)
+    entry.holds.delete(hold.taskId)
+    book(entry, hold, -1)
+    add(this.#total, hold, -1)
+  }
+
+  #setReservations(entry: Entry, reservations: readonly Reservation[]): void {
+    const before = entry.reservations
+    this.#note(entry)
+    entry.reservations = reservations
+    this.#undo?.push(() => {
+      entry.reservations = before
+    })
+    this.#reindex(entry)
+  }
+
+  #note(entry: Entry): void {
+    if (this.#undo === null || this.#noted.has(entry)) return
+    this.#noted.add(entry)
+    this.#undo.push(() => this.#reindex(entry))
   }
 
   #changed(entry: Entry, change: NodeChange): void {
@@ -296,14 +357,17 @@ function account(cores: number, memoryBytes: number | null, held: Amount): Accou
 }
 
 function book(entry: Entry, hold: Hold, sign: 1 | -1): void {
-  entry.held.cores += sign * hold.cores
-  entry.held.memoryBytes += sign * hold.memoryBytes
+  add(entry.held, hold, sign)
   const { numaId } = hold.placement
   if (numaId === null) return
   const held = entry.heldOnNuma.get(numaId) ?? { cores: 0, memoryBytes: 0 }
-  held.cores += sign * hold.cores
-  held.memoryBytes += sign * hold.memoryBytes
+  add(held, hold, sign)
   entry.heldOnNuma.set(numaId, held)
+}
+
+function add(amount: Amount, hold: Hold, sign: 1 | -1): void {
+  amount.cores += sign * hold.cores
+  amount.memoryBytes += sign * hold.memoryBytes
 }
 
 function isSameSlot(a: Slot, b: Slot | undefined): boolean {

@@ -5,6 +5,7 @@
 import { type Needs, needsLease } from './free-index.ts'
 import { SortedList } from './sorted-list.ts'
 import type { Target } from './target.ts'
+import { addTo, deleteFrom, deleteKey, setKey, type UndoLog } from './undo.ts'
 
 /** A waiting task as the scheduler sees it. Every `Task` is one. */
 export interface PendingTask {
@@ -21,7 +22,10 @@ export interface Bucket {
   readonly numaId: number | null
   /** The head by which the bucket is in the list of awake ones; null: asleep, nothing has changed for it. */
   awakeAs: number | null
-  /** `Ledger.shape` when no node could ever take its head: not worth keeping a node for. */
+  /**
+   * `Ledger.shape` when no node could ever take its head: not worth keeping a node for. True whoever found it out, so
+   * not taken back after a trial.
+   */
   hopelessSince: number
 }
 
@@ -37,11 +41,34 @@ export class PendingQueue {
   readonly #aside = new Map<string, Set<number>>()
   readonly #awake = new SortedList<Bucket>((a, b) => (a.awakeAs ?? 0) - (b.awakeAs ?? 0))
   #left = new Set<string>()
+  #kept: { taskId: number; node: string } | null = null
+  #undo: UndoLog | null = null
+
   /** The oldest task for any node that waits, and the node that is kept for it. Set by the pass. */
-  kept: { taskId: number; node: string } | null = null
+  get kept(): { readonly taskId: number; readonly node: string } | null {
+    return this.#kept
+  }
+
+  set kept(kept) {
+    const before = this.#kept
+    this.#kept = kept
+    this.#undo?.push(() => {
+      this.#kept = before
+    })
+  }
+
+  /** From now on all changes are noted, so that they can be taken back (see `trial`); null: no longer. */
+  noteIn(undo: UndoLog | null): void {
+    this.#undo = undo
+  }
 
   get size(): number {
     return this.#tasks.size
+  }
+
+  /** How many different needs the tasks for any node have. */
+  get kinds(): number {
+    return this.#any.size
   }
 
   get(taskId: number): PendingTask | null {
@@ -57,6 +84,10 @@ export class PendingQueue {
     const bucket = this.#bucketFor(task)
     this.#tasks.set(task.id, { task, bucket })
     bucket.tasks.add(task)
+    this.#undo?.push(() => {
+      this.#tasks.delete(task.id)
+      bucket.tasks.delete(task)
+    })
     // One that comes behind a head that waits cannot go before it.
     if (bucket.tasks.first() === task) this.wake(bucket)
   }
@@ -65,7 +96,7 @@ export class PendingQueue {
   remove(taskId: number): boolean {
     const found = this.#take(taskId)
     if (found === null) return false
-    if (found.task.target.kind !== 'any') this.#left.add(found.task.target.node)
+    if (found.task.target.kind !== 'any') addTo(this.#undo, this.#left, found.task.target.node)
     return true
   }
 
@@ -79,8 +110,8 @@ export class PendingQueue {
   setAside(task: PendingTask, node: string): void {
     const found = this.#tasks.get(task.id)
     if (found === undefined) return
-    const aside = this.#aside.get(node) ?? new Set()
-    this.#aside.set(node, aside.add(task.id))
+    const aside = obtain(this.#undo, this.#aside, node, () => new Set())
+    addTo(this.#undo, aside, task.id)
     this.#drop(found.bucket, task)
   }
 
@@ -88,13 +119,13 @@ export class PendingQueue {
   bringBack(node: string): void {
     const aside = this.#aside.get(node)
     if (aside === undefined) return
-    this.#aside.delete(node)
+    deleteKey(this.#undo, this.#aside, node)
     for (const taskId of aside) {
       const task = this.get(taskId)
       if (task === null) continue
       const bucket = this.#bucketFor(task)
-      this.#tasks.set(taskId, { task, bucket })
-      bucket.tasks.add(task)
+      setKey(this.#undo, this.#tasks, taskId, { task, bucket })
+      addTo(this.#undo, bucket.tasks, task)
     }
   }
 
@@ -105,19 +136,12 @@ export class PendingQueue {
 
   /** Puts the bucket before the next pass. */
   wake(bucket: Bucket): void {
-    const head = bucket.tasks.first()?.id ?? null
-    if (bucket.awakeAs === head) return
-    this.sleep(bucket)
-    if (head === null) return
-    bucket.awakeAs = head
-    this.#awake.add(bucket)
+    this.#setAwake(bucket, bucket.tasks.first()?.id ?? null)
   }
 
   /** Nothing to do for this bucket until something changes. */
   sleep(bucket: Bucket): void {
-    if (bucket.awakeAs === null) return
-    this.#awake.delete(bucket)
-    bucket.awakeAs = null
+    this.#setAwake(bucket, null)
   }
 
   /** Wakes what waits for this node by name. */
@@ -153,41 +177,57 @@ export class PendingQueue {
   /** The nodes that a waiting task has left since the last call, so that others may go. */
   takeLeft(): Set<string> {
     const left = this.#left
-    if (left.size > 0) this.#left = new Set()
+    if (left.size === 0) return left
+    this.#left = new Set()
+    this.#undo?.push(() => {
+      this.#left = left
+    })
     return left
+  }
+
+  /** Puts the bucket in the list of awake ones at the place of its head; null: takes it out. */
+  #setAwake(bucket: Bucket, head: number | null): void {
+    const before = bucket.awakeAs
+    if (before === head) return
+    if (before !== null) this.#awake.delete(bucket)
+    bucket.awakeAs = head
+    if (head !== null) this.#awake.add(bucket)
+    this.#undo?.push(() => this.#setAwake(bucket, before))
   }
 
   #take(taskId: number): { task: PendingTask; bucket: Bucket } | null {
     const found = this.#tasks.get(taskId)
     if (found === undefined) return null
-    this.#tasks.delete(taskId)
+    deleteKey(this.#undo, this.#tasks, taskId)
     this.#drop(found.bucket, found.task)
-    if (found.bucket.node !== null) this.#aside.get(found.bucket.node)?.delete(taskId)
+    const aside = found.bucket.node === null ? undefined : this.#aside.get(found.bucket.node)
+    if (aside !== undefined) deleteFrom(this.#undo, aside, taskId)
     return found
   }
 
   /** Takes the task out of its bucket, and an empty bucket out of the queue. */
   #drop(bucket: Bucket, task: PendingTask): void {
     const wasHead = bucket.tasks.first() === task
-    bucket.tasks.delete(task)
+    deleteFrom(this.#undo, bucket.tasks, task)
     if (wasHead) this.wake(bucket)
     if (bucket.tasks.size > 0) return
     if (bucket.node === null) {
-      forget(this.#any, shapeOf(task.spec), bucket)
+      forget(this.#undo, this.#any, shapeOf(task.spec), bucket)
       return
     }
     const buckets = this.#named.get(bucket.node)
     if (buckets === undefined) return
-    forget(buckets, bucket.numaId, bucket)
-    if (buckets.size === 0) this.#named.delete(bucket.node)
+    forget(this.#undo, buckets, bucket.numaId, bucket)
+    if (buckets.size === 0) deleteKey(this.#undo, this.#named, bucket.node)
   }
 
   #bucketFor(task: PendingTask): Bucket {
     const { target } = task
-    if (target.kind === 'any') return obtain(this.#any, shapeOf(task.spec), () => newBucket(null, null))
+    if (target.kind === 'any')
+      return obtain(this.#undo, this.#any, shapeOf(task.spec), () => newBucket(null, null))
     const numaId = target.kind === 'numa' ? target.numaId : null
-    const buckets = obtain(this.#named, target.node, (): NodeBuckets => new Map())
-    return obtain(buckets, numaId, () => newBucket(target.node, numaId))
+    const buckets = obtain(this.#undo, this.#named, target.node, (): NodeBuckets => new Map())
+    return obtain(this.#undo, buckets, numaId, () => newBucket(target.node, numaId))
   }
 }
 
@@ -195,20 +235,21 @@ function newBucket(node: string | null, numaId: number | null): Bucket {
   return { tasks: new SortedList((a, b) => a.id - b.id), node, numaId, awakeAs: null, hopelessSince: -1 }
 }
 
-function shapeOf(spec: Needs): string {
+/** What it needs, as a key: tasks of one shape fit in the same places. */
+export function shapeOf(spec: Needs): string {
   return `${spec.cores}/${spec.memoryBytes}/${spec.privateNetwork}/${spec.privatePids}/${needsLease(spec)}`
 }
 
 /** Unless another bucket took its place meanwhile. */
-function forget<K>(map: Map<K, Bucket>, key: K, bucket: Bucket): void {
-  if (map.get(key) === bucket) map.delete(key)
+function forget<K>(undo: UndoLog | null, map: Map<K, Bucket>, key: K, bucket: Bucket): void {
+  if (map.get(key) === bucket) deleteKey(undo, map, key)
 }
 
-function obtain<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+function obtain<K, V>(undo: UndoLog | null, map: Map<K, V>, key: K, make: () => V): V {
   let value = map.get(key)
   if (value === undefined) {
     value = make()
-    map.set(key, value)
+    setKey(undo, map, key, value)
   }
   return value
 }

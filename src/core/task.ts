@@ -45,6 +45,7 @@ export function isHeld(status: Status): status is HeldStatus {
 /** What a user may ask of a task in each status: serves the host's 409, the CLI's hint and the web's button. */
 const allowed = {
   kill: ['pending', 'assigning', 'running', 'unreachable'],
+  rerun: [...finalStatuses],
 } satisfies Record<string, Status[]>
 
 export type TaskAction = keyof typeof allowed
@@ -132,6 +133,8 @@ export interface TaskBase {
   submittedAtMs: number
   /** Number of the current (or next) start; 0 before the first placement. */
   attempt: number
+  /** The task that this one runs again, where it was made so. */
+  rerunOf?: number
 }
 
 /** What a placed task carries. */
@@ -431,8 +434,9 @@ function startOf(task: HeldTask): number | null {
 }
 
 function base(task: TaskBase): TaskBase {
-  const { id, batchId, spec, target, submittedAtMs, attempt } = task
-  return { id, batchId, spec, target, submittedAtMs, attempt }
+  const { id, batchId, spec, target, submittedAtMs, attempt, rerunOf } = task
+  const origin = rerunOf === undefined ? {} : { rerunOf }
+  return { id, batchId, spec, target, submittedAtMs, attempt, ...origin }
 }
 
 function placedPart(task: HeldTask): TaskBase & Placed {

@@ -11,20 +11,45 @@ import { formatBytes } from './units.ts'
 /** How many names a sentence lists before it says "and n more". */
 const listed = 3
 
+/** What a task is called in a sentence: "task 12". */
+export type TaskName = (taskId: number) => string
+
+/** What is looked at. */
+interface View {
+  queue: PendingQueue
+  ledger: Ledger
+  nameOf: TaskName
+}
+
+function taskName(taskId: number): string {
+  return `task ${taskId}`
+}
+
 /**
  * Why the task waits: one sentence without capital and full stop ("needs 8 cores on n3: 6 free, 2 held by
  * task 12"). Never empty. What is silent is named without its age: the host knows since when.
  */
-export function explainWait(task: PendingTask, queue: PendingQueue, ledger: Ledger): string {
-  return blockOf(task, queue, ledger) ?? 'is about to be placed'
+export function explainWait(
+  task: PendingTask,
+  queue: PendingQueue,
+  ledger: Ledger,
+  nameOf: TaskName = taskName,
+): string {
+  return blockOf(task, { queue, ledger, nameOf }) ?? 'is about to be placed'
 }
 
 /**
  * Why a task that may not queue cannot go at once, now; null where it can. Assumes that `refuseReason` has
  * nothing against it. Tasks that were let in but not yet placed are not counted: place them first.
  */
-export function busyReason(spec: Needs, target: Target, queue: PendingQueue, ledger: Ledger): string | null {
-  return blockOf({ id: Number.MAX_SAFE_INTEGER, target, spec }, queue, ledger)
+export function busyReason(
+  spec: Needs,
+  target: Target,
+  queue: PendingQueue,
+  ledger: Ledger,
+  nameOf: TaskName = taskName,
+): string | null {
+  return blockOf({ id: Number.MAX_SAFE_INTEGER, target, spec }, { queue, ledger, nameOf })
 }
 
 /**
@@ -38,19 +63,14 @@ export function refuseReason(spec: Needs, target: Target, ledger: Ledger): strin
   return neverFits(node, numaIdOf(target), spec)
 }
 
-function blockOf(task: PendingTask, queue: PendingQueue, ledger: Ledger): string | null {
+function blockOf(task: PendingTask, view: View): string | null {
   return task.target.kind === 'any'
-    ? blockOfAny(task, queue, ledger)
-    : blockOfNamed(task, task.target.node, numaIdOf(task.target), queue, ledger)
+    ? blockOfAny(task, view)
+    : blockOfNamed(task, task.target.node, numaIdOf(task.target), view)
 }
 
-function blockOfNamed(
-  task: PendingTask,
-  name: string,
-  numaId: number | null,
-  queue: PendingQueue,
-  ledger: Ledger,
-): string | null {
+function blockOfNamed(task: PendingTask, name: string, numaId: number | null, view: View): string | null {
+  const { queue, ledger, nameOf } = view
   const node = ledger.nodeOf(name)
   const account = ledger.freeOf(name)
   if (node === null || account === null) return `node ${name} is not known yet`
@@ -60,12 +80,12 @@ function blockOfNamed(
   if (never !== null) return never
   const kept = inTheWayOf(task.id, ledger, name, numaId)
   if (kept?.chosen)
-    return `waits behind task ${kept.taskId}, which waits longer and for which node ${name} is kept`
+    return `waits behind ${nameOf(kept.taskId)}, which waits longer and for which node ${name} is kept`
   const ahead = kept?.taskId ?? queue.headFor(name, numaId)?.id
   const where = formatPlacement({ node: name, numaId: kept?.numaId ?? (kept === null ? numaId : null) })
-  if (ahead !== undefined && ahead < task.id) return `waits behind task ${ahead} for node ${where}`
+  if (ahead !== undefined && ahead < task.id) return `waits behind ${nameOf(ahead)} for node ${where}`
   const shortage = shortageOf(account, numaId, task.spec)
-  return shortage === null ? null : tellShortage(shortage, task.spec, account, numaId, ledger)
+  return shortage === null ? null : tellShortage(shortage, task.spec, account, numaId, view)
 }
 
 /** "needs 8 cores on n3: 6 free, 2 held by task 12". */
@@ -74,7 +94,7 @@ function tellShortage(
   needs: Needs,
   account: NodeAccount,
   numaId: number | null,
-  ledger: Ledger,
+  { ledger, nameOf }: View,
 ): string {
   const scope = account.numaNodes.find((numaNode) => numaNode.id === shortage.numaId) ?? account
   const needed =
@@ -84,13 +104,14 @@ function tellShortage(
   const holders = ledger
     .holdersOf(account.name, shortage.numaId)
     .filter((hold) => (shortage.what === 'cores' ? hold.cores : hold.memoryBytes) > 0)
-    .map((hold) => `task ${hold.taskId}`)
+    .map((hold) => nameOf(hold.taskId))
   const where = formatPlacement({ node: account.name, numaId })
   const onNode = numaId !== null && shortage.numaId === null ? ' on the whole node' : ''
   return `needs ${needed} on ${where}: ${free}${onNode}, ${held} held by ${list(holders, 'tasks')}`
 }
 
-function blockOfAny(task: PendingTask, queue: PendingQueue, ledger: Ledger): string | null {
+function blockOfAny(task: PendingTask, view: View): string | null {
+  const { queue, ledger } = view
   const { spec } = task
   if (ledger.bestPlace(spec) !== null) return null
   const online = ledger.nodes().filter((node) => node.status === 'online')
@@ -99,7 +120,7 @@ function blockOfAny(task: PendingTask, queue: PendingQueue, ledger: Ledger): str
   if (able.length === 0) return noNodeIsAble(online, spec)
   const free = able.flatMap((node) => ledger.freeOf(node.name) ?? [])
   const withRoom = free.find((account) => shortageOf(account, null, spec) === null)
-  if (withRoom !== undefined) return tellKept(withRoom.name, task, ledger)
+  if (withRoom !== undefined) return tellKept(withRoom.name, task, view)
   return tellMostFree(free, spec, queue.kept?.taskId === task.id ? queue.kept.node : null)
 }
 
@@ -138,11 +159,11 @@ function noNodeIsAble(online: readonly ClusterNode[], spec: Needs): string {
 }
 
 /** The room is there, but for somebody else. */
-function tellKept(name: string, task: PendingTask, ledger: Ledger): string {
+function tellKept(name: string, task: PendingTask, { ledger, nameOf }: View): string {
   const kept = ledger.reservationsOf(name).map((reservation) => reservation.taskId)
   const ahead = kept.length === 0 ? null : Math.min(...kept)
   if (ahead === null || ahead === task.id) return 'is about to be placed'
-  return `waits behind task ${ahead}: node ${name} has room, but is kept for it`
+  return `waits behind ${nameOf(ahead)}: node ${name} has room, but is kept for it`
 }
 
 function tellMostFree(free: readonly NodeAccount[], spec: Needs, kept: string | null): string {

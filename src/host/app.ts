@@ -18,6 +18,7 @@ import { createHistoryHandlers } from './history/handlers.ts'
 import { History } from './history/history.ts'
 import { createHttpServer } from './http.ts'
 import { createLinkServer } from './link-server.ts'
+import { createTaskLogs } from './log-handlers.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
 import { addSeedRoutes } from './seed-routes/routes.ts'
@@ -76,11 +77,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
     )
     const linkServer = createLinkServer(links)
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
+    const logs = { cluster, store, hub, links, sharedDir }
+    const taskLogs = createTaskLogs(logs)
+    closers.push(() => taskLogs.close())
     const handlers = {
-      ...createHandlers(cluster, store, submits, checks, links),
+      ...createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock),
       ...createHistoryHandlers({ history, cluster, store }),
     }
-    const logs = { cluster, store, hub, links, sharedDir }
     const http = await createHttpServer({
       config,
       tokens,

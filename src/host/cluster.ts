@@ -49,7 +49,7 @@ export interface ClusterDeps {
 }
 
 /** Placements per commit: a burst of ten thousand does not keep everything else waiting. */
-const placedPerPass = 1_000
+export const placedPerPass = 1_000
 const saveDeadlineMs = 30_000
 
 /** A machine runs with a copy of the node's state directory; a task of it cannot be ended. */

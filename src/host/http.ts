@@ -112,7 +112,10 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, name: EndpointName): 
         query: check.query(request.query),
         body: check.body(request.body),
       }
-      const result = await handle(input, callerOf(deps.tokens, endpoint.access, request))
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const caller = callerOf(deps.tokens, endpoint.access, request)
+      const result = await handle(input, { ...caller, signal: gone.signal })
       reply.code(endpoint.status).header('content-type', 'application/json; charset=utf-8')
       return JSON.stringify(result)
     },

@@ -4,8 +4,7 @@ import type { EndpointName, Handlers } from '../protocol/host-api.ts'
 import type { Caller } from './handlers.ts'
 
 const names = [
-  'previewBatch', 'listBatchTargets', 'overview', 'countTasks', 'listTaskIds', 'killTasks', 'rerunTasks',
-  'readLogLines', 'searchLog', 'getSession', 'beginSession', 'endSession', 'makeLoginLink',
+  'getSession', 'beginSession', 'endSession', 'makeLoginLink',
 ] as const satisfies EndpointName[] // biome-ignore format: a list
 
 export const notYet = Object.fromEntries(

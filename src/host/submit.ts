@@ -1,9 +1,9 @@
 /** One submit: checks every spec, answers for each spec and target by itself, and takes in what can run. */
 import { checkCarriable } from '../core/carry.ts'
 import { AppError } from '../core/errors.ts'
+import { Refusals } from '../core/refusals.ts'
 import { parseTarget, type Target } from '../core/target.ts'
 import type { TaskSpec } from '../core/task.ts'
-import { busyReason, refuseReason } from '../core/waiting.ts'
 import type { Clock } from '../platform/clock.ts'
 import { limits } from '../protocol/limits.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
@@ -12,12 +12,34 @@ import type { Store } from './store/store.ts'
 
 type Outcome = SubmitResult['tasks'][number]
 
+/** One task to make. */
+export interface WantedTask {
+  spec: TaskSpec
+  target: Target
+  /** The target as it was asked for; that and the index come back in its outcome. */
+  text: string
+  specIndex: number
+  /** The task that it runs again. */
+  rerunOf?: number
+}
+
+/** What tasks are made for. */
+export interface SubmitOptions<T> {
+  submissionId?: string | undefined
+  name?: string | null | undefined
+  allOrNothing?: boolean | undefined
+  /** Where nothing could be taken, that is answered, without a batch, in place of an error. */
+  mayBeNone?: boolean
+  /** The answer, also to the same submission id later: one JSON value. */
+  answerOf: (result: SubmitResult) => T
+}
+
 export class Submits {
   private readonly cluster: Cluster
   private readonly store: Store
   private readonly clock: Clock
   /** Submits under way, by the id that their client made: the same again waits for the same answer. */
-  private readonly open = new Map<string, Promise<SubmitResult>>()
+  private readonly open = new Map<string, Promise<unknown>>()
 
   constructor(cluster: Cluster, store: Store, clock: Clock) {
     this.cluster = cluster
@@ -26,81 +48,97 @@ export class Submits {
   }
 
   /** @throws AppError `invalid_request`, `too_large`, `unsatisfiable` where nothing could be taken, `store_full` */
-  async submit(body: SubmitBody): Promise<SubmitResult> {
-    const { submissionId } = body
-    if (submissionId === undefined) return this.take(body)
-    const underWay = this.open.get(submissionId)
-    if (underWay !== undefined) return underWay
-    const answer = this.takeOnce(body, submissionId)
-    this.open.set(submissionId, answer)
+  submit(body: SubmitBody): Promise<SubmitResult> {
+    const { submissionId, name, allOrNothing } = body
+    const answerOf = (result: SubmitResult) => result
+    return this.once(submissionId, 'tasks', async () =>
+      this.take(wantedTasks(body), { submissionId, name, allOrNothing, answerOf }),
+    )
+  }
+
+  /**
+   * The same submission id again gets the answer of the first time; `key` is in every answer of this kind.
+   * @throws AppError `conflict` where the id was used for something else
+   */
+  async once<T extends object>(
+    submissionId: string | undefined,
+    key: keyof T & string,
+    make: () => Promise<T>,
+  ): Promise<T> {
+    if (submissionId === undefined) return make()
+    const open = this.open.get(submissionId)
+    const answer = open ?? this.knownOr(submissionId, make)
+    if (open === undefined) this.open.set(submissionId, answer)
     try {
-      return await answer
+      const given = (await answer) as T // our own words, of now or from an earlier commit
+      if (key in given) return given
+      throw new AppError('conflict', `the submission id ${submissionId} was used for another kind of request`)
     } finally {
-      this.open.delete(submissionId)
+      if (open === undefined) this.open.delete(submissionId)
     }
   }
 
-  private async takeOnce(body: SubmitBody, submissionId: string): Promise<SubmitResult> {
+  private async knownOr(submissionId: string, make: () => Promise<unknown>): Promise<unknown> {
     const known = await this.store.batchBySubmission(submissionId)
-    // our own words from an earlier commit
-    return known === null ? this.take(body) : (JSON.parse(known.answer) as SubmitResult)
+    return known === null ? make() : JSON.parse(known.answer)
   }
 
-  private async take(body: SubmitBody): Promise<SubmitResult> {
-    const specs = body.specs.map(specOf)
-    for (const spec of specs) checkCarriable(spec)
-    const targets = (body.targets ?? ['any']).map((text) => ({ text, target: parseTarget(text) }))
-    if (specs.length * targets.length > limits.tasksPerBatch) {
-      throw new AppError(
-        'too_large',
-        `this submit would make ${specs.length * targets.length} tasks: send at most ${limits.tasksPerBatch} at a time`,
-      )
-    }
+  /**
+   * Makes one batch of what can be taken, in one turn, and answers when it is on disk.
+   * @throws AppError `unsatisfiable` where nothing could be taken, `store_full`
+   */
+  async take<T>(wanted: readonly WantedTask[], options: SubmitOptions<T>): Promise<T> {
+    const { queue, ledger } = this.cluster
+    const refusals = new Refusals({ queue, ledger, place: () => this.cluster.schedule() })
     const batchId = this.cluster.newId()
     const submittedAtMs = this.clock.now()
     const taskIds: number[] = []
     const outcomes: Outcome[] = []
-    for (const [specIndex, spec] of specs.entries()) {
-      for (const { text, target } of targets) {
-        const refusal = this.refusalOf(spec, target)
-        if (refusal === null) {
-          const id = this.cluster.newId()
-          // at once: a later one that may not queue must find the place taken
-          this.cluster.add({ id, batchId, spec, target, submittedAtMs, attempt: 0, status: 'pending' })
-          taskIds.push(id)
-          outcomes.push({ target: text, specIndex, taskId: String(id), error: null })
-        } else {
-          outcomes.push({
-            target: text,
-            specIndex,
-            taskId: null,
-            error: { code: 'unsatisfiable', message: refusal },
-          })
-        }
+    for (const { spec, target, text, specIndex, rerunOf } of wanted) {
+      const refusal = refusals.of(spec, target)
+      if (refusal !== null) {
+        const error = { code: 'unsatisfiable', message: refusal }
+        outcomes.push({ target: text, specIndex, taskId: null, error })
+        continue
       }
+      const id = this.cluster.newId()
+      const origin = rerunOf === undefined ? {} : { rerunOf }
+      // at once: a later one that may not queue must find the place taken
+      this.cluster.add({ id, batchId, spec, target, submittedAtMs, attempt: 0, status: 'pending', ...origin })
+      taskIds.push(id)
+      outcomes.push({ target: text, specIndex, taskId: String(id), error: null })
     }
     const isWhole = taskIds.length === outcomes.length
-    if (taskIds.length === 0) throw noneMade(outcomes)
-    if (body.allOrNothing === true && !isWhole) {
+    if (taskIds.length === 0) {
+      if (options.mayBeNone === true) return options.answerOf({ batchId: null, tasks: outcomes })
+      throw noneMade(outcomes)
+    }
+    if (options.allOrNothing === true && !isWhole) {
       this.cluster.withdraw(taskIds)
       throw noneMade(outcomes)
     }
-    const result: SubmitResult = { batchId: String(batchId), tasks: outcomes }
-    const { submissionId = null, name = null } = body
+    const answer = options.answerOf({ batchId: String(batchId), tasks: outcomes })
+    const { submissionId = null, name = null } = options
     await this.cluster.submit(
-      { id: batchId, submissionId, name, submittedAtMs, answer: JSON.stringify(result) },
+      { id: batchId, submissionId, name, submittedAtMs, answer: JSON.stringify(answer) },
       taskIds,
     )
-    return result
+    return answer
   }
+}
 
-  private refusalOf(spec: TaskSpec, target: Target): string | null {
-    const { queue, ledger } = this.cluster
-    const never = refuseReason(spec, target, ledger)
-    if (never !== null || spec.queue) return never
-    this.cluster.schedule() // what was let in before goes first
-    return busyReason(spec, target, queue, ledger)
+/** Every spec of a submit on every target. @throws AppError `invalid_request`, `too_large` */
+export function wantedTasks(body: SubmitBody): WantedTask[] {
+  const specs = body.specs.map(specOf)
+  for (const spec of specs) checkCarriable(spec)
+  const targets = (body.targets ?? ['any']).map((text) => ({ text, target: parseTarget(text) }))
+  if (specs.length * targets.length > limits.tasksPerBatch) {
+    throw new AppError(
+      'too_large',
+      `this submit would make ${specs.length * targets.length} tasks: send at most ${limits.tasksPerBatch} at a time`,
+    )
   }
+  return specs.flatMap((spec, specIndex) => targets.map((target) => ({ spec, specIndex, ...target })))
 }
 
 function specOf(input: SpecInput): TaskSpec {
@@ -132,8 +170,9 @@ function noneMade(outcomes: readonly Outcome[]): AppError {
   })
 }
 
+export const unmadeReason = 'could be made, but all or nothing was asked for'
+
 /** One that could have been made. */
 function unmade({ target, specIndex }: Outcome): Outcome {
-  const message = 'could be made, but all or nothing was asked for'
-  return { target, specIndex, taskId: null, error: { code: 'unsatisfiable', message } }
+  return { target, specIndex, taskId: null, error: { code: 'unsatisfiable', message: unmadeReason } }
 }

@@ -12,3 +12,8 @@ export function logFolder(base: string, stream: LogStream): string {
 export function logPath(base: string, stream: LogStream, taskId: number): string {
   return join(logFolder(base, stream), `${taskId}.${endings[stream]}`)
 }
+
+/** What a copy of a log is called. */
+export function logFileName(stream: LogStream, taskId: number): string {
+  return `${taskId}.${endings[stream]}.log`
+}

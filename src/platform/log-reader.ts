@@ -15,6 +15,8 @@ export interface LogPart {
   isThere: boolean
   /** At least so many bytes are missing behind the last, because the log was cut at its limit. */
   missing: number
+  /** Tells it from another file in its place; empty: there is none. */
+  file: string
 }
 
 /** How often a file is looked at for new bytes while somebody waits for them; NFS tells of none. */
@@ -31,11 +33,19 @@ export async function readLogPart(path: string, offset: number, limit: number): 
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, 'ENOENT'))
-      return { offset: Math.max(0, offset), size: 0, data: Buffer.alloc(0), isThere: false, missing: 0 }
+      return {
+        offset: Math.max(0, offset),
+        size: 0,
+        data: Buffer.alloc(0),
+        isThere: false,
+        missing: 0,
+        file: '',
+      }
     throw error
   }
   try {
-    const { size } = await file.stat()
+    const { size, dev, ino } = await file.stat()
+    const name = `${dev}:${ino}`
     const from = offset < 0 ? Math.max(0, size + offset) : offset
     const length = Math.max(0, Math.min(limit, size - from))
     const data = Buffer.allocUnsafe(length)
@@ -43,7 +53,7 @@ export async function readLogPart(path: string, offset: number, limit: number): 
     // looked for after the read: the note is there before anything is cut
     const cut = await readCut(path)
     if (cut === null)
-      return { offset: from, size, data: data.subarray(0, bytesRead), isThere: true, missing: 0 }
+      return { offset: from, size, data: data.subarray(0, bytesRead), isThere: true, missing: 0, file: name }
     const kept = Math.max(0, Math.min(bytesRead, cut.kept - from))
     const { missing } = cut
     return {
@@ -52,6 +62,7 @@ export async function readLogPart(path: string, offset: number, limit: number): 
       data: data.subarray(0, kept),
       isThere: true,
       missing,
+      file: name,
     }
   } finally {
     await file.close()

@@ -228,26 +228,40 @@ export const hostApi = {
   },
   readLogLines: {
     ...routes.readLogLines,
-    summary: 'Lines of a log: from a line on, from a byte on, or the last',
+    summary:
+      'Lines of a log: from a line on, from a byte on, or the last. Without any of these: from the first line on',
     access: 'view',
     status: 200,
     params: LogParams,
     query: Type.Object(
       {
-        from: Type.Optional(Type.Integer({ minimum: 1, description: 'number of the first line' })),
+        from: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            description:
+              'number of the first line. Lines are counted for some two seconds at a time: where that has not come so far, `items` is empty and `countedBytes` less than `size`; ask again',
+          }),
+        ),
         offset: Type.Optional(
           Type.Integer({
             minimum: 0,
             description: 'byte at which the first line begins, in place of its number',
           }),
         ),
-        tail: Type.Optional(Type.Boolean({ description: 'the last lines' })),
+        tail: Type.Optional(Type.Boolean({ description: 'the last lines, whether or not they are counted' })),
         count: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.logLines, default: 200 })),
         waitMs: Type.Optional(
           Type.Integer({
             minimum: 0,
             maximum: 25_000,
             description: 'how long to wait where nothing is there yet',
+          }),
+        ),
+        seen: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            description:
+              'the `size` of the answer before: waits until it is another one, or the task has ended',
           }),
         ),
       },
@@ -263,7 +277,12 @@ export const hostApi = {
     params: LogParams,
     query: Type.Object(
       {
-        q: Type.String({ minLength: 1, maxLength: limits.searchChars }),
+        q: Type.String({
+          minLength: 1,
+          maxLength: limits.searchChars,
+          description:
+            'literal text within one line. In any case: each letter stands for its capital and its small form, where these are one letter each',
+        }),
         matchCase: Type.Optional(Type.Boolean()),
         offset: Type.Optional(Type.Integer({ minimum: 0, description: 'byte to go on from' })),
         limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.logMatches, default: 100 })),

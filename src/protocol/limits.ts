@@ -14,7 +14,11 @@ export const limits = {
   logLines: 1_000,
   /** Of each line so many bytes are shown; the rest is in the download. */
   logLineBytes: 8 * 1024,
+  /** Of all lines of one answer together; at least one line is given. */
+  logPageBytes: 1024 * 1024,
   logMatches: 500,
+  /** Of a line in which something was found so many bytes are shown, around it. */
+  logMatchBytes: 1024,
   /** Tasks of one kill, rerun or list of ids. */
   bulkTasks: 10_000,
   previewItems: 1_000,

@@ -91,6 +91,8 @@ export const TaskView = Closed({
   privatePids: Type.Boolean(),
   /** How often at most it is started again because its node was lost. */
   requeue: Type.Integer(),
+  /** The task that this one runs again; null: it was submitted as a new one. */
+  rerunOf: Nullable(Id),
   target: Type.String({ description: 'what was asked for' }),
   node: Nullable(Type.String({ description: 'what was chosen' })),
   numaId: Nullable(Type.Integer()),
@@ -161,6 +163,8 @@ export const NodeView = Closed({
   name: Type.String(),
   status: Type.Enum([...nodeStatuses]),
   problem: Nullable(Type.String({ description: 'why nothing new is placed on it although it is online' })),
+  /** An operator closed it; that can be taken back. */
+  isDrained: Type.Boolean(),
   /** When it was last heard; for an unreachable node, how long ago tells the age of what is shown. */
   lastSeenAt: Instant,
   cores: Type.Integer(),
@@ -175,6 +179,7 @@ export const NodeView = Closed({
   executor: ExecutorView,
   runnerVersion: Type.String(),
   tasksRunning: Type.Integer(),
+  tasksHeld: Type.Integer({ description: 'tasks that hold a part of it: between placement and end' }),
   /** What its runner holds and this host does not know, as after the restore of an old backup. It is left alone, and its part of the node is kept. */
   unknownTasks: Type.Array(Closed({ taskId: Id, attempt: Type.Integer() })),
 })
@@ -233,12 +238,17 @@ export const PreviewOutcome = Closed({
 export type PreviewOutcome = Static<typeof PreviewOutcome>
 
 export const PreviewResult = Closed({
+  /** Tasks that it would make: specs × targets. */
   total: Type.Integer(),
+  /** The first so many of them were looked at: not all only where that would take too long. The counts are of these. */
+  looked: Type.Integer(),
   starts: Type.Integer(),
   waits: Type.Integer(),
   refused: Type.Integer(),
   /** The first of them, in the order specs × targets. */
   items: Type.Array(PreviewOutcome),
+  /** The first that is refused for a reason of its own, wherever it stands. */
+  firstRefused: Nullable(PreviewOutcome),
 })
 export type PreviewResult = Static<typeof PreviewResult>
 
@@ -312,24 +322,39 @@ export type TaskUsage = Static<typeof TaskUsage>
 
 /** One line of a log. */
 export const LogLine = Closed({
-  offset: Type.Integer({ description: 'of its first byte' }),
-  bytes: Type.Integer({ description: 'of the whole line, without its end' }),
-  text: Type.String({ description: 'its first bytes as UTF-8; what is none is U+FFFD' }),
+  offset: Type.Integer({
+    description:
+      'of its first byte; of a line so long that its beginning was not looked for, of where it was read',
+  }),
+  bytes: Type.Integer({
+    description:
+      'of the whole line as far as it was looked at, without the line feed that ends it; a carriage return counts',
+  }),
+  text: Type.String({
+    description: `its first ${limits.logLineBytes} bytes as UTF-8; what is none is U+FFFD`,
+  }),
 })
 export type LogLine = Static<typeof LogLine>
 
-/** Some lines of a log, in their order. */
+/**
+ * Some lines of a log, in their order; fewer than asked for where they are long.
+ * An item whose offset is `nextOffset` has no end so far: it is given again, as far as it has come by then, and takes
+ * the place of what was shown.
+ */
 export const LogLines = Closed({
   items: Type.Array(LogLine),
-  /** Number of the first of them, from 1; null: so far not all of the log before it was looked at. */
+  /** Number of the first of them, from 1; null: there is none, or so far not all of the log before it was counted. */
   firstLine: Nullable(Type.Integer()),
-  /** Behind the last of them. */
+  /** Where to go on: behind the last of them, or the beginning of a last one that has no end so far. */
   nextOffset: Type.Integer(),
-  /** Lines of the whole log as far as it was looked at; of all of it where `countedBytes` is `size`. */
+  /**
+   * Lines of the whole log as far as it was counted, with a last one that has no end so far; of all of it where
+   * `countedBytes` is `size`. It is counted while somebody asks for it.
+   */
   lineCount: Type.Integer(),
   countedBytes: Type.Integer(),
   size: Type.Integer(),
-  /** No more will come. */
+  /** The task has ended: `size` will not change. */
   isEnded: Type.Boolean(),
   /** The log was cut at its limit: at least so many bytes are missing behind the last. */
   missingBytes: Type.Integer(),
@@ -337,13 +362,22 @@ export const LogLines = Closed({
 export type LogLines = Static<typeof LogLines>
 
 export const LogMatch = Closed({
-  line: Nullable(Type.Integer()),
-  offset: Type.Integer({ description: 'of the first byte of its line' }),
-  text: Type.String(),
+  line: Nullable(Type.Integer({ description: 'its number, from 1; null: not counted so far' })),
+  offset: Type.Integer({
+    description: 'of the first byte of its line, or of where a very long line was read from',
+  }),
+  matchOffset: Type.Integer({ description: 'of the first byte of what was found' }),
+  textOffset: Type.Integer({ description: 'of the first byte of `text`' }),
+  text: Type.String({
+    description: `the line, or ${limits.logMatchBytes} bytes of it around what was found; it ends before the line feed`,
+  }),
 })
 export type LogMatch = Static<typeof LogMatch>
 
-/** What a search has found in a bounded time; it goes on from `next`. */
+/**
+ * What a search has found in a bounded time; it goes on from `next`. Each line is given once, for the first that was
+ * found in it; only a line that is too long for one call may be given again by the next.
+ */
 export const LogSearch = Closed({
   items: Type.Array(LogMatch),
   next: Nullable(Type.Integer({ description: 'byte to go on from; null: all was searched' })),

@@ -4,6 +4,7 @@ import type { Capacity } from '../../src/core/node.ts'
 import { createChecks } from '../../src/host/checks.ts'
 import { type Engine, startEngine } from '../../src/host/engine.ts'
 import { createHandlers } from '../../src/host/handlers.ts'
+import { createTaskLogs } from '../../src/host/log-handlers.ts'
 import { inMemory, openDatabase } from '../../src/host/store/open.ts'
 import { silentLog } from '../../src/platform/log.ts'
 import { type Agent, startAgent } from '../../src/runner/agent.ts'
@@ -276,7 +277,8 @@ export class World {
     startEngine({ config, store, clock, log: silentLog, onBroken: this.failed }).then((engine) => {
       host.engine = engine
       const checks = createChecks({ cluster: engine.cluster, sharedDir: null, now: clock.now })
-      host.handlers = createHandlers(engine.cluster, store, engine.submits, checks, engine.links)
+      const logs = createTaskLogs({ ...engine, store, sharedDir: null }).handlers
+      host.handlers = createHandlers(engine.cluster, store, engine.submits, checks, engine.links, logs, clock)
       if (!life.isOver) this.network.listener = { life, take: (connect) => engine.links.take(connect) }
     }, this.failed)
   }

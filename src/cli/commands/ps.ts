@@ -71,7 +71,10 @@ async function list(filter: TaskFilter, options: PsOptions, host: Host): Promise
     .filter((task) => isFinal(task.status))
     .slice(0, Math.max(5, limit - waiting.items.length))
   const shown = new Set(ended)
-  return { tasks: byNewest.filter((task) => !isFinal(task.status) || shown.has(task)), total: all.total ?? known.size }
+  return {
+    tasks: byNewest.filter((task) => !isFinal(task.status) || shown.has(task)),
+    total: all.total ?? known.size,
+  }
 }
 
 async function printTable(listing: Listing, filter: TaskFilter, context: Context, host: Host): Promise<void> {

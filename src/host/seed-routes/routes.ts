@@ -16,8 +16,8 @@ import type { Cluster } from '../cluster.ts'
 import type { Caller } from '../handlers.ts'
 import type { Authorize } from '../http.ts'
 import { asAppError } from '../http-error.ts'
-import { type LogDeps, TaskLog } from '../logs.ts'
 import type { Store } from '../store/store.ts'
+import { type LogDeps, TaskLog } from '../task-log.ts'
 import { taskDetail } from '../views.ts'
 import { LaxError, wholeNumber } from './lax-body.ts'
 import { allFailedDetail, failedTargets, outcomesOf, readSubmit, submitAnswer } from './submit.ts'
@@ -170,8 +170,9 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
       access: 'view',
       handle: async (request, reply) => {
         const { limit, cursor } = pageOf(request)
-        const { items, next } = await store.tasks({}, limit, cursor)
-        if (next !== null) reply.header('x-next-cursor', next)
+        const after = cursor === null ? null : { key: cursor, id: cursor }
+        const { items, next } = await store.tasks({ sort: 'submitted', order: 'desc', after, limit })
+        if (next !== null) reply.header('x-next-cursor', next.id)
         return items.map((task) => viewOf(taskDetail(task, cluster)))
       },
     },
