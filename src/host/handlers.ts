@@ -8,10 +8,10 @@ import type { BatchView } from '../protocol/schemas.ts'
 import { createBulk, killReason } from './bulk.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
+import type { HistoryEndpoint } from './history/handlers.ts'
 import type { Links } from './links.ts'
 import type { LogHandlers } from './log-handlers.ts'
 import type { LoginHandlers, Visit } from './login.ts'
-import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import { createOverview } from './overview.ts'
 import { previewBatch } from './preview.ts'
@@ -31,8 +31,8 @@ export interface Caller {
   visit?: Visit
 }
 
-/** All endpoints but those of logins, which `login.ts` makes. */
-export type ClusterHandlers = Omit<Handlers<Caller>, keyof LoginHandlers>
+/** All endpoints but those of logins (`login.ts`) and of history (`history/handlers.ts`). */
+export type ClusterHandlers = Omit<Handlers<Caller>, keyof LoginHandlers | HistoryEndpoint>
 
 export const admin: Caller = { name: 'admin', token: 'admin' }
 
@@ -134,7 +134,6 @@ export function createHandlers(
     ...createOverview(cluster, store, clock),
     ...checks,
     ...logs,
-    ...notYet,
   }
 }
 
