@@ -51,7 +51,9 @@ export function formatExactSize(bytes: number): string {
   })
   const texts = units.flatMap(({ unit, factor }) => {
     const text = String(bytes / factor)
-    return /^\d+(?:\.\d{1,3})?$/.test(text) && parseSize(text + unit) === bytes ? [text + unit] : []
+    return bytes >= factor && /^\d+(?:\.\d{1,3})?$/.test(text) && parseSize(text + unit) === bytes
+      ? [text + unit]
+      : []
   })
   return shortest([...texts.reverse(), String(bytes)])
 }
