@@ -36,6 +36,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     privateNetwork: false,
     privatePids: false,
     requeue: 0,
+    rerunOf: null,
     target: 'any',
     node: 'node1',
     numaId: null,
@@ -59,6 +60,7 @@ export function nodeOf(given: Partial<NodeView> & { name: string }): NodeView {
   return {
     status: 'online',
     problem: null,
+    isDrained: false,
     lastSeenAt: submittedAt,
     cores: 8,
     coresAllocated: 1,
@@ -77,6 +79,7 @@ export function nodeOf(given: Partial<NodeView> & { name: string }): NodeView {
     },
     runnerVersion: '0.1.0',
     tasksRunning: 1,
+    tasksHeld: 1,
     unknownTasks: [],
     ...given,
   }
