@@ -4,8 +4,7 @@ import type { EndpointName, Handlers } from '../protocol/host-api.ts'
 import type { Caller } from './handlers.ts'
 
 const names = [
-  'getTaskUsage', 'listUsage', 'getNodeHistory', 'getHistory', 'listNodeHistories', 'getSession', 'beginSession',
-  'endSession', 'makeLoginLink',
+  'getTaskUsage', 'listUsage', 'getNodeHistory', 'getHistory', 'listNodeHistories',
 ] as const satisfies EndpointName[] // biome-ignore format: a list
 
 export const notYet = Object.fromEntries(
