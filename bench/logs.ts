@@ -1,6 +1,9 @@
 /** A log of 1 GB and ten million lines, in the shared directory and on a node: how soon a reader sees any part of it. */
 import { join } from 'node:path'
 import { logPath } from '../src/platform/log-paths.ts'
+import { waitFor } from '../src/platform/wait.ts'
+import { fillPath } from '../src/protocol/client.ts'
+import { streamRoutes } from '../src/protocol/routes.ts'
 import { bigLog, bigLogLine, bigLogLineBytes } from '../test/support/big-log.ts'
 import { LocalCluster } from '../test/support/cluster.ts'
 import { temporaryDir } from '../test/support/program.ts'
@@ -68,11 +71,13 @@ async function measureLog(cluster: LocalCluster, id: string, where: string): Pro
     }
   })
   told(`log ${where}, all lines counted`, `${round(allMs)} ms`)
-  const stallMs = await pulse.stop()
-  atMost(`log ${where}, longest wait for /healthz while it is counted`, stallMs, 50, 'ms')
+  await pulse.stop(`log ${where}, 99 of 100 waits for /healthz while it is counted`)
 
   await cluster.restartHost('SIGTERM')
-  await cluster.allOnline()
+  await cluster.runner('n1').stop()
+  cluster.startRunner('n1')
+  const path = fillPath(streamRoutes.taskLog.path, { params, query: { limit: 1 } })
+  await waitFor('the log can be read', async () => (await cluster.api.raw({ path })).status === 200)
   told(`log ${where}, line 5,000,000, uncounted`, `${round(await timed(() => jump(5_000_000)))} ms`)
   atMost(`log ${where}, line 5,000,001, counted`, await timed(() => jump(5_000_001)), 50, 'ms')
   while ((await lines({ from: lineCount, count: 1 })).items.length === 0);
@@ -96,7 +101,7 @@ async function measureLog(cluster: LocalCluster, id: string, where: string): Pro
     throw new Error('the search has not found it')
   })
   told(`log ${where}, searched through`, `${round(searchMs)} ms in ${calls + 1} calls`)
-  atMost(`log ${where}, longest wait for /healthz while it is searched`, await searchPulse.stop(), 50, 'ms')
+  await searchPulse.stop(`log ${where}, 99 of 100 waits for /healthz while it is searched`)
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {
@@ -105,22 +110,22 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return performance.now() - startMs
 }
 
-/** Asks the host for a sign of life, again and again. `stop` tells the longest wait, in milliseconds. */
-function startPulse(cluster: LocalCluster): { stop: () => Promise<number> } {
+/** Asks the host for a sign of life, again and again, until `stop` tells how long that took. */
+function startPulse(cluster: LocalCluster): { stop: (what: string) => Promise<void> } {
   let isOver = false
-  let longestMs = 0
+  const waits: number[] = []
   const beat = async () => {
     while (!isOver) {
-      longestMs = Math.max(longestMs, await timed(() => cluster.api.client.health({}).then(() => {})))
+      waits.push(await timed(() => cluster.api.client.health({}).then(() => {})))
       await new Promise((resolve) => setTimeout(resolve, 2))
     }
   }
   const beating = beat()
   return {
-    stop: async () => {
+    stop: async (what) => {
       isOver = true
       await beating
-      return longestMs
+      atMost(what, percentile(waits, 0.99), 20, 'ms', ` (longest ${round(Math.max(...waits))} ms)`)
     },
   }
 }

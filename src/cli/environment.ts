@@ -1,5 +1,6 @@
 /** The environment that a task is given by `--env` and `--env-file`. */
 import { readFileSync } from 'node:fs'
+import { isVariableName } from '../core/carry.ts'
 import { AppError } from '../core/errors.ts'
 
 export type Environment = Record<string, string>
@@ -31,7 +32,7 @@ function readEntry(
 ): [string, string] {
   const equals = text.indexOf('=')
   const name = equals < 0 ? text : text.slice(0, equals)
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+  if (!isVariableName(name)) {
     throw new AppError('invalid_request', `"${name}" (${from}) is not the name of an environment variable`, {
       details: { fix: 'Write NAME=value, or NAME alone to hand on your own value of it.' },
     })

@@ -12,6 +12,7 @@ import type {
   ClusterEvent,
   HostCheck,
   NodeView,
+  PreviewResult,
   SubmitBody,
   SubmitResult,
   TaskDetail,
@@ -35,6 +36,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     privateNetwork: false,
     privatePids: false,
     requeue: 0,
+    rerunOf: null,
     target: 'any',
     node: 'node1',
     numaId: null,
@@ -117,6 +119,8 @@ export class FakeHost {
   readonly submits = new Map<string, SubmitResult>()
   /** What a submit answers, where it is not one new task per spec and target. */
   submitResult: SubmitResult | null = null
+  /** What a preview answers, where it is not that all would start. */
+  previewResult: PreviewResult | null = null
   intercept: Intercept | null = null
   token: string | null = null
   /** How far its clock is ahead of the true one. */
@@ -335,6 +339,7 @@ export class FakeHost {
     body: SubmitBody,
     response: ServerResponse,
   ): void {
+    if (id === 'preview') return json(response, 200, this.preview(body))
     if (method === 'POST' && id === '') return json(response, 201, this.submit(body))
     const own = [...this.tasks.values()].filter((task) => task.batchId === (id || '900'))
     if (what === 'kill') {
@@ -353,6 +358,24 @@ export class FakeHost {
       isFinal: isBatchFinal(counts),
     }
     json(response, 200, id === '' ? { items: [view], total: 1, next: null } : view)
+  }
+
+  /** All would start on node1. */
+  private preview(body: SubmitBody): PreviewResult {
+    const targets = body.targets ?? ['any']
+    const items = body.specs.flatMap((_, specIndex) =>
+      targets.map((target) => ({
+        target,
+        specIndex,
+        outcome: 'starts' as const,
+        node: 'node1',
+        numaId: null,
+        reason: null,
+      })),
+    )
+    const total = items.length
+    const told = { total, looked: total, starts: total, waits: 0, refused: 0, items, firstRefused: null }
+    return this.previewResult ?? told
   }
 
   /** Makes the tasks of a submit, once for each submission id. */

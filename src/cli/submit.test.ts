@@ -225,3 +225,44 @@ it('asks for another start where its node is lost, three times or as often as to
   expect(code).not.toBe(0)
   expect(err).toContain('whole number')
 })
+
+it('--dry-run says what would become of each task, and submits nothing', async () => {
+  const host = await startHost()
+  const base = { specIndex: 0, node: null, numaId: null, reason: null }
+  host.previewResult = {
+    total: 3,
+    looked: 3,
+    starts: 1,
+    waits: 1,
+    refused: 1,
+    items: [
+      { ...base, target: 'node1:0', outcome: 'starts', node: 'node1', numaId: 0 },
+      { ...base, target: 'any', outcome: 'waits', reason: 'needs 8 cores: the most that is free is 2 on n1' },
+      { ...base, target: 'n9', outcome: 'refused', reason: 'there is no node n9' },
+    ],
+    firstRefused: null,
+  }
+  const words = ['submit', '--dry-run', '-t', 'node1:0', '-t', 'any', '-t', 'n9', '--', 'job']
+  const { code, out, err } = await run(host, words)
+  expect(code).toBe(1)
+  expect(out).toBe(`node1:0  starts on node1:0
+any      waits: needs 8 cores: the most that is free is 2 on n1
+n9       is refused: there is no node n9
+`)
+  expect(err).toBe('Of 3 tasks 1 would start now, 1 would wait, 1 would be refused; nothing was submitted.\n')
+  expect(JSON.parse((await run(host, ['--json', ...words])).out)).toEqual(host.previewResult)
+  const asked = host.seen.filter(({ path }) => path === '/api/v1/batches/preview')
+  expect(asked[0]?.body).toMatchObject({ targets: ['node1:0', 'any', 'n9'], specs: [{ command: 'job' }] })
+  expect(host.submitBodies()).toEqual([])
+})
+
+it('--dry-run has the exit code of the submit where all is refused, or the host cannot be asked', async () => {
+  const host = await startHost()
+  const words = ['submit', '--dry-run', '--', 'job']
+  expect(await run(host, words)).toMatchObject({ code: 0, out: 'any  starts on node1\n' })
+  const refused = { total: 1, looked: 1, starts: 0, waits: 0, refused: 1 }
+  host.previewResult = { ...refused, items: [], firstRefused: null }
+  expect((await run(host, words)).code).toBe(2)
+  await host.stop()
+  expect((await run(host, words)).code).toBe(5)
+})

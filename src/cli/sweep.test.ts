@@ -39,7 +39,7 @@ it('a submit with --span shows and asks as a sweep does; its options mean nothin
   const shown = await run(host, ['submit', '--span', '--dry-run', '--', 'job', 'span:{1..2}'])
   expect(shown).toMatchObject({ code: 0, out: 'job 1\njob 2\n' })
   const many = ['submit', '--span', '--yes', '--', 'job', 'span:{1..101}']
-  for (const option of ['--zip', '--dry-run', '--yes'])
+  for (const option of ['--zip', '--yes'])
     expect(await run(host, ['submit', option, '--', 'job'])).toMatchObject({
       code: 2,
       err: expect.stringContaining(`${option} goes with --span`),
@@ -71,8 +71,44 @@ it('--dry-run shows the first commands and the number, and submits nothing', asy
   const { code, out, err } = await run(host, words)
   expect(code).toBe(0)
   expect(out).toMatch(/^job 1\njob 2\n(.*\n){8}…\n$/)
-  expect(err).toBe('This would make 40 tasks (20, on 2 targets); nothing was submitted.\n')
+  expect(err).toBe(
+    'This would make 40 tasks (20, on 2 targets); nothing was submitted.\nOf 40 tasks 40 would start now.\n',
+  )
   expect(host.submitBodies()).toEqual([])
+  await host.stop()
+  const alone = await run(host, words)
+  expect({ ...alone, err: '' }).toEqual({ code: 0, out, err: '' })
+  expect(alone.err).toContain('what would become of them now is not known: ')
+})
+
+it('--dry-run tells what would be refused, and exits as the submit would', async () => {
+  const host = await startHost()
+  const refused = {
+    target: 'n9',
+    specIndex: 0,
+    outcome: 'refused' as const,
+    node: null,
+    numaId: null,
+    reason: 'there is no node n9',
+  }
+  const counts = { total: 4, looked: 4, starts: 1, waits: 1, refused: 2 }
+  host.previewResult = { ...counts, items: [], firstRefused: refused }
+  const words = ['sweep', '--dry-run', '-t', 'n1', '-t', 'n9', '--', 'job', 'span:{1..2}']
+  const { code, err } = await run(host, words)
+  expect(code).toBe(1)
+  expect(err).toBe(
+    `This would make 4 tasks (2, on 2 targets); nothing was submitted.
+Of 4 tasks 1 would start now, 1 would wait, 2 would be refused.
+hakuriver: n9 is refused: there is no node n9
+`,
+  )
+  const { out } = await run(host, ['--json', ...words])
+  expect(JSON.parse(out)).toEqual({
+    tasks: 4,
+    sizes: [2],
+    commands: ['job 1', 'job 2'],
+    preview: host.previewResult,
+  })
 })
 
 it.each([

@@ -92,15 +92,11 @@ function declareSubmit(parent: Command, { declare, act }: Parts): void {
           false,
         )
         .option('--zip', 'with --span: pair the spans instead of each with each', false)
-        .option(
-          '--dry-run',
-          'with --span: print the first commands and how many there are; submit nothing',
-          false,
-        )
+        .option('--dry-run', 'say what would start where, and what would wait and why; submit nothing', false)
         .option('-y, --yes', 'with --span: do not ask, however many tasks it makes', false)
         .action(
           act(async (context, words: string[], options: SweepOptions & { span: boolean }) => {
-            if (options.span || options.zip || options.dryRun || options.yes) {
+            if (options.span || options.zip || options.yes) {
               const { submitSpans } = await import('./commands/sweep.ts')
               return submitSpans(words, options, context)
             }
@@ -119,7 +115,11 @@ function declareSweep(parent: Command, { declare, act }: Parts): void {
     (command) =>
       submitOptions(command.addHelpText('before', sweepExamples))
         .option('--zip', 'pair the spans: first with first, second with second', false)
-        .option('--dry-run', 'print the first commands and how many there are; submit nothing', false)
+        .option(
+          '--dry-run',
+          'print the first commands, how many there are, and how many would start now; submit nothing',
+          false,
+        )
         .option('-y, --yes', 'do not ask, however many tasks it makes', false)
         .action(
           act(async (context, words: string[], options: SweepOptions) => {
@@ -184,6 +184,7 @@ const submitExamples = `Examples:
   hakuriver submit -- echo hello
   hakuriver submit --cores 4 --memory 8G -- python train.py --lr 0.1
   hakuriver submit -t node1 -t node2:0 -- ./shard.sh       the same on two targets
+  hakuriver submit --dry-run --cores 64 -- ./big.sh        where it would start, or why it would wait
   id=$(hakuriver submit -- make) && hakuriver wait "$id"   in a script
 
 All after -- is the command and its arguments, exactly as they are; no shell

@@ -73,6 +73,7 @@ export class Ledger {
   readonly #index = new FreeIndex()
   #changes = new Map<string, NodeChange>()
   #shape = 0
+  readonly #total: Amount = { cores: 0, memoryBytes: 0 }
   #undo: UndoLog | null = null
   /** Whose place in the index is put right when all else of them has been taken back. */
   readonly #noted = new Set<Entry>()
@@ -94,6 +95,11 @@ export class Ledger {
   /** Raised when a node comes, goes or changes what it has: what fitted nowhere may fit now. */
   get shape(): number {
     return this.#shape
+  }
+
+  /** What is held on all nodes together. */
+  get held(): Readonly<Amount> {
+    return this.#total
   }
 
   /** A node has linked, perhaps with another capacity than before. Holds stay, even beyond what it has now. */
@@ -138,6 +144,7 @@ export class Ledger {
     this.#holds.set(taskId, hold)
     entry.holds.set(taskId, hold)
     book(entry, hold, 1)
+    add(this.#total, hold, 1)
     this.#undo?.push(() => this.#letGo(entry, hold))
     this.#reindex(entry)
   }
@@ -235,7 +242,9 @@ export class Ledger {
     const changes = this.#changes
     this.#changes = new Map()
     if (this.#undo === null) return changes
-    this.#undo.push(() => void (this.#changes = changes))
+    this.#undo.push(() => {
+      this.#changes = changes
+    })
     return new Map(changes) // whoever gets them may change them
   }
 
@@ -257,13 +266,16 @@ export class Ledger {
     this.#holds.delete(hold.taskId)
     entry.holds.delete(hold.taskId)
     book(entry, hold, -1)
+    add(this.#total, hold, -1)
   }
 
   #setReservations(entry: Entry, reservations: readonly Reservation[]): void {
     const before = entry.reservations
     this.#note(entry)
     entry.reservations = reservations
-    this.#undo?.push(() => void (entry.reservations = before))
+    this.#undo?.push(() => {
+      entry.reservations = before
+    })
     this.#reindex(entry)
   }
 
@@ -345,14 +357,17 @@ function account(cores: number, memoryBytes: number | null, held: Amount): Accou
 }
 
 function book(entry: Entry, hold: Hold, sign: 1 | -1): void {
-  entry.held.cores += sign * hold.cores
-  entry.held.memoryBytes += sign * hold.memoryBytes
+  add(entry.held, hold, sign)
   const { numaId } = hold.placement
   if (numaId === null) return
   const held = entry.heldOnNuma.get(numaId) ?? { cores: 0, memoryBytes: 0 }
-  held.cores += sign * hold.cores
-  held.memoryBytes += sign * hold.memoryBytes
+  add(held, hold, sign)
   entry.heldOnNuma.set(numaId, held)
+}
+
+function add(amount: Amount, hold: Hold, sign: 1 | -1): void {
+  amount.cores += sign * hold.cores
+  amount.memoryBytes += sign * hold.memoryBytes
 }
 
 function isSameSlot(a: Slot, b: Slot | undefined): boolean {

@@ -7,8 +7,13 @@ export const maxArgumentBytes = 131_071
 /** All arguments and the environment together; the kernel gives a quarter of an 8 MiB stack (execve(2)). */
 export const maxCommandLineBytes = 1024 * 1024
 
-/** Names that an `sh` can assign and export: what every other name lacks is a way through the shell. */
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
+
+/** Can an `sh` assign and export it? What every other name lacks is a way through the shell. */
+export function isVariableName(name: string): boolean {
+  return variableName.test(name)
+}
+
 /**
  * Variables that some `sh` makes read-only, recomputes or refuses values for: found by trying dash, bash and
  * busybox ash.
@@ -49,7 +54,7 @@ export function checkCarriable(spec: TaskSpec): void {
 }
 
 function checkVariable(name: string, value: string): number {
-  if (!variableName.test(name)) {
+  if (!isVariableName(name)) {
     throw refuse(
       `the environment variable name ${JSON.stringify(name)} cannot be set by a shell: use letters, digits and _, not beginning with a digit`,
     )

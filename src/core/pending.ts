@@ -52,7 +52,9 @@ export class PendingQueue {
   set kept(kept) {
     const before = this.#kept
     this.#kept = kept
-    this.#undo?.push(() => void (this.#kept = before))
+    this.#undo?.push(() => {
+      this.#kept = before
+    })
   }
 
   /** From now on all changes are noted, so that they can be taken back (see `trial`); null: no longer. */
@@ -177,7 +179,9 @@ export class PendingQueue {
     const left = this.#left
     if (left.size === 0) return left
     this.#left = new Set()
-    this.#undo?.push(() => void (this.#left = left))
+    this.#undo?.push(() => {
+      this.#left = left
+    })
     return left
   }
 

@@ -14,9 +14,9 @@ export function printable(text: string): string {
   )
 }
 
-/** One word of a command line as a POSIX shell would read it back. */
+/** One word of a command line as a POSIX shell would read it back; also zsh, which looks `=name` up. */
 export function shellQuote(word: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+  return /^(?!=)[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 
 /** `1 task`, `3 tasks`. */

@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AppError } from './errors.ts'
-import { formatAge, formatBytes, formatDuration, parseDuration, parseSize } from './units.ts'
+import {
+  formatAge,
+  formatBytes,
+  formatDuration,
+  formatExactDuration,
+  formatExactSize,
+  parseDuration,
+  parseSize,
+} from './units.ts'
 
 describe('parseSize', () => {
   it.each([
@@ -163,4 +171,59 @@ describe('formatAge', () => {
     [3_600_000, '1 h'],
     [200_000_000, '2 d'],
   ])('writes %d as %j', (ms, text) => expect(formatAge(ms)).toBe(text))
+})
+
+describe('the shortest exact text', () => {
+  it.each<[number, string]>([
+    [1, '1'],
+    [1000, '1KB'],
+    [1024, '1K'],
+    [1001, '1001'],
+    [4 * 1024 ** 3, '4G'],
+    [1.5 * 1024 ** 3, '1.5G'],
+    [500e6, '500MB'],
+    [2 * 1024 ** 4, '2T'],
+    [2 ** 53 - 1, '9007199254740991'],
+  ])('of %d bytes is %s', (bytes, text) => {
+    expect(formatExactSize(bytes)).toBe(text)
+  })
+
+  it.each<[number, string]>([
+    [250, '250ms'],
+    [90_000, '90s'],
+    [5_400_000, '90m'],
+    [3_661_000, '1h1m1s'],
+    [0, '0d'],
+    [90_061_500, '1d1h1m1s500ms'],
+    [86_400_000, '1d'],
+  ])('of %d milliseconds is %s', (ms, text) => {
+    expect(formatExactDuration(ms)).toBe(text)
+  })
+
+  it('is read back as the same number', () => {
+    fc.assert(
+      fc.property(
+        fc.maxSafeInteger().filter((bytes) => bytes > 0),
+        (bytes) => {
+          expect(parseSize(formatExactSize(bytes))).toBe(bytes)
+        },
+      ),
+    )
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 8192 }),
+        fc.constantFrom(1, 512, 1000),
+        fc.nat({ max: 4 }),
+        (n, base, step) => {
+          const bytes = Math.min(n * base * 1024 ** step, Number.MAX_SAFE_INTEGER)
+          expect(parseSize(formatExactSize(bytes))).toBe(bytes)
+        },
+      ),
+    )
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 3_153_600_000_000 }), (ms) => {
+        expect(parseDuration(formatExactDuration(ms))).toBe(ms)
+      }),
+    )
+  })
 })

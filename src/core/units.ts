@@ -40,6 +40,29 @@ export function formatBytes(bytes: number): string {
   return `${bytes < 0 ? '-' : ''}${shown} ${unit}`
 }
 
+/** The shortest text that `parseSize` reads as exactly so many bytes: "4G", "1.5G", "500MB", "1001". */
+export function formatExactSize(bytes: number): string {
+  const units = prefixes.slice(1).flatMap((prefix, step) => {
+    const unit = prefix.toUpperCase()
+    return [
+      { unit, factor: kibi ** (step + 1) },
+      { unit: `${unit}B`, factor: kilo ** (step + 1) },
+    ]
+  })
+  const texts = units.flatMap(({ unit, factor }) => {
+    const text = String(bytes / factor)
+    return bytes >= factor && /^\d+(?:\.\d{1,3})?$/.test(text) && parseSize(text + unit) === bytes
+      ? [text + unit]
+      : []
+  })
+  return shortest([...texts.reverse(), String(bytes)])
+}
+
+/** Of equally short ones, the first. */
+function shortest(texts: readonly string[]): string {
+  return texts.reduce((best, text) => (text.length < best.length ? text : best))
+}
+
 const second = 1000
 const minute = 60 * second
 const hour = 60 * minute
@@ -87,6 +110,22 @@ export function formatDuration(ms: number): string {
   if (minutes < 24 * 60) return pair(Math.floor(minutes / 60), 'h', minutes % 60, 'm')
   const hours = Math.round(whole / hour)
   return pair(Math.floor(hours / 24), 'd', hours % 24, 'h')
+}
+
+/** A short text that `parseDuration` reads as exactly so many milliseconds: "90s", "1h1m1s", "250ms". */
+export function formatExactDuration(ms: number): string {
+  const units = Object.entries(durationUnits)
+  // more than three digits of one unit say little
+  const single = units.flatMap(([unit, size]) =>
+    ms % size === 0 && ms < 1000 * size ? [`${ms / size}${unit}`] : [],
+  )
+  let rest = ms
+  const parts = units.flatMap(([unit, size]) => {
+    const number = Math.floor(rest / size)
+    rest -= number * size
+    return number === 0 ? [] : [`${number}${unit}`]
+  })
+  return shortest(parts.length === 0 ? single : [...single, parts.join('')])
 }
 
 /** How old something is, in its largest unit, rounded down: "0 s", "42 s", "5 m", "3 h", "2 d". */

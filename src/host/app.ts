@@ -71,7 +71,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const logs = { cluster, store, hub, links, sharedDir }
     const taskLogs = createTaskLogs(logs)
     closers.push(() => taskLogs.close())
-    const handlers = createHandlers(cluster, store, submits, checks, links, taskLogs.handlers)
+    const handlers = createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock)
     const http = await createHttpServer({
       config,
       tokens,

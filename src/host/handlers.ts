@@ -2,17 +2,22 @@
 import { AppError } from '../core/errors.ts'
 import { parseId } from '../core/id.ts'
 import { isFinal, type Task } from '../core/task.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Handlers } from '../protocol/host-api.ts'
+import type { BatchView } from '../protocol/schemas.ts'
+import { createBulk, killReason } from './bulk.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Links } from './links.ts'
 import type { LogHandlers } from './log-handlers.ts'
 import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
+import { createOverview } from './overview.ts'
 import { previewBatch } from './preview.ts'
-import type { BatchRecord, Store, TokenKind } from './store/store.ts'
+import type { Batch, Store, TokenKind } from './store/store.ts'
 import type { Submits } from './submit.ts'
-import { batchView, eventView, nodeView, taskDetail, taskView } from './views.ts'
+import { createTaskLists } from './task-lists.ts'
+import { batchView, eventView, nodeView, taskDetail } from './views.ts'
 
 /** Who calls. Roles come with users; for now whoever holds the admin token may do everything. */
 export interface Caller {
@@ -25,6 +30,9 @@ export interface Caller {
 
 export const admin: Caller = { name: 'admin', token: 'admin' }
 
+/** Tasks of large batches are counted so long at a time. */
+const turnMs = 8
+
 export function createHandlers(
   cluster: Cluster,
   store: Store,
@@ -32,19 +40,18 @@ export function createHandlers(
   checks: CheckHandlers,
   links: Pick<Links, 'endUnknown'>,
   logs: LogHandlers,
+  clock: Clock,
 ): Handlers<Caller> {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))
     if (task === null) throw new AppError('not_found', `there is no task ${idText}`)
     return task
   }
-  const batchOf = async (idText: string): Promise<BatchRecord> => {
+  const batchOf = async (idText: string): Promise<Batch> => {
     const batch = await store.batch(wantedId(idText, 'batch'))
     if (batch === null) throw new AppError('not_found', `there is no batch ${idText}`)
     return batch
   }
-  const killReason = (body: { reason?: string }, caller: Caller) => body.reason ?? `killed by ${caller.name}`
-
   return {
     health: async () => ({ ok: true }),
     ready: async () => {
@@ -56,41 +63,19 @@ export function createHandlers(
     previewBatch: async ({ body }) => previewBatch(body, cluster),
     listBatches: async ({ query }) => {
       const { items, total, next } = await store.batches(query.limit ?? 100, cursorOf(query.cursor))
-      const counts = await store.batchCounts(items.map(({ id }) => id))
-      const views = items.map((batch) => batchView(batch, counts.get(batch.id) ?? new Map()))
+      const views: BatchView[] = []
+      let until = clock.monotonic() + turnMs
+      for (const batch of items) {
+        views.push(batchView(batch, await store.counts({ batchId: batch.id })))
+        if (clock.monotonic() < until) continue
+        await new Promise<void>((resolve) => clock.soon(resolve))
+        until = clock.monotonic() + turnMs
+      }
       return { items: views, total, next: next === null ? null : String(next) }
     },
     getBatch: async ({ params }) => {
       const batch = await batchOf(params.id)
-      const counts = await store.batchCounts([batch.id])
-      return batchView(batch, counts.get(batch.id) ?? new Map())
-    },
-    killBatch: async ({ params, body }, caller) => {
-      const batch = await batchOf(params.id)
-      const reason = killReason(body, caller)
-      const killed: string[] = []
-      const alreadyEnded: string[] = []
-      for (const id of await store.taskIdsOfBatch(batch.id)) {
-        const isOpen = cluster.task(id) !== null
-        cluster.apply(id, { type: 'kill_requested', reason })
-        ;(isOpen ? killed : alreadyEnded).push(String(id))
-      }
-      await cluster.settled()
-      return { killed, alreadyEnded }
-    },
-    listTasks: async ({ query }) => {
-      const { status, node, batchId } = query
-      const filter = {
-        statuses: status,
-        node,
-        batchId: batchId === undefined ? undefined : wantedId(batchId, 'batch'),
-      }
-      const { items, total, next } = await store.tasks(filter, query.limit ?? 100, cursorOf(query.cursor))
-      return {
-        items: items.map((task) => taskView(task, cluster)),
-        total,
-        next: next === null ? null : String(next),
-      }
+      return batchView(batch, await store.counts({ batchId: batch.id }))
     },
     getTask: async ({ params }) => taskDetail(await taskOf(params.id), cluster),
     listTaskEvents: async ({ params }) => {
@@ -138,6 +123,9 @@ export function createHandlers(
       await forgetTask(cluster, await taskOf(params.id), { by: caller.name, reason: body.reason })
       return taskDetail(await taskOf(params.id), cluster)
     },
+    ...createTaskLists(cluster, store, clock),
+    ...createBulk({ cluster, store, submits, clock }),
+    ...createOverview(cluster, store, clock),
     ...checks,
     ...logs,
     ...notYet,

@@ -121,6 +121,8 @@ export class TestRunner {
   readonly messages: FromHost[] = []
   /** false: as a connection that was given up before its hello came. */
   answersWelcome = true
+  /** It answers `log_lines` and `log_search`. */
+  logViews = false
   private helloAttempts: Attempts = []
   private seq = 0
 
@@ -174,7 +176,13 @@ export class TestRunner {
   /** `beat`: the number that the host is to answer; left out: none. */
   beat(attempts: Extract<FromRunner, { type: 'heartbeat' }>['attempts'] = [], beat?: number): void {
     const load = { cpuPercent: 5, memoryUsedBytes: 1, numaNodes: [] }
-    this.send({ type: 'heartbeat', load, attempts, ...(beat !== undefined && { beat }) })
+    this.send({
+      type: 'heartbeat',
+      load,
+      attempts,
+      ...(beat !== undefined && { beat }),
+      ...(this.logViews && { logViews: true }),
+    })
   }
 
   started(taskId: string, startedAtMs = 1_000): void {

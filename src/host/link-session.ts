@@ -21,6 +21,14 @@ export interface LogQuery {
   waitMs: number
 }
 
+/** One output of one attempt, and what is wanted of it. */
+export type LogViewQuery = { taskId: number; attempt: number; stream: LogStream } & (
+  | { type: 'log_lines'; query: Extract<FromHost, { type: 'log_lines' }>['query'] }
+  | { type: 'log_search'; query: Extract<FromHost, { type: 'log_search' }>['query'] }
+)
+
+type LogReply = FromRunnerOf<'log_chunk'> | FromRunnerOf<'log_view'>
+
 export interface LogAnswer {
   offset: number
   size: number
@@ -61,12 +69,14 @@ export class LinkSession {
   private readonly events: SessionEvents
   /** Takes the end of our patience back. */
   private readonly helloCame: () => void
-  private readonly logReads = new Map<number, PromiseWithResolvers<LogAnswer>>()
+  private readonly logReads = new Map<number, PromiseWithResolvers<LogReply>>()
   private nextRequestId = 1
   /** Attempts whose start went over this link: what is in order and whole need not be sent again. */
   private readonly started = new Set<string>()
   private why = 'the connection was closed'
   private isGreeted = false
+  /** It answers `log_lines` and `log_search`. */
+  canViewLogs = false
 
   constructor(connect: (events: WireEvents) => Wire, events: SessionEvents, clock: Clock) {
     this.events = events
@@ -94,7 +104,7 @@ export class LinkSession {
     this.version = version
     this.runnerId = runnerId
     this.bootId = bootId
-    this.send({ type: 'welcome', version: linkVersion, heartbeatMs, leaseMs })
+    this.send({ type: 'welcome', version: linkVersion, heartbeatMs, leaseMs, logViews: true })
   }
 
   /** Tells which heartbeat came. */
@@ -159,7 +169,37 @@ export class LinkSession {
   }
 
   /** The signal lets go of it. @throws AppError `unavailable`, `timeout`, `too_many` */
-  async readLog(query: LogQuery, signal: AbortSignal): Promise<LogAnswer> {
+  async readLog({ taskId, ...query }: LogQuery, signal: AbortSignal): Promise<LogAnswer> {
+    const ask = (requestId: number): FromHost => ({
+      type: 'log_read',
+      requestId,
+      ...query,
+      taskId: String(taskId),
+    })
+    const reply = await this.askLog(ask, query.waitMs + logAnswerMs, signal)
+    if (reply.type !== 'log_chunk') throw this.wrongReply()
+    const { offset, size, ended, error, missing = 0 } = reply
+    if (error !== null) throw new AppError('unavailable', `cannot read the log on ${this.node}: ${error}`)
+    return { offset, size, ended, missing, data: Buffer.from(reply.data, 'base64') }
+  }
+
+  /** The same for lines and searches, of a runner that answers such. */
+  async viewLog({ taskId, ...wanted }: LogViewQuery, signal: AbortSignal): Promise<FromRunnerOf<'log_view'>> {
+    const ask = (requestId: number): FromHost => ({ ...wanted, requestId, taskId: String(taskId) })
+    const waitMs = wanted.type === 'log_lines' ? (wanted.query.waitMs ?? 0) : 0
+    const reply = await this.askLog(ask, waitMs + logAnswerMs, signal)
+    if (reply.type !== 'log_view') throw this.wrongReply()
+    const { error } = reply
+    if (error === undefined) return reply
+    const code = error.code === 'too_many' ? 'too_many' : 'unavailable'
+    throw new AppError(code, `cannot read the log on ${this.node}: ${error.message}`)
+  }
+
+  private async askLog(
+    ask: (requestId: number) => FromHost,
+    deadlineMs: number,
+    signal: AbortSignal,
+  ): Promise<LogReply> {
     if (this.logReads.size >= maxLogReads) {
       throw new AppError(
         'too_many',
@@ -168,19 +208,18 @@ export class LinkSession {
     }
     const requestId = this.nextRequestId
     this.nextRequestId += 1
-    const answer = Promise.withResolvers<LogAnswer>()
-    answer.promise.catch(() => {}) // nobody may be waiting any more when the link closes
-    this.logReads.set(requestId, answer)
+    const reply = Promise.withResolvers<LogReply>()
+    reply.promise.catch(() => {}) // nobody may be waiting any more when the link closes
+    this.logReads.set(requestId, reply)
     const cancel = () => {
       this.send({ type: 'log_cancel', requestId })
-      answer.reject(new AppError('unavailable', 'the reader is gone'))
+      reply.reject(new AppError('unavailable', 'the reader is gone'))
     }
     signal.addEventListener('abort', cancel)
     try {
-      this.send({ type: 'log_read', requestId, ...query, taskId: String(query.taskId) })
-      const deadlineMs = query.waitMs + logAnswerMs
+      this.send(ask(requestId))
       return await withDeadline(
-        answer.promise,
+        reply.promise,
         deadlineMs,
         `reading a log from ${this.node}`,
         this.clock.after,
@@ -189,6 +228,13 @@ export class LinkSession {
       signal.removeEventListener('abort', cancel)
       this.logReads.delete(requestId)
     }
+  }
+
+  private wrongReply(): AppError {
+    return new AppError(
+      'unavailable',
+      `cannot read the log on ${this.node}: its runner answers something else`,
+    )
   }
 
   private receive(text: string): void {
@@ -207,11 +253,13 @@ export class LinkSession {
     this.heard()
     switch (message.type) {
       case 'heartbeat':
+        this.canViewLogs = message.logViews === true
         return this.events.onHeartbeat(this, message)
       case 'report':
         return this.events.onReport(this, message)
       case 'log_chunk':
-        this.takeChunk(message)
+      case 'log_view':
+        this.logReads.get(message.requestId)?.resolve(message)
     }
   }
 
@@ -220,15 +268,6 @@ export class LinkSession {
     this.isGreeted = true
     this.helloCame()
     this.events.onHello(this, hello)
-  }
-
-  private takeChunk(chunk: FromRunnerOf<'log_chunk'>): void {
-    const answer = this.logReads.get(chunk.requestId)
-    if (answer === undefined) return
-    const { offset, size, ended, error, missing = 0 } = chunk
-    if (error === null)
-      answer.resolve({ offset, size, ended, missing, data: Buffer.from(chunk.data, 'base64') })
-    else answer.reject(new AppError('unavailable', `cannot read the log on ${this.node}: ${error}`))
   }
 
   private heard(): void {

@@ -10,7 +10,13 @@ import { linkVersion } from '../protocol/link.ts'
 import type { Cluster } from './cluster.ts'
 import { Copies } from './copies.ts'
 import type { Leases } from './leases.ts'
-import { type FromRunnerOf, LinkSession, type LogAnswer, type LogQuery } from './link-session.ts'
+import {
+  type FromRunnerOf,
+  LinkSession,
+  type LogAnswer,
+  type LogQuery,
+  type LogViewQuery,
+} from './link-session.ts'
 import type { NodeRecord } from './store/rows.ts'
 import type { Store } from './store/store.ts'
 
@@ -108,15 +114,17 @@ export class Links {
 
   /** @throws AppError `unavailable` where the node is not linked */
   readLog(node: string, query: LogQuery, signal: AbortSignal): Promise<LogAnswer> {
-    const session = this.sessions.get(node)
-    if (session === undefined) {
-      throw new AppError(
-        'unavailable',
-        `cannot read the log: it lies on node ${node}, which is not reachable now`,
-        { details: { node } },
-      )
-    }
-    return session.readLog(query, signal)
+    return this.linked(node).readLog(query, signal)
+  }
+
+  /** Does a node's runner give lines of its logs, and search in them? */
+  canViewLogs(node: string): boolean {
+    return this.sessions.get(node)?.canViewLogs ?? false
+  }
+
+  /** Lines of a log, or a search in it. @throws AppError `unavailable` where the node is not linked */
+  viewLog(node: string, query: LogViewQuery, signal: AbortSignal): Promise<FromRunnerOf<'log_view'>> {
+    return this.linked(node).viewLog(query, signal)
   }
 
   /** Says goodbye to all runners, and cuts those that do not answer. */
@@ -128,6 +136,16 @@ export class Links {
     })
     await Promise.all([...this.open].map((session) => session.gone))
     cancel()
+  }
+
+  private linked(node: string): LinkSession {
+    const session = this.sessions.get(node)
+    if (session !== undefined) return session
+    throw new AppError(
+      'unavailable',
+      `cannot read the log: it lies on node ${node}, which is not reachable now`,
+      { details: { node } },
+    )
   }
 
   private join(session: LinkSession, hello: FromRunnerOf<'hello'>): void {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { logPath } from '../platform/log-paths.ts'
 import { waitFor } from '../platform/wait.ts'
 import type { FromHost } from '../protocol/link.ts'
+import type { LogLines } from '../protocol/schemas.ts'
 import { TestHost, type TestRunner } from './host.suite.ts'
 
 let host: TestHost
@@ -136,6 +137,88 @@ describe('lines of a log on a node', () => {
     const page = await lines(id, { from: 150_000, count: 1 })
     expect(page).toMatchObject({ items: [{ text: 'line 150000' }], firstLine: 150_000, isEnded: true })
     expect(await search(id, { q: 'line 199998' })).toMatchObject({ items: [{ text: 'line 199998' }] })
+  })
+
+  describe('whose runner tells them itself', () => {
+    const empty = {
+      items: [],
+      firstLine: null,
+      nextOffset: 4,
+      lineCount: 1,
+      countedBytes: 4,
+      size: 4,
+      missingBytes: 0,
+    }
+    const one = { ...empty, items: [{ offset: 0, bytes: 3, text: 'one' }], firstLine: 1 }
+
+    async function able() {
+      host = await TestHost.start()
+      const runner = await host.dial()
+      runner.logViews = true
+      runner.hello()
+      const id = await submit()
+      await runner.heard('start')
+      const tell = async (count: number, isEnded: boolean, from: Omit<LogLines, 'isEnded'> = one) => {
+        const { requestId, query } = await runner.heard('log_lines', count)
+        runner.send({ type: 'log_view', requestId, lines: { ...from, isEnded } })
+        return query
+      }
+      return { runner, id, tell }
+    }
+
+    it('are asked of it, and searched there', async () => {
+      const { runner, id, tell } = await able()
+      const reading = lines(id, { from: 1, count: 3 })
+      expect(await tell(1, false)).toEqual({ from: 1, count: 3, waitMs: 0 })
+      expect(await reading).toEqual({ ...one, isEnded: false })
+      const searching = search(id, { q: 'one', matchCase: true })
+      const { requestId, query } = await runner.heard('log_search')
+      expect(query).toEqual({ q: 'one', matchCase: true })
+      const found = { items: [], next: 77, size: 100 }
+      runner.send({ type: 'log_view', requestId, search: found })
+      expect(await searching).toEqual(found)
+      expect(runner.all('log_read')).toEqual([])
+      await expect(lines(id, { from: 1, tail: true })).rejects.toMatchObject({ code: 'invalid_request' })
+    })
+
+    it('do not end before the host knows that the task has', async () => {
+      const { runner, id, tell } = await able()
+      const reading = lines(id, { offset: 4, waitMs: 9_000 })
+      expect(await tell(1, true, empty)).toMatchObject({ offset: 4 })
+      runner.exited(id)
+      await tell(2, true, empty)
+      expect(await reading).toMatchObject({ isEnded: true, items: [] })
+      const again = lines(id, { offset: 0 })
+      await tell(3, true)
+      expect(await again).toEqual({ ...one, isEnded: true })
+    })
+
+    it('that cannot be told are told to be so, and what is not wanted any more is let go', async () => {
+      const { runner, id } = await able()
+      const failures = [
+        { code: 'too_many', wanted: 'too_many' },
+        { code: 'internal', wanted: 'unavailable' },
+      ]
+      for (const [at, { code, wanted }] of failures.entries()) {
+        const reading = expect(lines(id, {})).rejects.toMatchObject({ code: wanted })
+        const { requestId } = await runner.heard('log_lines', at + 1)
+        runner.send({ type: 'log_view', requestId, error: { code, message: 'it cannot' } })
+        await reading
+      }
+      const mixed = expect(lines(id, {})).rejects.toMatchObject({ code: 'unavailable' })
+      const asked = await runner.heard('log_lines', 3)
+      const chunk = { offset: 0, size: 0, data: '', ended: false, error: null }
+      runner.send({ type: 'log_chunk', requestId: asked.requestId, ...chunk })
+      await mixed
+      const gone = new AbortController()
+      const url = `${host.host.url}/api/v1/tasks/${id}/logs/stdout/lines?offset=0&waitMs=25000`
+      const headers = { authorization: `Bearer ${host.token('admin')}` }
+      const aborted = expect(fetch(url, { headers, signal: gone.signal })).rejects.toThrow('abort')
+      const { requestId } = await runner.heard('log_lines', 4)
+      gone.abort()
+      await aborted
+      expect(await runner.heard('log_cancel')).toEqual({ type: 'log_cancel', requestId })
+    })
   })
 
   it('that is away are said to be there', async () => {

@@ -4,8 +4,8 @@ import type { EndpointName, Handlers } from '../protocol/host-api.ts'
 import type { Caller } from './handlers.ts'
 
 const names = [
-  'listBatchTargets', 'overview', 'countTasks', 'listTaskIds', 'killTasks', 'rerunTasks', 'getTaskUsage', 'listUsage',
-  'getNodeHistory', 'getHistory', 'listNodeHistories', 'getSession', 'beginSession', 'endSession', 'makeLoginLink',
+  'getTaskUsage', 'listUsage', 'getNodeHistory', 'getHistory', 'listNodeHistories', 'getSession', 'beginSession',
+  'endSession', 'makeLoginLink',
 ] as const satisfies EndpointName[] // biome-ignore format: a list
 
 export const notYet = Object.fromEntries(

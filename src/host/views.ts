@@ -6,7 +6,7 @@ import { explainWait } from '../core/waiting.ts'
 import type { BatchView, ClusterEvent, NodeView, TaskDetail, TaskView } from '../protocol/schemas.ts'
 import type { Cluster, NodeState } from './cluster.ts'
 import type { EventRecord } from './store/rows.ts'
-import type { BatchRecord } from './store/store.ts'
+import type { Batch } from './store/store.ts'
 
 export function instant(ms: number): string {
   return new Date(ms).toISOString()
@@ -35,6 +35,7 @@ export function taskView(task: Task, cluster: Cluster): TaskView {
     privateNetwork: spec.privateNetwork,
     privatePids: spec.privatePids,
     requeue: spec.requeue ?? 0,
+    rerunOf: task.rerunOf === undefined ? null : String(task.rerunOf),
     target: formatTarget(task.target),
     node: placement?.node ?? null,
     numaId: placement?.numaId ?? null,
@@ -78,12 +79,18 @@ function reasonOf(task: Task, cluster: Cluster): string | null {
   }
 }
 
-export function batchView(batch: BatchRecord, byStatus: ReadonlyMap<Status, number>): BatchView {
+/** Counts in the order of a life. */
+export function countsView(byStatus: ReadonlyMap<Status, number>): StatusCounts {
   const counts: StatusCounts = {}
   for (const status of statuses) {
     const count = byStatus.get(status)
     if (count !== undefined) counts[status] = count
   }
+  return counts
+}
+
+export function batchView(batch: Batch, byStatus: ReadonlyMap<Status, number>): BatchView {
+  const counts = countsView(byStatus)
   return {
     id: String(batch.id),
     name: batch.name,

@@ -10,12 +10,12 @@ import { lastPage } from './log-tail.ts'
 
 /** At most one of `from`, `offset` and `tail`. */
 export interface LinesQuery {
-  from?: number | undefined
-  offset?: number | undefined
-  tail?: boolean | undefined
-  seen?: number | undefined
-  count?: number | undefined
-  waitMs?: number | undefined
+  from?: number
+  offset?: number
+  tail?: boolean
+  seen?: number
+  count?: number
+  waitMs?: number
 }
 
 /** How long an answer may wait for the index where it cannot do without. */
@@ -35,9 +35,7 @@ export async function readLines(
   query: LinesQuery,
   signal: AbortSignal,
 ): Promise<LogLines> {
-  const places = [query.from !== undefined, query.offset !== undefined, query.tail === true]
-  if (places.filter((isGiven) => isGiven).length > 1)
-    throw new AppError('invalid_request', 'from, offset and tail exclude each other: name one of them')
+  refuseTwoPlaces(query)
   const endMs = performance.now() + (query.waitMs ?? 0)
   for (;;) {
     const page = await onCounted(log, read, (counted) => readPage(counted, query))
@@ -47,8 +45,18 @@ export async function readLines(
   }
 }
 
-/** Is there nothing but what the caller has? */
-function isToWait({ items, nextOffset, size, countedBytes, isEnded }: LogLines, query: LinesQuery): boolean {
+/** @throws AppError `invalid_request` where the query says more than one place */
+export function refuseTwoPlaces({ from, offset, tail }: LinesQuery): void {
+  const places = [from !== undefined, offset !== undefined, tail === true]
+  if (places.filter((isGiven) => isGiven).length > 1)
+    throw new AppError('invalid_request', 'from, offset and tail exclude each other: name one of them')
+}
+
+/** Is there nothing but what the caller has, and may there be more? */
+export function isToWait(
+  { items, nextOffset, size, countedBytes, isEnded }: LogLines,
+  query: LinesQuery,
+): boolean {
   if (isEnded || (query.seen !== undefined && query.seen !== size)) return false
   if (items.length === 0) return query.from === undefined || countedBytes >= size
   return query.seen !== undefined && items.length === 1 && items[0]?.offset === nextOffset

@@ -11,9 +11,9 @@ import { type CountedLog, onCounted } from './log-places.ts'
 
 export interface SearchQuery {
   q: string
-  matchCase?: boolean | undefined
-  offset?: number | undefined
-  limit?: number | undefined
+  matchCase?: boolean
+  offset?: number
+  limit?: number
 }
 
 const readBytes = 1024 * 1024
@@ -35,11 +35,16 @@ export async function searchLog(
   query: SearchQuery,
   signal: AbortSignal,
 ): Promise<LogSearch> {
-  if (query.q.includes('\n'))
-    throw new AppError('invalid_request', 'a search looks within lines: leave the line break out of q')
+  refuseLineBreak(query.q)
   const limit = query.limit ?? 100
   const pattern = bytePattern(query.q, query.matchCase === true)
   return onCounted(log, read, (counted) => new Search(counted, pattern, limit).run(query.offset ?? 0, signal))
+}
+
+/** @throws AppError `invalid_request` */
+export function refuseLineBreak(q: string): void {
+  if (q.includes('\n'))
+    throw new AppError('invalid_request', 'a search looks within lines: leave the line break out of q')
 }
 
 class Search {

@@ -3,7 +3,7 @@
  * Order on one link is kept; across links, reports are repeated until the host has acknowledged them.
  */
 import { type Static, Type } from 'typebox'
-import { ExecutorView } from './schemas.ts'
+import { ExecutorView, LogLines, LogSearch } from './schemas.ts'
 
 /**
  * Raised by one on a breaking change; a host serves this and the previous one (`asVersion`).
@@ -130,6 +130,8 @@ export const Heartbeat = Type.Object(
     beat: Type.Optional(Type.Integer({ minimum: 1 })),
     /** Why it can start nothing at the moment, in words. Left out: it can. */
     problem: Type.Optional(Type.String({ maxLength: 500 })),
+    /** It answers `log_lines` and `log_search`; only to a host that asks such. Left out: it does not. */
+    logViews: Type.Optional(Type.Boolean()),
   },
   closed,
 )
@@ -165,7 +167,21 @@ export const LogChunk = Type.Object(
   closed,
 )
 
-export const FromRunner = Type.Union([Hello, Heartbeat, Report, LogChunk])
+/** Answer to `log_lines` and `log_search`: what was asked for, or why not. */
+export const LogView = Type.Object(
+  {
+    type: Type.Literal('log_view'),
+    requestId: Type.Integer(),
+    lines: Type.Optional(LogLines),
+    search: Type.Optional(LogSearch),
+    error: Type.Optional(
+      Type.Object({ code: Type.String({ maxLength: 50 }), message: Type.String({ maxLength: 500 }) }, closed),
+    ),
+  },
+  closed,
+)
+
+export const FromRunner = Type.Union([Hello, Heartbeat, Report, LogChunk, LogView])
 export type FromRunner = Static<typeof FromRunner>
 
 export const LinkSpec = Type.Object(
@@ -193,6 +209,8 @@ export const Welcome = Type.Object(
     version: Type.Integer(),
     heartbeatMs: Type.Integer(),
     leaseMs: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** It asks `log_lines` and `log_search` of a runner that answers them. */
+    logViews: Type.Optional(Type.Boolean()),
   },
   closed,
 )
@@ -237,10 +255,62 @@ export const LogRead = Type.Object(
   closed,
 )
 
+const LogOfAttempt = {
+  requestId: Type.Integer(),
+  taskId: TaskId,
+  attempt: Attempt,
+  stream: Type.Enum(['stdout', 'stderr']),
+}
+const Count = Type.Optional(Type.Integer({ minimum: 0 }))
+
+/** Wants lines of a log, as `readLogLines` of `host-api.ts` says. */
+export const LogLinesWanted = Type.Object(
+  {
+    type: Type.Literal('log_lines'),
+    ...LogOfAttempt,
+    query: Type.Object(
+      {
+        from: Count,
+        offset: Count,
+        tail: Type.Optional(Type.Boolean()),
+        count: Count,
+        waitMs: Count,
+        seen: Count,
+      },
+      closed,
+    ),
+  },
+  closed,
+)
+
+/** Wants a search in a log, as `searchLog` of `host-api.ts` says. */
+export const LogSearchWanted = Type.Object(
+  {
+    type: Type.Literal('log_search'),
+    ...LogOfAttempt,
+    query: Type.Object(
+      { q: Type.String(), matchCase: Type.Optional(Type.Boolean()), offset: Count, limit: Count },
+      closed,
+    ),
+  },
+  closed,
+)
+
 /** Nobody waits for that answer any more. */
 export const LogCancel = Type.Object({ type: Type.Literal('log_cancel'), requestId: Type.Integer() }, closed)
 
-export const FromHost = Type.Union([Welcome, Refused, Heard, Start, Kill, Ack, LogRead, LogCancel])
+export const FromHost = Type.Union([
+  Welcome,
+  Refused,
+  Heard,
+  Start,
+  Kill,
+  Ack,
+  LogRead,
+  LogLinesWanted,
+  LogSearchWanted,
+  LogCancel,
+])
 export type FromHost = Static<typeof FromHost>
 
 /** A message in words that a runner of this or the previous version knows; null: it would not understand it at all. */
@@ -248,10 +318,12 @@ export function asVersion(message: FromHost, version: number): FromHost | null {
   if (version >= 2) return message
   switch (message.type) {
     case 'welcome': {
-      const { leaseMs: _, ...rest } = message
+      const { leaseMs: _, logViews: __, ...rest } = message
       return { ...rest, version }
     }
     case 'heard':
+    case 'log_lines':
+    case 'log_search':
       return null
     case 'start': {
       const { requeue: _, ...spec } = message.spec

@@ -91,6 +91,8 @@ export const TaskView = Closed({
   privatePids: Type.Boolean(),
   /** How often at most it is started again because its node was lost. */
   requeue: Type.Integer(),
+  /** The task that this one runs again; null: it was submitted as a new one. */
+  rerunOf: Nullable(Id),
   target: Type.String({ description: 'what was asked for' }),
   node: Nullable(Type.String({ description: 'what was chosen' })),
   numaId: Nullable(Type.Integer()),

@@ -15,7 +15,7 @@ import { Attempts } from './attempts.ts'
 import type { RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { Lease } from './lease.ts'
-import { Link } from './link.ts'
+import { Link, type LogViewRequest } from './link.ts'
 import type { LogLimit } from './log-limit.ts'
 import { Outbox } from './outbox.ts'
 
@@ -42,6 +42,8 @@ export interface AgentDeps {
   /** Left out: logs may grow without end. */
   logLimit?: LogLimit | null
   readLog: (request: LogRequest, attempts: Attempts, signal: AbortSignal) => Promise<FromRunner>
+  /** Left out: no lines are given here, and nothing is searched. */
+  viewLog?: (request: LogViewRequest, attempts: Attempts, signal: AbortSignal) => Promise<FromRunner>
 }
 
 export interface Agent {
@@ -53,7 +55,7 @@ export interface Agent {
 
 /** Takes up what an earlier runner left, and dials the host. */
 export async function startAgent(deps: AgentDeps): Promise<Agent> {
-  const { config, identity, clock, disk, log } = deps
+  const { config, identity, clock, disk, log, viewLog } = deps
   const tell = (message: string, fields: Record<string, unknown> = {}) => log.warn(fields, message)
   const outbox = await Outbox.open(join(config.stateDir, 'outbox.jsonl'), {
     disk,
@@ -119,6 +121,9 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     onKill: ({ taskId, attempt }) => track(held.kill(Number(taskId), attempt), 'killing a task'),
     onAck: (seq) => track(held.forget(outbox.acknowledge(seq)), 'letting go of ended tasks'),
     onLogRead: (request, signal) => deps.readLog(request, held, signal),
+    ...(viewLog !== undefined && {
+      onLogView: (request: LogViewRequest, signal: AbortSignal) => viewLog(request, held, signal),
+    }),
   })
   link = opened
   opened.open()

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -101,6 +101,34 @@ test('the next runner of a state directory is the same runner', async () => {
   const [hello] = ofType('hello')
   expect(hello?.attempts).toMatchObject([{ taskId: '7', phase: 'ended' }])
   expect(hello?.runnerId).toBe(readFileSync(join(root, 'state', 'runner-id'), 'utf8').trim())
+})
+
+test('lines of a log are read and searched here, and waited for while the task runs', async () => {
+  await boot()
+  start('7', { command: 'sleep', arguments: ['600'] })
+  await waitFor('the start', () => ofType('report').length > 0)
+  const path = join(root, 'state', 'task_outputs', '7.out')
+  const wanted = { taskId: '7', attempt: 1, stream: 'stdout' }
+  const view = (requestId: number) =>
+    waitFor(`view ${requestId}`, () => ofType('log_view').find((one) => one.requestId === requestId))
+  send({ type: 'log_lines', requestId: 1, ...wanted, query: { offset: 0, waitMs: 20_000 } })
+  appendFileSync(path, 'one\n')
+  expect((await view(1)).lines).toMatchObject({ items: [{ text: 'one' }], firstLine: 1, isEnded: false })
+  appendFileSync(path, 'two\nthree\n')
+  send({ type: 'log_lines', requestId: 2, ...wanted, query: { from: 2, count: 1 } })
+  expect((await view(2)).lines).toMatchObject({
+    items: [{ text: 'two' }],
+    firstLine: 2,
+    lineCount: 3,
+    size: 14,
+  })
+  send({ type: 'log_search', requestId: 3, ...wanted, query: { q: 'THREE' } })
+  expect((await view(3)).search).toMatchObject({ items: [{ line: 3, text: 'three' }], next: null })
+  send({ type: 'log_lines', requestId: 4, ...wanted, query: { offset: 14, seen: 14, waitMs: 20_000 } })
+  send({ type: 'kill', taskId: '7', attempt: 1 })
+  expect((await view(4)).lines).toMatchObject({ items: [], isEnded: true })
+  send({ type: 'log_lines', requestId: 5, ...wanted, query: { from: 1, tail: true } })
+  expect((await view(5)).error).toMatchObject({ code: 'invalid_request' })
 })
 
 test('a state directory has one runner at a time', async () => {

@@ -8,20 +8,19 @@ import { systemDisk } from '../platform/disk.ts'
 import { readTextIfThere, writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
-import { logFolder, logPath } from '../platform/log-paths.ts'
-import { awaitLogPart, boundedReader, type ReadLogPart, readLogPart } from '../platform/log-reader.ts'
+import { logFolder } from '../platform/log-paths.ts'
+import { boundedReader, readLogPart } from '../platform/log-reader.ts'
 import { runBriefly } from '../platform/run-briefly.ts'
 import { dialWebSocket } from '../platform/wire.ts'
-import type { FromHost, FromRunner } from '../protocol/link.ts'
 import { logStreams } from '../protocol/routes.ts'
 import { startAgent } from './agent.ts'
-import type { Attempts } from './attempts.ts'
 import { chooseExecutor } from './choose-executor.ts'
 import { currentJoinToken, type RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
 
 import { LogLimit } from './log-limit.ts'
+import { RunnerLogs } from './logs.ts'
 import { attemptsDir } from './paths.ts'
 
 /** How long the shared directory may take to answer. */
@@ -58,6 +57,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const identity = { runnerId: await readRunnerId(config.stateDir), bootId: readBootId() }
   const meter = new LoadMeter()
   const read = config.sharedDir === null ? readLogPart : boundedReader(sharedReads, sharedMs)
+  const logs = new RunnerLogs(config.sharedDir ?? config.stateDir, read)
   const agent = await startAgent({
     config,
     joinToken: () => currentJoinToken(config),
@@ -73,7 +73,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     detectCapacity: async () => options.capacity ?? (await detectCapacity(config.numactlPath)),
     measureLoad: ({ numaNodes }) => meter.measure(numaNodes),
     logLimit: new LogLimit({ limitBytes: config.logLimitBytes, isShared: config.sharedDir !== null, log }),
-    readLog: (request, attempts, signal) => readLog(config, attempts, request, signal, read),
+    readLog: (request, attempts, signal) => logs.read(request, attempts, signal),
+    viewLog: (request, attempts, signal) => logs.view(request, attempts, signal),
   })
   return {
     nodeName: config.nodeName,
@@ -81,6 +82,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     isLinked: agent.isLinked,
     close: async () => {
       await agent.close()
+      await logs.close()
       await lock.release()
     },
   }
@@ -103,30 +105,4 @@ async function readRunnerId(stateDir: string): Promise<string> {
   const made = randomUUID()
   await writeFileAtomic(path, `${made}\n`, { sync: true })
   return made
-}
-
-async function readLog(
-  config: RunnerConfig,
-  attempts: Attempts,
-  request: Extract<FromHost, { type: 'log_read' }>,
-  signal: AbortSignal,
-  read: ReadLogPart,
-): Promise<FromRunner> {
-  const path = logPath(config.sharedDir ?? config.stateDir, request.stream, Number(request.taskId))
-  const part = await awaitLogPart(path, request.offset, request.limit, {
-    waitMs: request.waitMs,
-    isDone: () => attempts.isEnded(Number(request.taskId), request.attempt),
-    signal,
-    read,
-  })
-  return {
-    type: 'log_chunk',
-    requestId: request.requestId,
-    offset: part.offset,
-    size: part.size,
-    data: part.data.toString('base64'),
-    ended: part.ended,
-    error: null,
-    ...(part.missing > 0 ? { missing: part.missing } : {}),
-  }
 }

@@ -49,6 +49,13 @@ const spec = fc.record(
   { requiredKeys: [...specKeys] },
 )
 
+const logOfAttempt = {
+  requestId: integer,
+  taskId: id,
+  attempt,
+  stream: fc.constantFrom('stdout', 'stderr'),
+}
+
 const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
   welcome: fc.record(
     {
@@ -56,6 +63,7 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
       version: integer,
       heartbeatMs: integer,
       leaseMs: natural.map((ms) => Math.max(1, ms)),
+      logViews: fc.boolean(),
     },
     { requiredKeys: ['type', 'version', 'heartbeatMs'] },
   ),
@@ -73,13 +81,26 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
   ack: fc.record({ type: fc.constant('ack'), seq: integer }),
   log_read: fc.record({
     type: fc.constant('log_read'),
-    requestId: integer,
-    taskId: id,
-    attempt,
-    stream: fc.constantFrom('stdout', 'stderr'),
+    ...logOfAttempt,
     offset: natural,
     limit: natural.map((limit) => Math.max(1, limit)),
     waitMs: natural,
+  }),
+  log_lines: fc.record({
+    type: fc.constant('log_lines'),
+    ...logOfAttempt,
+    query: fc.record(
+      { from: natural, offset: natural, tail: fc.boolean(), count: natural, waitMs: natural, seen: natural },
+      { requiredKeys: [] },
+    ),
+  }),
+  log_search: fc.record({
+    type: fc.constant('log_search'),
+    ...logOfAttempt,
+    query: fc.record(
+      { q: text, matchCase: fc.boolean(), offset: natural, limit: natural },
+      { requiredKeys: ['q'] },
+    ),
   }),
   log_cancel: fc.record({ type: fc.constant('log_cancel'), requestId: integer }),
 }

@@ -24,6 +24,7 @@ export function readFromHost(text: string): FromHost {
         version: integer(message, 'version'),
         heartbeatMs: integer(message, 'heartbeatMs'),
         ...ifThere(message, 'leaseMs'),
+        ...flagIfThere(message, 'logViews'),
       }
     case 'heard':
       return { type: 'heard', beat: integer(message, 'beat') }
@@ -49,13 +50,15 @@ export function readFromHost(text: string): FromHost {
     case 'log_read':
       return {
         type: 'log_read',
-        requestId: integer(message, 'requestId'),
-        ...attemptOf(message),
-        stream: streamOf(message),
+        ...logOf(message),
         offset: integer(message, 'offset'),
         limit: integer(message, 'limit'),
         waitMs: integer(message, 'waitMs'),
       }
+    case 'log_lines':
+      return { type: 'log_lines', ...logOf(message), query: linesOf(record(message.query, 'query')) }
+    case 'log_search':
+      return { type: 'log_search', ...logOf(message), query: searchOf(record(message.query, 'query')) }
     case 'log_cancel':
       return { type: 'log_cancel', requestId: integer(message, 'requestId') }
     default:
@@ -85,6 +88,30 @@ function specOf(spec: Fields): Extract<FromHost, { type: 'start' }>['spec'] {
 
 function attemptOf(message: Fields): { taskId: string; attempt: number } {
   return { taskId: id(message, 'taskId'), attempt: integer(message, 'attempt') }
+}
+
+function logOf(message: Fields) {
+  return { requestId: integer(message, 'requestId'), ...attemptOf(message), stream: streamOf(message) }
+}
+
+function linesOf(query: Fields): Extract<FromHost, { type: 'log_lines' }>['query'] {
+  return {
+    ...ifThere(query, 'from'),
+    ...ifThere(query, 'offset'),
+    ...flagIfThere(query, 'tail'),
+    ...ifThere(query, 'count'),
+    ...ifThere(query, 'waitMs'),
+    ...ifThere(query, 'seen'),
+  }
+}
+
+function searchOf(query: Fields): Extract<FromHost, { type: 'log_search' }>['query'] {
+  return {
+    q: string(query, 'q'),
+    ...flagIfThere(query, 'matchCase'),
+    ...ifThere(query, 'offset'),
+    ...ifThere(query, 'limit'),
+  }
 }
 
 function streamOf(message: Fields): LogStream {
@@ -135,6 +162,10 @@ function orNull<T>(fields: Fields, name: string, read: (fields: Fields, name: st
 /** A whole number that may be left out. */
 function ifThere<N extends string>(fields: Fields, name: N): { [name in N]?: number } {
   return fields[name] === undefined ? {} : ({ [name]: integer(fields, name) } as { [name in N]?: number }) // that key alone
+}
+
+function flagIfThere<N extends string>(fields: Fields, name: N): { [name in N]?: boolean } {
+  return fields[name] === undefined ? {} : ({ [name]: flag(fields, name) } as { [name in N]?: boolean }) // that key alone
 }
 
 function wrong(name: string, wanted: string): never {

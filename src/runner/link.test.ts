@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { Check } from 'typebox/value'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { AppError } from '../core/errors.ts'
 import type { NodeLoad } from '../core/node.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
@@ -477,6 +478,38 @@ describe('log reads over a link', () => {
       data: '',
       error: expect.stringContaining('no log in this test'),
     })
+  })
+
+  test('for lines and searches are answered, and say what kind of failure there was', async () => {
+    open({
+      onLogView: async ({ requestId, type }) => {
+        if (type === 'log_search') throw new AppError('too_many', 'too many searches')
+        return { type: 'log_view', requestId, search: { items: [], next: null, size: 3 } }
+      },
+    })
+    const connection = await dialled()
+    connection.welcome()
+    const wanted = { taskId: '7', attempt: 1, stream: 'stdout' }
+    connection.send({ type: 'log_lines', requestId: 1, ...wanted, query: {} })
+    connection.send({ type: 'log_search', requestId: 2, ...wanted, query: { q: 'x' } })
+    const views = await connection.first('log_view', 2)
+    expect(views).toEqual([
+      { type: 'log_view', requestId: 1, search: { items: [], next: null, size: 3 } },
+      { type: 'log_view', requestId: 2, error: { code: 'too_many', message: 'too many searches' } },
+    ])
+    for (const view of views) expect(Check(FromRunner, view)).toBe(true)
+  })
+
+  test('for lines and searches are told to be answered only to a host that asks such', async () => {
+    const opened = open({ onLogView: () => Promise.reject(new Error('not asked')) })
+    const connection = await dialled()
+    connection.send({ type: 'welcome', version: linkVersion, heartbeatMs: 60_000 })
+    await connection.first('heartbeat')
+    connection.send({ type: 'welcome', version: linkVersion, heartbeatMs: 60_000, logViews: true })
+    await connection.first('heartbeat', 2)
+    opened.beatNow()
+    const beats = await connection.first('heartbeat', 3)
+    expect(beats.map(({ logViews }) => logViews)).toEqual([undefined, true, true])
   })
 
   test('are bounded in number, and end with the link', async () => {

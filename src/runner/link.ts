@@ -2,6 +2,7 @@
  * The runner's side of the link: dials the host, says hello, keeps the heartbeat, sends reports until they are
  * acknowledged, and connects again for as long as it takes. The runner listens on nothing.
  */
+import { AppError } from '../core/errors.ts'
 import type { Capacity, ExecutorInfo, NodeLoad } from '../core/node.ts'
 import type { RunnerIdentity } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -17,6 +18,8 @@ import type { OutboxReport } from './outbox.ts'
 export const linkVersion = 2
 
 type Order<T extends FromHost['type']> = Extract<FromHost, { type: T }>
+
+export type LogViewRequest = Order<'log_lines'> | Order<'log_search'>
 
 export interface LinkDeps {
   hostUrl: string
@@ -40,6 +43,8 @@ export interface LinkDeps {
   onAck: (seq: number) => void
   /** Answers with the chunk to send. */
   onLogRead: (request: Order<'log_read'>, signal: AbortSignal) => Promise<FromRunner>
+  /** Answers with the view to send. Left out: no lines are given here, and nothing is searched. */
+  onLogView?: (request: LogViewRequest, signal: AbortSignal) => Promise<FromRunner>
   /** 0 to 1. */
   random: () => number
   clock: Clock
@@ -70,6 +75,8 @@ export class Link {
   private lastHeardMs = 0
   private heartbeatMs = 5_000
   private lastProblem = ''
+  /** The host asks for lines of logs, not only for bytes. */
+  private hasLogViews = false
   /** Log reads that are not answered yet, by request. */
   private readonly logReads = new Map<number, AbortController>()
   private deferred: OutboxReport[] = []
@@ -180,6 +187,9 @@ export class Link {
         return this.deps.onAck(message.seq)
       case 'log_read':
         return this.readLog(message)
+      case 'log_lines':
+      case 'log_search':
+        return this.viewLog(message)
       case 'log_cancel':
         this.logReads.get(message.requestId)?.abort()
     }
@@ -190,6 +200,7 @@ export class Link {
     this.failures = 0
     this.lastProblem = ''
     this.heartbeatMs = message.heartbeatMs
+    this.hasLogViews = message.logViews === true && this.deps.onLogView !== undefined
     this.deps.lease?.onWelcome(message.leaseMs)
     this.deps.log.info({ host: this.deps.hostUrl }, 'Linked')
     for (const report of this.deps.pendingReports()) this.send(reportMessage(report))
@@ -226,7 +237,8 @@ export class Link {
     const numbered = beat === null ? {} : { beat }
     const problem = this.deps.problem?.() ?? null
     const told = problem === null ? {} : { problem }
-    this.send({ type: 'heartbeat', load, attempts: this.deps.attempts(), ...numbered, ...told })
+    const able = this.hasLogViews ? { logViews: true } : {}
+    this.send({ type: 'heartbeat', load, attempts: this.deps.attempts(), ...numbered, ...told, ...able })
   }
 
   private flushReports(): void {
@@ -238,26 +250,54 @@ export class Link {
 
   private readLog(request: Order<'log_read'>): void {
     const { requestId, offset } = request
-    const failed = (error: string): FromRunner => ({
-      type: 'log_chunk',
+    this.answer(
       requestId,
-      offset,
-      size: 0,
-      data: '',
-      ended: false,
-      error,
-    })
-    if (this.logReads.size >= maxLogReads) return this.send(failed('too many log reads at once'))
-    const read = new AbortController()
-    this.logReads.set(requestId, read)
-    this.deps
-      .onLogRead(request, read.signal)
+      (signal) => this.deps.onLogRead(request, signal),
+      (error) => ({
+        type: 'log_chunk',
+        requestId,
+        offset,
+        size: 0,
+        data: '',
+        ended: false,
+        error: String(error).slice(0, 400),
+      }),
+    )
+  }
+
+  private viewLog(request: LogViewRequest): void {
+    const { requestId } = request
+    const { onLogView } = this.deps
+    this.answer(
+      requestId,
+      async (signal) => {
+        if (onLogView === undefined) throw new AppError('unavailable', 'this runner gives no lines of logs')
+        return onLogView(request, signal)
+      },
+      (error) => {
+        const { code, message } =
+          error instanceof AppError ? error : { code: 'unavailable', message: String(error) }
+        return { type: 'log_view', requestId, error: { code, message: message.slice(0, 400) } }
+      },
+    )
+  }
+
+  private answer(
+    requestId: number,
+    read: (signal: AbortSignal) => Promise<FromRunner>,
+    failed: (error: unknown) => FromRunner,
+  ): void {
+    if (this.logReads.size >= maxLogReads)
+      return this.send(failed(new AppError('too_many', 'too many log reads at once')))
+    const reading = new AbortController()
+    this.logReads.set(requestId, reading)
+    read(reading.signal)
       .then(
-        (chunk) => this.send(chunk),
-        (error: unknown) => this.send(failed(String(error).slice(0, 400))),
+        (answer) => this.send(answer),
+        (error: unknown) => this.send(failed(error)),
       )
       .finally(() => {
-        if (this.logReads.get(requestId) === read) this.logReads.delete(requestId)
+        if (this.logReads.get(requestId) === reading) this.logReads.delete(requestId)
       })
   }
 

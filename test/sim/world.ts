@@ -278,7 +278,7 @@ export class World {
       host.engine = engine
       const checks = createChecks({ cluster: engine.cluster, sharedDir: null, now: clock.now })
       const logs = createTaskLogs({ ...engine, store, sharedDir: null }).handlers
-      host.handlers = createHandlers(engine.cluster, store, engine.submits, checks, engine.links, logs)
+      host.handlers = createHandlers(engine.cluster, store, engine.submits, checks, engine.links, logs, clock)
       if (!life.isOver) this.network.listener = { life, take: (connect) => engine.links.take(connect) }
     }, this.failed)
   }

@@ -1,5 +1,6 @@
 /** A small cluster with something of everything on it: for pictures, and for tests that look at each page. */
 
+import { waitFor } from '../../src/platform/wait.ts'
 import type { SpecLike } from '../support/api.ts'
 import type { LocalCluster } from '../support/cluster.ts'
 import { type MadeUpNode, startRunners } from '../support/runners.ts'
@@ -40,6 +41,10 @@ export async function playScenario(cluster: LocalCluster): Promise<Scenario> {
   const { api } = cluster
   const host = { url: api.url, home: cluster.home, dir: cluster.dir }
   const runners = await startRunners(host, nodes)
+  await waitFor('all nodes are online', async () => {
+    const { items } = await api.client.listNodes({})
+    return items.filter(({ status }) => status === 'online').length === nodes.length
+  })
   const submit = async (spec: SpecLike, ...targets: string[]) =>
     (await api.submit(spec, ...targets)) as string
   await api.run({ command: 'true', name: 'warm the cache' }, 'reed')
@@ -69,16 +74,16 @@ export async function playScenario(cluster: LocalCluster): Promise<Scenario> {
   const running = await submit(
     {
       command: 'sh',
-      arguments: ['-c', `${trainLog}; sleep 3600`],
+      arguments: ['-c', `${trainLog}sleep 3600`],
       name: 'train resnet18',
       cores: 8,
       memoryBytes: 24 * GiB,
     },
-    'forge:0',
+    'forge',
   )
   await submit(
     { command: 'sh', arguments: ['-c', 'while :; do sleep 1; done'], name: 'serve notebooks', cores: 2 },
-    'forge:1',
+    'forge',
   )
   const specs = Array.from({ length: 24 }, (_, at): SpecLike => {
     const isShort = at % 3 === 0

@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, errorTable, exitCodes } from '../../core/errors.ts'
+import type { SubmitForm } from '../../core/submit-form.ts'
+import type { SweepMode } from '../../core/sweep.ts'
 import { count, printable } from '../../core/text.ts'
-import { formatBytes } from '../../core/units.ts'
-import { limits } from '../../protocol/limits.ts'
-import type { SpecInput, SubmitBody, SubmitResult } from '../../protocol/schemas.ts'
+import type { SubmitBody, SubmitResult } from '../../protocol/schemas.ts'
+import { bodyOfForm } from '../../protocol/submit-body.ts'
 import type { Context } from '../context.ts'
 import { taskEnvironment } from '../environment.ts'
 import type { Host } from '../transport.ts'
@@ -39,17 +40,23 @@ export interface SubmitOptions {
 const retryDeadlineMs = 10_000
 
 /** Submits, prints the ids, and waits or follows where asked to. Returns the exit code. */
-export function submit(words: string[], options: SubmitOptions, context: Context): Promise<number> {
-  return submitSpecs([specOf(words, options, context)], options, context)
+export async function submit(
+  words: string[],
+  options: SubmitOptions & { dryRun?: boolean },
+  context: Context,
+): Promise<number> {
+  const body = bodyOfForm(formOf(words, options, null, context))
+  if (options.dryRun === true) return (await import('./dry-run.ts')).dryRunSubmit(body, context)
+  return submitBody(body, options, context)
 }
 
-/** The same for any number of specs: one batch. */
-export async function submitSpecs(
-  specs: SpecInput[],
+/** The same for any body. */
+export async function submitBody(
+  wanted: SubmitBody,
   options: SubmitOptions,
   context: Context,
 ): Promise<number> {
-  const body = bodyOf(specs, options)
+  const body = { submissionId: randomUUID(), ...wanted }
   const host = await context.host()
   const result = await submitSurely(body, host, context).catch((error: unknown) =>
     tellRefusals(error, context),
@@ -81,46 +88,29 @@ async function followAll(
   return followBatch(batchId, exitStatus, context)
 }
 
-/** @throws AppError `invalid_request` where there is no command, or the environment cannot be read */
-export function specOf(words: readonly string[], options: SubmitOptions, context: Context): SpecInput {
-  const [command, ...rest] = words
-  if (command === undefined || command === '') {
-    throw new AppError('invalid_request', 'there is no command to run', {
-      details: { fix: 'Write it after --, like: hakuriver submit -- python train.py' },
-    })
-  }
+/** What was asked for on the command line. @throws AppError `invalid_request` where the environment cannot be read */
+export function formOf(
+  words: string[],
+  options: SubmitOptions,
+  sweep: SweepMode | null,
+  context: Context,
+): SubmitForm {
   return {
-    command,
-    arguments: rest,
-    env: taskEnvironment(options.envFile, options.env, context.io.env),
+    words,
+    targets: options.target,
     cores: options.cores,
     memoryBytes: options.memory,
     timeoutMs: options.timeout,
+    env: taskEnvironment(options.envFile, options.env, context.io.env),
     cwd: options.cwd,
     name: options.name,
     privateNetwork: options.privateNetwork,
     privatePids: options.privatePid,
     queue: options.queue,
-    ...(options.requeue !== null && { requeue: options.requeue }),
+    requeue: options.requeue ?? 0,
+    allOrNothing: options.allOrNothing,
+    sweep,
   }
-}
-
-/** @throws AppError `too_large` where no host would take it */
-function bodyOf(specs: SpecInput[], options: SubmitOptions): SubmitBody {
-  const body = {
-    submissionId: randomUUID(),
-    specs,
-    ...(options.target.length > 0 && { targets: options.target }),
-    ...(options.allOrNothing && { allOrNothing: true }),
-  }
-  const tasks = specs.length * Math.max(1, options.target.length)
-  const bytes = Buffer.byteLength(JSON.stringify(body))
-  if (tasks <= limits.tasksPerBatch && bytes <= limits.bodyBytes) return body
-  const size = tasks > limits.tasksPerBatch ? count(tasks, 'task') : formatBytes(bytes)
-  const most = tasks > limits.tasksPerBatch ? limits.tasksPerBatch : formatBytes(limits.bodyBytes)
-  throw new AppError('too_large', `this submit has ${size}: a host takes at most ${most} at a time`, {
-    details: { fix: 'Submit it in parts.' },
-  })
 }
 
 /**

@@ -1,11 +1,13 @@
 /** `hakuriver sweep`: one batch with a task for each combination of the values that the spans stand for. */
 import { AppError, exitCodes } from '../../core/errors.ts'
-import { combinationsOf, factorsOf, type Sweep, sizeOf } from '../../core/sweep.ts'
-import { count, printable, shellQuote } from '../../core/text.ts'
+import { combinationsOf, type Sweep } from '../../core/sweep.ts'
+import { printable, shellQuote } from '../../core/text.ts'
 import { readSweep } from '../../platform/read-sweep.ts'
-import { limits } from '../../protocol/limits.ts'
+import type { PreviewResult, SubmitBody } from '../../protocol/schemas.ts'
+import { bodyOfSweep, checkSweepSize, tellSweepSize } from '../../protocol/submit-body.ts'
 import type { Context } from '../context.ts'
-import { type SubmitOptions, specOf, submitSpecs } from './submit.ts'
+import { codeOfPreview, previewOf, tellCounts, tellOutcome } from './dry-run.ts'
+import { formOf, type SubmitOptions, submitBody } from './submit.ts'
 import { interruptedCode } from './wait.ts'
 
 export interface SweepOptions extends SubmitOptions {
@@ -18,34 +20,24 @@ export interface SweepOptions extends SubmitOptions {
 const unasked = 100
 /** So many commands are shown by --dry-run. */
 const shown = 10
-/** Of a task's name (`SpecInput`). */
-const nameLength = 200
 
 /** Shows how many tasks it will make, asks where they are many, and submits. Returns the exit code. */
 export async function sweep(words: string[], options: SweepOptions, context: Context): Promise<number> {
-  const found = readSweep(words, options.zip ? 'zip' : 'product')
-  const targets = Math.max(1, options.target.length)
-  const total = found.count * targets
-  if (total > limits.tasksPerBatch) {
-    const most = `a batch has at most ${limits.tasksPerBatch}`
-    throw new AppError('too_large', `this would make ${preview(found, targets)}: ${most}`, {
-      details: { fix: 'Make the spans smaller, or submit it in parts.' },
-    })
-  }
+  const mode = options.zip ? 'zip' : 'product'
+  const found = readSweep(words, mode)
+  const targets = options.target.length
+  checkSweepSize(found, targets)
   if (!options.quiet) for (const note of found.notes) await context.note(`hakuriver: ${note}`)
-  if (options.dryRun) return dryRun(found, targets, context)
-  if (found.sizes.length > 0 && !options.quiet)
-    await context.note(`This will make ${preview(found, targets)}.`)
+  const makeBody = () => bodyOfSweep(found, formOf(words, options, mode, context))
+  if (options.dryRun) return dryRun(found, makeBody(), context)
+  const size = tellSweepSize(found, targets)
+  if (found.sizes.length > 0 && !options.quiet) await context.note(`This will make ${size}.`)
+  const total = found.count * Math.max(1, targets)
   if (total > unasked && !options.yes && !(await isWanted(context))) {
     await context.note('Nothing was submitted.')
     return interruptedCode
   }
-  const [first, ...rest] = words
-  const specs = [...combinationsOf(found)].map(({ words: combined, values }) => {
-    const spec = specOf(first === undefined ? rest : combined.map(({ text }) => text), options, context)
-    return { ...spec, name: options.name ?? nameOf(values) }
-  })
-  return submitSpecs(specs, options, context)
+  return submitBody(makeBody(), options, context)
 }
 
 /**
@@ -58,30 +50,49 @@ export function submitSpans(
   context: Context,
 ): Promise<number> {
   if (options.span) return sweep(words, options, context)
-  const given = options.zip ? '--zip' : options.dryRun ? '--dry-run' : '--yes'
+  const given = options.zip ? '--zip' : '--yes'
   throw new AppError('invalid_request', `${given} goes with --span`, {
     details: { fix: 'Write --span as well, to have a task for each combination.' },
   })
 }
 
-/** "40 tasks (10 × 4)", "80 tasks (10 × 4, on 2 targets)". */
-function preview(found: Sweep, targets: number): string {
-  if (targets === 1) return sizeOf(found, 'task')
-  const sizes = factorsOf(found) ?? String(found.count)
-  return `${count(found.count * targets, 'task')} (${sizes}, on ${targets} targets)`
-}
-
-async function dryRun(found: Sweep, targets: number, context: Context): Promise<number> {
+/** Shows the first commands and, where the host can be asked, what would become of them. */
+async function dryRun(found: Sweep, body: SubmitBody, context: Context): Promise<number> {
   const lines: string[] = []
   for (const { words } of combinationsOf(found)) {
     if (lines.length === shown) break
     lines.push(printable(words.map(({ text }) => shellQuote(text)).join(' ')))
   }
-  if (context.json)
-    await context.printJson({ tasks: found.count * targets, sizes: found.sizes, commands: lines })
-  else await context.print(found.count > shown ? [...lines, '…'] : lines)
-  await context.note(`This would make ${preview(found, targets)}; nothing was submitted.`)
-  return exitCodes.ok
+  const targets = body.targets?.length ?? 0
+  const { preview, why } = await tryPreview(body, context)
+  if (context.json) {
+    const tasks = found.count * Math.max(1, targets)
+    await context.printJson({ tasks, sizes: found.sizes, commands: lines, preview })
+  } else await context.print(found.count > shown ? [...lines, '…'] : lines)
+  await context.note(`This would make ${tellSweepSize(found, targets)}; nothing was submitted.`)
+  if (preview === null) {
+    await context.note(`hakuriver: what would become of them now is not known: ${printable(why)}`)
+    return exitCodes.ok
+  }
+  await context.note(`${tellCounts(preview)}.`)
+  const { firstRefused } = preview
+  if (firstRefused !== null)
+    await context.note(`hakuriver: ${printable(firstRefused.target)} ${tellOutcome(firstRefused)}`)
+  return codeOfPreview(preview)
+}
+
+/** A sweep can be looked at without a host. */
+async function tryPreview(
+  body: SubmitBody,
+  context: Context,
+): Promise<{ preview: PreviewResult | null; why: string }> {
+  try {
+    return { preview: await previewOf(body, context), why: '' }
+  } catch (error) {
+    if (error instanceof AppError && (error.code === 'unavailable' || error.code === 'timeout'))
+      return { preview: null, why: error.message }
+    throw error
+  }
 }
 
 /** Asks where there is somebody to answer. */
@@ -96,9 +107,4 @@ async function isWanted({ io, note }: Context): Promise<boolean> {
   })
   await note(printable(key))
   return key.toLowerCase() === 'y'
-}
-
-function nameOf(values: readonly string[]): string | null {
-  const name = values.join(' ').slice(0, nameLength)
-  return name === '' ? null : name
 }

@@ -170,8 +170,9 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
       access: 'view',
       handle: async (request, reply) => {
         const { limit, cursor } = pageOf(request)
-        const { items, next } = await store.tasks({}, limit, cursor)
-        if (next !== null) reply.header('x-next-cursor', next)
+        const after = cursor === null ? null : { key: cursor, id: cursor }
+        const { items, next } = await store.tasks({ sort: 'submitted', order: 'desc', after, limit })
+        if (next !== null) reply.header('x-next-cursor', next.id)
         return items.map((task) => viewOf(taskDetail(task, cluster)))
       },
     },

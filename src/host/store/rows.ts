@@ -80,6 +80,7 @@ export function rowOfTask(task: Task): TasksTable {
     reason: null,
     cpu_time_ms: null,
     peak_memory_bytes: null,
+    rerun_of: task.rerunOf ?? null,
   }
   if ('placement' in task && task.placement !== null) {
     row.node = task.placement.node
@@ -116,6 +117,7 @@ export function taskOfRow(row: TasksTable): Task {
     target: parseTarget(row.target),
     submittedAtMs: row.submitted_at_ms,
     attempt: row.attempt,
+    ...(row.rerun_of !== null && { rerunOf: row.rerun_of }),
   }
   if (status === 'pending')
     return { ...base, status, ...(row.reason !== null && { requeuedFor: row.reason }) }

@@ -3,23 +3,45 @@ import { closeSync, openSync, rmSync } from 'node:fs'
 import { backup, type DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Kysely } from 'kysely'
 import { AppError } from '../../core/errors.ts'
+import type { TaskSearch } from '../../core/search.ts'
 import { finalStatuses, type Status, statuses, type Task } from '../../core/task.ts'
+import type { TaskCounts } from './counts.ts'
 import { type LargestIds, largestIds } from './ids.ts'
 import { type OpenDatabase, openDatabase } from './open.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
 import { eventOfRow, nodeOfRow, rowOfEvent, rowOfNode, rowOfTask, taskOfRow } from './rows.ts'
-import type { BatchRecord, Changes, Page, Store, TaskFilter, TokenKind } from './store.ts'
+import type {
+  Batch,
+  BatchRecord,
+  Changes,
+  Page,
+  SearchSlice,
+  Store,
+  TargetCount,
+  TaskFilter,
+  TaskPlace,
+  TaskQuery,
+  TokenKind,
+} from './store.ts'
 import type { BatchesTable, Database, NodeEventsTable, TasksTable } from './tables.ts'
+import { countAll, TaskReads } from './task-reads.ts'
 
 export class SqliteStore implements Store {
   private readonly database: OpenDatabase
   private readonly db: Kysely<Database>
   private readonly write: Writers
+  private readonly read: TaskReads
+  private readonly taskCounts: TaskCounts
+  private batchTotal: number
 
   constructor(database: string | OpenDatabase) {
     this.database = typeof database === 'string' ? openDatabase(database) : database
     this.db = this.database.db
-    this.write = prepareWriters(this.database.raw)
+    const { raw } = this.database
+    this.write = prepareWriters(raw)
+    this.taskCounts = countAll(raw)
+    this.read = new TaskReads(raw, this.taskCounts)
+    this.batchTotal = Number(raw.prepare('select count(*) as count from batches').get()?.count)
   }
 
   async commit(changes: Changes): Promise<void> {
@@ -37,6 +59,8 @@ export class SqliteStore implements Store {
           else this.write.nodeEvent(rowOfNodeEvent(event))
         }
         raw.exec('commit')
+        this.taskCounts.committed(changes.newTasks, changes.changedTasks)
+        this.batchTotal += changes.batches.length
       } catch (error) {
         if (raw.isTransaction) raw.exec('rollback')
         throw error
@@ -67,33 +91,40 @@ export class SqliteStore implements Store {
     return largestIds(this.database.raw)
   }
 
-  async countByStatus(): Promise<Map<Status, number>> {
-    const rows = await this.db
-      .selectFrom('tasks')
-      .select(({ fn }) => ['status', fn.countAll<number>().as('count')])
-      .groupBy('status')
-      .execute()
-    return new Map(rows.map(({ status, count }) => [status as Status, count]))
+  countByStatus(): Promise<Map<Status, number>> {
+    return this.counts({})
+  }
+
+  async counts(filter: TaskFilter): Promise<Map<Status, number>> {
+    return this.read.counts(filter)
   }
 
   async task(id: number): Promise<Task | null> {
-    const row = await this.db.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst()
-    return row === undefined ? null : taskOfRow(row)
+    return this.read.task(id)
   }
 
-  async tasks(filter: TaskFilter, limit: number, after: number | null): Promise<Page<Task>> {
-    let matching = this.db.selectFrom('tasks')
-    if (filter.statuses !== undefined && filter.statuses.length > 0) {
-      matching = matching.where('status', 'in', [...filter.statuses])
-    }
-    if (filter.node !== undefined) matching = matching.where('node', '=', filter.node)
-    if (filter.batchId !== undefined) matching = matching.where('batch_id', '=', filter.batchId)
-    const { total } = await matching
-      .select(({ fn }) => fn.countAll<number>().as('total'))
-      .executeTakeFirstOrThrow()
-    const behind = after === null ? matching : matching.where('id', '<', after)
-    const rows = await behind.selectAll().orderBy('id', 'desc').limit(limit).execute()
-    return page(rows, limit, total, taskOfRow)
+  async tasksById(ids: readonly number[], maxBytes?: number): Promise<(Task | null)[]> {
+    return this.read.tasksById(ids, maxBytes)
+  }
+
+  async statusesOf(ids: readonly number[]): Promise<Map<number, Status>> {
+    return this.read.statusesOf(ids)
+  }
+
+  async tasks(query: TaskQuery): Promise<Page<Task, TaskPlace>> {
+    return this.read.tasks(query)
+  }
+
+  async taskPlaces(query: TaskQuery): Promise<TaskPlace[]> {
+    return this.read.places(query)
+  }
+
+  async searchSlice(query: TaskQuery, search: TaskSearch, sliceMs: number): Promise<SearchSlice> {
+    return this.read.searchSlice(query, search, sliceMs)
+  }
+
+  async batchTargets(batchId: number): Promise<TargetCount[]> {
+    return this.read.batchTargets(batchId)
   }
 
   async batchBySubmission(submissionId: string): Promise<BatchRecord | null> {
@@ -102,36 +133,33 @@ export class SqliteStore implements Store {
       .selectAll()
       .where('submission_id', '=', submissionId)
       .executeTakeFirst()
+    if (row === undefined) return null
+    return { ...batchOfRow(row), submissionId: row.submission_id, answer: row.answer }
+  }
+
+  async batch(id: number): Promise<Batch | null> {
+    const row = await this.batchRows().where('id', '=', id).executeTakeFirst()
     return row === undefined ? null : batchOfRow(row)
   }
 
-  async batch(id: number): Promise<BatchRecord | null> {
-    const row = await this.db.selectFrom('batches').selectAll().where('id', '=', id).executeTakeFirst()
-    return row === undefined ? null : batchOfRow(row)
-  }
-
-  async batches(limit: number, after: number | null): Promise<Page<BatchRecord>> {
-    const { total } = await this.db
-      .selectFrom('batches')
-      .select(({ fn }) => fn.countAll<number>().as('total'))
-      .executeTakeFirstOrThrow()
-    const all = this.db.selectFrom('batches').selectAll()
+  async batches(limit: number, after: number | null): Promise<Page<Batch>> {
+    const all = this.batchRows()
     const behind = after === null ? all : all.where('id', '<', after)
-    const rows = await behind.orderBy('id', 'desc').limit(limit).execute()
-    return page(rows, limit, total, batchOfRow)
+    const rows = await behind
+      .orderBy('id', 'desc')
+      .limit(limit + 1)
+      .execute()
+    const items = rows.slice(0, limit).map(batchOfRow)
+    return {
+      items,
+      total: this.batchTotal,
+      next: rows.length > limit ? (items.at(-1)?.id ?? null) : null,
+    }
   }
 
-  async batchCounts(ids: readonly number[]): Promise<Map<number, Map<Status, number>>> {
-    const counts = new Map(ids.map((id) => [id, new Map<Status, number>()]))
-    if (ids.length === 0) return counts
-    const rows = await this.db
-      .selectFrom('tasks')
-      .select(({ fn }) => ['batch_id', 'status', fn.countAll<number>().as('count')])
-      .where('batch_id', 'in', [...ids])
-      .groupBy(['batch_id', 'status'])
-      .execute()
-    for (const { batch_id, status, count } of rows) counts.get(batch_id)?.set(status as Status, count)
-    return counts
+  /** Without the answers, which are as large as their batches. */
+  private batchRows() {
+    return this.db.selectFrom('batches').select(['id', 'name', 'submitted_at_ms'])
   }
 
   async taskIdsOfBatch(batchId: number): Promise<number[]> {
@@ -224,16 +252,6 @@ export class SqliteStore implements Store {
   }
 }
 
-function page<R extends { id: number }, T>(
-  rows: R[],
-  limit: number,
-  total: number,
-  convert: (row: R) => T,
-): Page<T> {
-  const last = rows.at(-1)
-  return { items: rows.map(convert), total, next: rows.length < limit || last === undefined ? null : last.id }
-}
-
 interface Writers {
   batch(row: BatchesTable): void
   newTask(row: TasksTable): void
@@ -247,10 +265,10 @@ interface Writers {
 const taskColumns = Object.keys({
   id: 0, batch_id: 0, status: 0, spec: 0, target: 0, node: 0, numa_id: 0, attempt: 0, runner_id: 0, boot_id: 0,
   submitted_at_ms: 0, placed_at_ms: 0, started_at_ms: 0, since_ms: 0, kill_requested_at_ms: 0, ended_at_ms: 0,
-  exit_code: 0, signal: 0, reason: 0, cpu_time_ms: 0, peak_memory_bytes: 0,
+  exit_code: 0, signal: 0, reason: 0, cpu_time_ms: 0, peak_memory_bytes: 0, rerun_of: 0,
 } satisfies Record<keyof TasksTable, 0>) as (keyof TasksTable)[] // biome-ignore format: a list
 const changingColumns = taskColumns.filter(
-  (column) => !['id', 'batch_id', 'spec', 'target', 'submitted_at_ms'].includes(column),
+  (column) => !['id', 'batch_id', 'spec', 'target', 'submitted_at_ms', 'rerun_of'].includes(column),
 )
 
 /** The statements of the hot path, prepared once and run for many rows: building a query for each would cost more than running it. */
@@ -319,14 +337,8 @@ function rowOfBatch(batch: BatchRecord): BatchesTable {
   }
 }
 
-function batchOfRow(row: BatchesTable): BatchRecord {
-  return {
-    id: row.id,
-    submissionId: row.submission_id,
-    name: row.name,
-    submittedAtMs: row.submitted_at_ms,
-    answer: row.answer,
-  }
+function batchOfRow(row: Pick<BatchesTable, 'id' | 'name' | 'submitted_at_ms'>): Batch {
+  return { id: row.id, name: row.name, submittedAtMs: row.submitted_at_ms }
 }
 
 function rowOfNodeEvent(event: Extract<EventRecord, { kind: 'node' }>): NodeEventsTable {

@@ -2,16 +2,23 @@
  * What the host asks of its store, in the host's own words. SQLite answers today; another engine comes beside
  * it without a caller noticing: everything is asynchronous and speaks of tasks, not of rows.
  */
+import type { TaskSearch } from '../../core/search.ts'
 import type { Status, Task } from '../../core/task.ts'
+import type { TaskSort } from '../../protocol/schemas.ts'
+import type { Cell, CountFilter } from './counts.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
 
 /** A batch as it was submitted. */
-export interface BatchRecord {
+export interface Batch {
   id: number
-  submissionId: string | null
   name: string | null
   submittedAtMs: number
-  /** The submit's answer as JSON. */
+}
+
+/** A batch with what a repeated submit gets. */
+export interface BatchRecord extends Batch {
+  submissionId: string | null
+  /** The submit's answer as JSON; as large as the batch. */
   answer: string
 }
 
@@ -27,18 +34,49 @@ export interface Changes {
   events: readonly EventRecord[]
 }
 
-export interface Page<T> {
+/** A page of a list. */
+export interface Page<T, Next = number> {
   items: T[]
   /** Whole number of rows that the filter matches. */
   total: number
-  /** Id to go on behind; null at the end. */
-  next: number | null
+  /** What to go on behind; null at the end. */
+  next: Next | null
 }
 
-export interface TaskFilter {
-  statuses?: readonly Status[] | undefined
-  node?: string | undefined
+export interface TaskFilter extends CountFilter {
   batchId?: number | undefined
+}
+
+export type TaskOrder = 'asc' | 'desc'
+
+/** Where a task stands in a list: what it is sorted by (null comes last), and its id among the same. */
+export interface TaskPlace {
+  key: number | null
+  id: number
+}
+
+/** A part of a list of tasks. */
+export interface TaskQuery extends TaskFilter {
+  /** By `submitted`, the key is the id; by `ended`, only tasks that have ended; by all others, only with `batchId`. */
+  sort: TaskSort
+  order: TaskOrder
+  /** Behind this one; null: from the beginning. */
+  after: TaskPlace | null
+  limit: number
+  /** Sorted by `submitted` and without `batchId`: only ids from the first up to before the second. */
+  ids?: readonly [number, number] | undefined
+}
+
+/** What one slice of a search has come to. */
+export interface SearchSlice {
+  found: TaskPlace[]
+  /** The last task that was looked at; null: none is left. */
+  at: TaskPlace | null
+}
+
+/** Tasks of a batch with the same target, on the same node, in the same status. */
+export interface TargetCount extends Cell {
+  target: string
 }
 
 export type TokenKind = 'admin' | 'join'
@@ -51,17 +89,27 @@ export interface Store {
   /** The largest ids ever given, also by a later database that this one was restored in place of. */
   lastIds(): Promise<{ task: number; event: number }>
   countByStatus(): Promise<Map<Status, number>>
+  /** Number of tasks in each status that occurs. */
+  counts(filter: TaskFilter): Promise<Map<Status, number>>
 
   task(id: number): Promise<Task | null>
-  /** Newest first; `after`: only older than this id. */
-  tasks(filter: TaskFilter, limit: number, after: number | null): Promise<Page<Task>>
+  /** Each in its place; null where there is none. Ends early where all together are large: at `maxBytes` of specs. */
+  tasksById(ids: readonly number[], maxBytes?: number): Promise<(Task | null)[]>
+  /** The statuses of those of these tasks that there are. */
+  statusesOf(ids: readonly number[]): Promise<Map<number, Status>>
+  /** A page of tasks; shorter than asked for where they are large. */
+  tasks(query: TaskQuery): Promise<Page<Task, TaskPlace>>
+  /** The same, only where they stand. */
+  taskPlaces(query: TaskQuery): Promise<TaskPlace[]>
+  /** Searches through what the query lists for some milliseconds, up to so many that match. */
+  searchSlice(query: TaskQuery, search: TaskSearch, sliceMs: number): Promise<SearchSlice>
   batchBySubmission(submissionId: string): Promise<BatchRecord | null>
-  batch(id: number): Promise<BatchRecord | null>
-  batches(limit: number, after: number | null): Promise<Page<BatchRecord>>
-  /** Number of tasks by status of each batch. */
-  batchCounts(ids: readonly number[]): Promise<Map<number, Map<Status, number>>>
+  batch(id: number): Promise<Batch | null>
+  batches(limit: number, after: number | null): Promise<Page<Batch>>
   /** Ids of the tasks of a batch, oldest first. */
   taskIdsOfBatch(batchId: number): Promise<number[]>
+  /** Number of tasks of a batch by target, node and status, in the order of the submit. */
+  batchTargets(batchId: number): Promise<TargetCount[]>
   taskEvents(taskId: number): Promise<TaskEventRecord[]>
   /** The last thousand of a node, oldest first. */
   nodeEvents(node: string): Promise<EventRecord[]>

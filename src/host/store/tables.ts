@@ -45,6 +45,8 @@ export interface TasksTable {
   reason: string | null
   cpu_time_ms: number | null
   peak_memory_bytes: number | null
+  /** Id of the task that this one runs again. */
+  rerun_of: number | null
 }
 
 export interface TaskEventsTable {

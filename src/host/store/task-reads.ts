@@ -1,0 +1,148 @@
+/** What is read of the tasks: one by one, in pages, by search, and in numbers. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { TaskSearch } from '../../core/search.ts'
+import { isFinal, type Status, statuses, type Task, type TaskSpec } from '../../core/task.ts'
+import { type Cell, TaskCounts } from './counts.ts'
+import { taskOfRow } from './rows.ts'
+import type { Page, SearchSlice, TargetCount, TaskFilter, TaskPlace, TaskQuery } from './store.ts'
+import type { TasksTable } from './tables.ts'
+import { placesSql } from './task-list.ts'
+
+/** A page ends early where the specs of its tasks are larger together: reading them keeps everything else waiting. */
+const pageBytes = 4 * 1024 * 1024
+/** A slice of a search looks at so many tasks at most. */
+const sliceTasks = 2_000
+const unfinished = statuses.filter((status) => !isFinal(status))
+
+export class TaskReads {
+  private readonly raw: DatabaseSync
+  private readonly taskCounts: TaskCounts
+  private readonly statements = new Map<string, StatementSync>()
+
+  constructor(raw: DatabaseSync, taskCounts: TaskCounts) {
+    this.raw = raw
+    this.taskCounts = taskCounts
+  }
+
+  counts({ batchId, ...filter }: TaskFilter): Map<Status, number> {
+    if (batchId === undefined) return this.taskCounts.counts(filter)
+    return this.taskCounts.batchCounts(batchId, filter, () =>
+      this.all<Cell>(
+        'select status, node, count(*) as count from tasks where batch_id = ? group by status, node',
+        batchId,
+      ),
+    )
+  }
+
+  task(id: number): Task | null {
+    return this.tasksById([id])[0] ?? null
+  }
+
+  tasksById(ids: readonly number[], maxBytes = Number.POSITIVE_INFINITY): (Task | null)[] {
+    const tasks: (Task | null)[] = []
+    let bytes = 0
+    for (const row of this.rows<{ id: null } | TasksTable>('tasks.*', ids)) {
+      if (row.id !== null) bytes += row.spec.length
+      if (bytes > maxBytes && tasks.length > 0) break
+      tasks.push(row.id === null ? null : taskOfRow(row))
+    }
+    return tasks
+  }
+
+  statusesOf(ids: readonly number[]): Map<number, Status> {
+    const found = new Map<number, Status>()
+    // written by us, from a Task
+    for (const { id, status } of this.rows<{ id: number | null; status: Status }>('tasks.id, status', ids))
+      if (id !== null) found.set(id, status)
+    return found
+  }
+
+  places(query: TaskQuery): TaskPlace[] {
+    const { statuses, node } = query
+    const part = placesSql(query, [...this.taskCounts.counts({ statuses, node }).keys()])
+    if (part === null) return []
+    const rows = this.all<{ id: number; place: number | null }>(part.sql, ...part.values, query.limit)
+    return rows.map(({ id, place }) => ({ id, key: place }))
+  }
+
+  tasks(query: TaskQuery): Page<Task, TaskPlace> {
+    const places = this.places({ ...query, limit: query.limit + 1 })
+    const ids = places.slice(0, query.limit).map(({ id }) => id)
+    const items = this.tasksById(ids, pageBytes).filter((task) => task !== null)
+    const isEnd = items.length === places.length
+    return { items, total: this.total(query), next: isEnd ? null : (places[items.length - 1] ?? null) }
+  }
+
+  searchSlice(query: TaskQuery, search: TaskSearch, sliceMs: number): SearchSlice {
+    const until = performance.now() + sliceMs
+    const places = this.places({ ...query, limit: sliceTasks })
+    const found: TaskPlace[] = []
+    let at = 0
+    for (const { spec } of this.rows<{ spec: string }>(
+      'spec',
+      places.map(({ id }) => id),
+    )) {
+      const isLate = at > 0 && performance.now() > until
+      if (isLate || found.length === query.limit) return { found, at: places[at - 1] ?? null }
+      const place = places[at]
+      if (place !== undefined && isMatch(search, place.id, spec)) found.push(place)
+      at += 1
+    }
+    return { found, at: places.length < sliceTasks ? null : (places.at(-1) ?? null) }
+  }
+
+  batchTargets(batchId: number): TargetCount[] {
+    return this.all<TargetCount>(
+      `select target, node, status, count(*) as count from tasks where batch_id = ?
+       group by target, node, status order by min(id)`,
+      batchId,
+    )
+  }
+
+  private total({ sort, statuses, node, batchId }: TaskQuery): number {
+    let total = 0
+    for (const [status, count] of this.counts({ statuses, node, batchId }))
+      if (sort !== 'ended' || isFinal(status)) total += count
+    return total
+  }
+
+  /** One for each id, in their order; of what is not there, all is null. One statement for all, read as far as is asked. */
+  private rows<Row>(columns: string, ids: readonly number[]): Iterable<Row> {
+    const sql = `select ${columns} from json_each(?) as wanted left join tasks on tasks.id = wanted.value`
+    return this.statement(sql).iterate(JSON.stringify(ids)) as Iterable<Row>
+  }
+
+  private all<Row>(sql: string, ...values: (string | number)[]): Row[] {
+    return this.statement(sql).all(...values) as Row[]
+  }
+
+  private statement(sql: string): StatementSync {
+    let statement = this.statements.get(sql)
+    if (statement === undefined) {
+      statement = this.raw.prepare(sql)
+      if (this.statements.size > 500) this.statements.clear()
+      this.statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+/** Counts what is there when a store is opened. */
+export function countAll(raw: DatabaseSync): TaskCounts {
+  const cells = raw.prepare('select node, status, count(*) as count from tasks group by node, status').all()
+  const open = raw
+    .prepare(
+      `select id, status, node, batch_id as batchId from tasks
+       where status in (${unfinished.map(() => '?').join(', ')})`,
+    )
+    .all(...unfinished)
+  return new TaskCounts(
+    cells as unknown as Cell[],
+    open as unknown as (Cell & { id: number; batchId: number })[],
+  )
+}
+
+function isMatch(search: TaskSearch, id: number, specText: string): boolean {
+  if (search.matchesId(id)) return true
+  return search.mayMatch(specText) && search.matches(JSON.parse(specText) as TaskSpec) // written by rowOfTask
+}
