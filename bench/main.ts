@@ -5,6 +5,7 @@ import { measureFake } from './fake.ts'
 import { measureLogs } from './logs.ts'
 import { measureMemory, tellMemoryAfter } from './memory.ts'
 import { printTable } from './report.ts'
+import { measureStore } from './store.ts'
 import { measureSubmits } from './submits.ts'
 import { measureSystemd } from './systemd.ts'
 
@@ -23,6 +24,7 @@ const sections: Record<string, () => Promise<void>> = {
     await cluster.close()
   },
   fake: measureFake,
+  store: measureStore,
   logs: measureLogs,
 }
 

@@ -60,6 +60,7 @@ export function nodeOf(given: Partial<NodeView> & { name: string }): NodeView {
   return {
     status: 'online',
     problem: null,
+    isDrained: false,
     lastSeenAt: submittedAt,
     cores: 8,
     coresAllocated: 1,
@@ -78,6 +79,7 @@ export function nodeOf(given: Partial<NodeView> & { name: string }): NodeView {
     },
     runnerVersion: '0.1.0',
     tasksRunning: 1,
+    tasksHeld: 1,
     unknownTasks: [],
     ...given,
   }

@@ -29,7 +29,11 @@ describe('a drained node', () => {
     const running = await submit()
     runner.started(running)
     await reached(running, 'running')
-    expect(await drain('n1', 'kernel update')).toMatchObject({ problem: 'drained by admin: kernel update' })
+    expect(await drain('n1', 'kernel update')).toMatchObject({
+      problem: 'drained by admin: kernel update',
+      isDrained: true,
+      tasksHeld: 1,
+    })
     const waiting = await submit('n1')
     expect((await task(waiting)).reason).toContain('n1 takes no new tasks: drained by admin: kernel update')
     runner.exited(running)
@@ -37,7 +41,7 @@ describe('a drained node', () => {
     expect(await task(waiting)).toMatchObject({ status: 'pending' })
     await host.client.resumeNode({ params: { name: 'n1' }, body: {} })
     await reached(waiting, 'assigning')
-    expect(await node()).toMatchObject({ problem: null })
+    expect(await node()).toMatchObject({ problem: null, isDrained: false })
   })
 
   it('stays so over a restart of the host and of its runner', async () => {

@@ -109,6 +109,7 @@ export function nodeView({ record, load, strangers }: NodeState, cluster: Cluste
     name: record.name,
     status: record.status,
     problem: cluster.problemOf(record.name),
+    isDrained: record.drained !== null,
     lastSeenAt: instant(record.lastSeenMs),
     cores: record.capacity.cores,
     coresAllocated: account?.coresHeld ?? 0,
@@ -138,6 +139,7 @@ export function nodeView({ record, load, strangers }: NodeState, cluster: Cluste
     executor: record.executor,
     runnerVersion: record.runnerVersion,
     tasksRunning: countStatuses(attempts).running ?? 0,
+    tasksHeld: attempts.length,
     unknownTasks: strangers.map(({ taskId, attempt }) => ({ taskId: String(taskId), attempt })),
   }
 }

@@ -163,6 +163,8 @@ export const NodeView = Closed({
   name: Type.String(),
   status: Type.Enum([...nodeStatuses]),
   problem: Nullable(Type.String({ description: 'why nothing new is placed on it although it is online' })),
+  /** An operator closed it; that can be taken back. */
+  isDrained: Type.Boolean(),
   /** When it was last heard; for an unreachable node, how long ago tells the age of what is shown. */
   lastSeenAt: Instant,
   cores: Type.Integer(),
@@ -177,6 +179,7 @@ export const NodeView = Closed({
   executor: ExecutorView,
   runnerVersion: Type.String(),
   tasksRunning: Type.Integer(),
+  tasksHeld: Type.Integer({ description: 'tasks that hold a part of it: between placement and end' }),
   /** What its runner holds and this host does not know, as after the restore of an old backup. It is left alone, and its part of the node is kept. */
   unknownTasks: Type.Array(Closed({ taskId: Id, attempt: Type.Integer() })),
 })

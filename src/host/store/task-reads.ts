@@ -35,29 +35,25 @@ export class TaskReads {
   }
 
   task(id: number): Task | null {
-    const row = this.row(id)
-    return row === null ? null : taskOfRow(row)
+    return this.tasksById([id])[0] ?? null
   }
 
   tasksById(ids: readonly number[], maxBytes = Number.POSITIVE_INFINITY): (Task | null)[] {
     const tasks: (Task | null)[] = []
     let bytes = 0
-    for (const id of ids) {
-      const row = this.row(id)
-      bytes += row?.spec.length ?? 0
+    for (const row of this.rows<{ id: null } | TasksTable>('tasks.*', ids)) {
+      if (row.id !== null) bytes += row.spec.length
       if (bytes > maxBytes && tasks.length > 0) break
-      tasks.push(row === null ? null : taskOfRow(row))
+      tasks.push(row.id === null ? null : taskOfRow(row))
     }
     return tasks
   }
 
   statusesOf(ids: readonly number[]): Map<number, Status> {
     const found = new Map<number, Status>()
-    const statement = this.statement('select status from tasks where id = ?')
-    for (const id of ids) {
-      const row = statement.get(id)
-      if (row !== undefined) found.set(id, row.status as Status) // written by us, from a Task
-    }
+    // written by us, from a Task
+    for (const { id, status } of this.rows<{ id: number | null; status: Status }>('tasks.id, status', ids))
+      if (id !== null) found.set(id, status)
     return found
   }
 
@@ -80,13 +76,17 @@ export class TaskReads {
   searchSlice(query: TaskQuery, search: TaskSearch, sliceMs: number): SearchSlice {
     const until = performance.now() + sliceMs
     const places = this.places({ ...query, limit: sliceTasks })
-    const specOf = this.statement('select spec from tasks where id = ?')
     const found: TaskPlace[] = []
-    for (const [at, place] of places.entries()) {
+    let at = 0
+    for (const { spec } of this.rows<{ spec: string }>(
+      'spec',
+      places.map(({ id }) => id),
+    )) {
       const isLate = at > 0 && performance.now() > until
       if (isLate || found.length === query.limit) return { found, at: places[at - 1] ?? null }
-      const text = String(specOf.get(place.id)?.spec)
-      if (isMatch(search, place.id, text)) found.push(place)
+      const place = places[at]
+      if (place !== undefined && isMatch(search, place.id, spec)) found.push(place)
+      at += 1
     }
     return { found, at: places.length < sliceTasks ? null : (places.at(-1) ?? null) }
   }
@@ -106,9 +106,10 @@ export class TaskReads {
     return total
   }
 
-  private row(id: number): TasksTable | null {
-    const row = this.statement('select * from tasks where id = ?').get(id)
-    return row === undefined ? null : (row as unknown as TasksTable)
+  /** One for each id, in their order; of what is not there, all is null. One statement for all, read as far as is asked. */
+  private rows<Row>(columns: string, ids: readonly number[]): Iterable<Row> {
+    const sql = `select ${columns} from json_each(?) as wanted left join tasks on tasks.id = wanted.value`
+    return this.statement(sql).iterate(JSON.stringify(ids)) as Iterable<Row>
   }
 
   private all<Row>(sql: string, ...values: (string | number)[]): Row[] {

@@ -2,7 +2,7 @@
  * The one live stream of the tab: says what has changed, and which of the answers on the screen have to be asked for
  * again. Nothing is believed from the stream itself but counts and load. A cut leaves everything as it is, with its age.
  */
-import type { QueryClient } from '@tanstack/vue-query'
+import type { Query, QueryClient } from '@tanstack/vue-query'
 import { computed, reactive, readonly } from 'vue'
 import type { StatusCounts } from '../../../src/core/batch.ts'
 import type { LiveDigest, LiveHello, LiveLoad } from '../../../src/protocol/live.ts'
@@ -166,6 +166,7 @@ class Stale {
   private readonly tasks = new Set<string>()
   private readonly batches = new Set<string>()
   private readonly nodes = new Set<string>()
+  private readonly again = new Set<readonly unknown[]>()
   private isAll = false
   private timer = 0
   private lastMs = 0
@@ -199,22 +200,31 @@ class Stale {
   private flush(): void {
     this.timer = 0
     this.lastMs = Date.now()
-    const { queries } = this
-    const ask = (queryKey: readonly unknown[]) => void queries.invalidateQueries({ queryKey })
-    if (this.isAll) {
-      void queries.invalidateQueries()
-    } else {
-      if (this.tasks.size > 0) ask(keys.taskLists)
-      for (const id of this.tasks) ask(keys.task(id))
-      if (this.batches.size > 0) ask(keys.batchLists)
-      for (const id of this.batches) ask(keys.batch(id))
-      if (this.nodes.size > 0 || this.tasks.size > 0) ask(keys.overview)
-      if (this.nodes.size > 0) ask(keys.nodeLists)
-      for (const name of this.nodes) ask(keys.node(name))
+    const again = [...this.again]
+    this.again.clear()
+    for (const queryKey of again) this.ask(queryKey)
+    if (this.isAll) this.ask([])
+    else {
+      if (this.tasks.size > 0) this.ask(keys.taskLists)
+      for (const id of this.tasks) this.ask(keys.task(id))
+      if (this.batches.size > 0) this.ask(keys.batchLists)
+      for (const id of this.batches) this.ask(keys.batch(id))
+      if (this.nodes.size > 0 || this.tasks.size > 0) this.ask(keys.overview)
+      if (this.nodes.size > 0) this.ask(keys.nodeLists)
+      for (const name of this.nodes) this.ask(keys.node(name))
     }
     this.isAll = false
     this.tasks.clear()
     this.batches.clear()
     this.nodes.clear()
+    if (this.again.size > 0) this.soon()
+  }
+
+  /** What is under way is not cut off, or over a slow line it would never come: it is asked for again afterwards. */
+  private ask(queryKey: readonly unknown[]): void {
+    const isUnderWay = ({ state }: Query) => state.fetchStatus === 'fetching'
+    const underWay = this.queries.getQueryCache().findAll({ queryKey, predicate: isUnderWay })
+    for (const query of underWay) this.again.add(query.queryKey)
+    void this.queries.invalidateQueries({ queryKey, predicate: (query) => !isUnderWay(query) })
   }
 }

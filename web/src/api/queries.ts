@@ -6,6 +6,7 @@ import { keepPreviousData, QueryClient, useQuery } from '@tanstack/vue-query'
 import { type MaybeRefOrGetter, toValue } from 'vue'
 import { AppError } from '../../../src/core/errors.ts'
 import type { Input } from '../../../src/protocol/host-api.ts'
+import type { HistoryRange } from '../../../src/protocol/schemas.ts'
 import { api } from './client.ts'
 
 export const keys = {
@@ -43,7 +44,7 @@ type TaskQuery = NonNullable<Input<'listTasks'>['query']>
 type Wanted<T> = MaybeRefOrGetter<T>
 
 export function useOverview() {
-  return useQuery({ queryKey: keys.overview, queryFn: () => api.overview({}), refetchInterval: 15_000 })
+  return useQuery({ queryKey: keys.overview, queryFn: () => api.overview({}), refetchInterval: 5_000 })
 }
 
 export function useTask(id: Wanted<string>) {
@@ -70,9 +71,11 @@ export function useTasks(query: Wanted<TaskQuery>) {
   })
 }
 
-export function useNodes() {
+/** `isWanted` false: they are not asked for yet. */
+export function useNodes(isWanted: Wanted<boolean> = true) {
   return useQuery({
     queryKey: keys.nodeLists,
+    enabled: () => toValue(isWanted),
     queryFn: async () => (await api.listNodes({})).items,
     refetchInterval: 60_000,
   })
@@ -92,6 +95,44 @@ export function useBatch(id: Wanted<string>) {
     queryKey: ['batch', id],
     queryFn: () => api.getBatch({ params: { id: toValue(id) } }),
     placeholderData: (before) => (before?.id === toValue(id) ? before : undefined),
+  })
+}
+
+/** How often a range is asked for again: about as often as it has a new step. */
+const historyMs: Record<HistoryRange, number> = { hour: 10_000, day: 60_000, month: 10 * 60_000 }
+
+/** Load over time of the whole cluster, or of one node. */
+export function useHistory(range: Wanted<HistoryRange>, node: Wanted<string | null> = null) {
+  return useQuery({
+    queryKey: ['history', node, range],
+    queryFn: () => {
+      const name = toValue(node)
+      const query = { range: toValue(range) }
+      return name === null ? api.getHistory({ query }) : api.getNodeHistory({ params: { name }, query })
+    },
+    refetchInterval: () => historyMs[toValue(range)],
+  })
+}
+
+/** How busy each node was, in so many steps. */
+export function useNodeHistories(range: Wanted<HistoryRange>, points: number) {
+  return useQuery({
+    queryKey: ['history', 'nodes', range, points],
+    queryFn: () => api.listNodeHistories({ query: { range: toValue(range), points } }),
+    refetchInterval: () => 3 * historyMs[toValue(range)],
+  })
+}
+
+/** CPU and memory over time of some tasks, by id; what has no figures is not there. */
+export function useUsage(ids: Wanted<readonly string[]>) {
+  return useQuery({
+    queryKey: ['usage', ids],
+    queryFn: async () => {
+      const { items } = await api.listUsage({ query: { ids: [...toValue(ids)] } })
+      return new Map(items.map((usage) => [usage.id, usage]))
+    },
+    enabled: () => toValue(ids).length > 0,
+    refetchInterval: 5_000,
   })
 }
 

@@ -8,7 +8,8 @@ import { emptyForm, type SubmitForm } from '../../../../src/core/submit-form.ts'
 import { formatSubmitLine, parseSubmitLine } from '../../../../src/core/submit-line.ts'
 import { shellQuote } from '../../../../src/core/text.ts'
 import type { SubmitBody } from '../../../../src/protocol/schemas.ts'
-import { bodyOfForm, formOfBody, sweepOfForm, tellSweepSize } from '../../../../src/protocol/submit-body.ts'
+import { bodyOfForm, sweepOfForm, tellSweepSize } from '../../../../src/protocol/submit-body.ts'
+import { formOfJson } from '../../../../src/protocol/submit-json.ts'
 import { sentenceOfError } from '../../api/client.ts'
 
 type Source = 'command' | 'line' | 'json' | 'fields'
@@ -57,7 +58,7 @@ export function useDraft() {
 
   function typeJson(text: string): void {
     json.value = text
-    read('json', () => formOfBody(JSON.parse(text) as SubmitBody)) // formOfBody says what it cannot take
+    read('json', () => formOfJson(text))
   }
 
   function change(part: Partial<SubmitForm>): void {
