@@ -1,7 +1,7 @@
 /** Endpoints of the contract that are being built. */
 import { AppError } from '../core/errors.ts'
 import type { EndpointName, Handlers } from '../protocol/host-api.ts'
-import type { Caller } from './handlers.ts'
+import type { Caller } from './caller.ts'
 
 const names = [
   'getTaskUsage', 'listUsage', 'getNodeHistory', 'getHistory', 'listNodeHistories',
