@@ -93,7 +93,8 @@ it('rerun runs what failed of a batch again, on the same targets, and waits for 
   for (const id of ids) expect(await cluster.api.ended(id)).toMatchObject({ status: 'failed' })
   writeFileSync(marker, '')
   const again = await run('batch', 'rerun', '--failed', '--wait', batchId)
-  expect(again).toMatchObject({ code: 0, err: '2 tasks: 2 completed\n' })
+  expect(again.code).toBe(0)
+  expect(again.err).toMatch(/^2 tasks: 2 completed$/m)
   const made = again.out.match(/^\d+$/gm) ?? []
   const tasks = await Promise.all(made.map((id) => cluster.api.task(id)))
   expect(tasks.map(({ rerunOf, target, status }) => [rerunOf, target, status])).toEqual([
