@@ -8,9 +8,10 @@ import type { BatchView } from '../protocol/schemas.ts'
 import { createBulk, killReason } from './bulk.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
+import type { HistoryEndpoint } from './history/handlers.ts'
 import type { Links } from './links.ts'
 import type { LogHandlers } from './log-handlers.ts'
-import { notYet } from './not-yet.ts'
+import type { LoginHandlers, Visit } from './login.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import { createOverview } from './overview.ts'
 import { previewBatch } from './preview.ts'
@@ -26,7 +27,12 @@ export interface Caller {
   token: TokenKind | 'none'
   /** Aborts when the caller is gone. Left out: it waits for every answer. */
   signal?: AbortSignal
+  /** The request, for who logs in or out. Left out: it is none of the native API. */
+  visit?: Visit
 }
+
+/** All endpoints but those of logins (`login.ts`) and of history (`history/handlers.ts`). */
+export type ClusterHandlers = Omit<Handlers<Caller>, keyof LoginHandlers | HistoryEndpoint>
 
 export const admin: Caller = { name: 'admin', token: 'admin' }
 
@@ -41,7 +47,7 @@ export function createHandlers(
   links: Pick<Links, 'endUnknown'>,
   logs: LogHandlers,
   clock: Clock,
-): Handlers<Caller> {
+): ClusterHandlers {
   const taskOf = async (idText: string): Promise<Task> => {
     const task = await store.task(wantedId(idText, 'task'))
     if (task === null) throw new AppError('not_found', `there is no task ${idText}`)
@@ -128,7 +134,6 @@ export function createHandlers(
     ...createOverview(cluster, store, clock),
     ...checks,
     ...logs,
-    ...notYet,
   }
 }
 
