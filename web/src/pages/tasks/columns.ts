@@ -18,7 +18,12 @@ export function columnsOf(isOfBatch: boolean, sort: TaskSort): Column[] {
     { key: 'where', label: 'Node' },
     { key: 'cores', label: 'Cores', isNumber: true },
     isOfBatch
-      ? { key: 'memory', label: sort === 'peakMemory' ? 'Peak memory' : 'Memory', sort: 'peakMemory', isNumber: true }
+      ? {
+          key: 'memory',
+          label: sort === 'peakMemory' ? 'Peak memory' : 'Memory',
+          sort: 'peakMemory',
+          isNumber: true,
+        }
       : { key: 'memory', label: 'Memory', isNumber: true },
     ...(isOfBatch ? [{ key: 'cpu', label: 'CPU time', sort: 'cpuTime', isNumber: true } as const] : []),
     sort === 'ended'

@@ -22,7 +22,10 @@ const lineChars = 400
 export function rowOf(task: TaskView): TaskRow {
   const { name } = task
   const line = shortLine([task.command, ...task.arguments])
-  const facts = Object.fromEntries(kept.map((key) => [key, task[key]])) as Pick<TaskView, (typeof kept)[number]>
+  const facts = Object.fromEntries(kept.map((key) => [key, task[key]])) as Pick<
+    TaskView,
+    (typeof kept)[number]
+  >
   return { ...facts, title: name === null ? line : printable(name), isNamed: name !== null, line }
 }
 

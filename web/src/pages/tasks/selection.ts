@@ -69,7 +69,9 @@ export function splitFor(action: TaskAction, selection: Selection): Split {
 
 /** Statuses in which an action can be asked, of those that are wanted (none: all). */
 export function statusesFor(action: TaskAction, wanted: readonly Status[]): Status[] {
-  return statuses.filter((status) => taskCan(action, status) && (wanted.length === 0 || wanted.includes(status)))
+  return statuses.filter(
+    (status) => taskCan(action, status) && (wanted.length === 0 || wanted.includes(status)),
+  )
 }
 
 /** "3 have ended already, 2 are being killed already". */

@@ -2,7 +2,13 @@
  * A list of tasks of any length, read page by page as one scrolls. Few pages are kept; those that are scrolled away are
  * read again when they come back. While somebody reads, the list is held still: what is new waits at its top.
  */
-import { hashKey, type InfiniteData, keepPreviousData, useInfiniteQuery, useQueryClient } from '@tanstack/vue-query'
+import {
+  hashKey,
+  type InfiniteData,
+  keepPreviousData,
+  useInfiniteQuery,
+  useQueryClient,
+} from '@tanstack/vue-query'
 import { computed, onScopeDispose, type Ref, ref, shallowRef, watch } from 'vue'
 import { api } from '../../api/client.ts'
 import { onChange } from '../../api/live.ts'
