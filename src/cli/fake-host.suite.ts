@@ -292,6 +292,10 @@ export class FakeHost {
         ? refuse(response, 'not_found', `there is no node ${id}`)
         : json(response, 200, node)
     }
+    if (kind === 'login-links') {
+      const url = `http://${headers.host}/login#code=abc`
+      return json(response, 201, { url, expiresAt: '2026-11-23T10:05:00.000Z' })
+    }
     if (kind === 'checks') return this.check(id, query.get('node'), body, response)
     if (kind === 'batches') return this.batches(method, id, what, body as SubmitBody, response)
     if (kind !== 'tasks') return refuse(response, 'not_found', `there is no ${path}`)
