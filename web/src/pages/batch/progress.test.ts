@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { columnsOfMatrix, endedOf, failedOf, progressSentence } from './progress.ts'
+import { columnsOfMatrix, endedOf, failedOf, matrixOf, progressSentence } from './progress.ts'
 
 describe('progress of a batch', () => {
   it.each([
@@ -19,11 +19,23 @@ describe('progress of a batch', () => {
   })
 
   it('has a column for each status that occurs, in the order of a life', () => {
-    const row = { target: 'any', node: null, total: 3 }
-    const rows = [
-      { ...row, counts: { failed: 1, running: 2 } },
-      { ...row, counts: { pending: 3 } },
-    ]
+    const rows = [{ counts: { failed: 1, running: 2 } }, { counts: { pending: 3 } }]
     expect(columnsOfMatrix(rows)).toEqual(['pending', 'running', 'failed'])
+  })
+
+  it('puts what waits for a node beside what is there', () => {
+    const rows = matrixOf([
+      { target: 'n1', node: null, counts: { pending: 2 }, total: 2 },
+      { target: 'n1', node: 'n1', counts: { running: 1, failed: 1 }, total: 2 },
+      { target: 'n1:0', node: 'n1', counts: { running: 1 }, total: 1 },
+      { target: 'any', node: 'n2', counts: { lost: 1 }, total: 1 },
+      { target: 'any', node: null, counts: { pending: 1 }, total: 1 },
+    ])
+    expect(rows.map(({ place, node, total }) => [place, node, total])).toEqual([
+      ['n1', 'n1', 4],
+      ['n1:0', 'n1', 1],
+      ['any → n2', 'n2', 1],
+      ['any', null, 1],
+    ])
   })
 })

@@ -18,7 +18,33 @@ export function failedOf(counts: StatusCounts): number {
   return endedOf(counts) - (counts.completed ?? 0)
 }
 
-/** "All 40 tasks completed", "12 of 40 tasks have ended, 3 of them failed". */
+/** Where some of a batch's tasks are. */
+export interface MatrixRow {
+  place: string
+  /** null: nowhere yet. */
+  node: string | null
+  counts: StatusCounts
+  total: number
+}
+
+/** A row for each place. What waits for a node stands with what is there. */
+export function matrixOf(targets: readonly BatchTarget[]): MatrixRow[] {
+  const rows = new Map<string, MatrixRow>()
+  for (const target of targets) {
+    const { node, total } = target
+    const place =
+      node === null || target.target.split(':')[0] === node ? target.target : `${target.target} → ${node}`
+    const row = rows.get(place) ?? { place, node, counts: {}, total: 0 }
+    row.node ??= node
+    row.total += total
+    for (const [status, count] of Object.entries(countsOf(target)) as [Status, number][])
+      row.counts[status] = (row.counts[status] ?? 0) + count
+    rows.set(place, row)
+  }
+  return [...rows.values()]
+}
+
+/** "All 40 tasks completed", "12 of 40 tasks have ended, 3 of them without success". */
 export function progressSentence(counts: StatusCounts): string {
   const total = totalOf(counts)
   const ended = endedOf(counts)
@@ -33,6 +59,6 @@ export function progressSentence(counts: StatusCounts): string {
 }
 
 /** The statuses that occur in any row, in the order of a life. */
-export function columnsOfMatrix(rows: readonly BatchTarget[]): Status[] {
-  return statuses.filter((status) => rows.some((row) => (countsOf(row)[status] ?? 0) > 0))
+export function columnsOfMatrix(rows: readonly { counts: StatusCounts }[]): Status[] {
+  return statuses.filter((status) => rows.some((row) => (row.counts[status] ?? 0) > 0))
 }
