@@ -19,6 +19,8 @@ export interface SearchOptions {
   limit: number
   /** It is given up for now after so long. */
   forMs: number
+  /** Aborts when nobody waits for the answer any more. */
+  signal?: AbortSignal | undefined
 }
 
 /** What was found, and where to go on; `next` null: all was searched. */
@@ -44,13 +46,14 @@ export class TaskSearches {
   }
 
   /** @throws AppError `too_many`; `invalid_request` for a sort that only a batch has */
-  async search(searched: Searched, { q, from, limit, forMs }: SearchOptions): Promise<SearchResult> {
+  async search(searched: Searched, { q, from, limit, forMs, signal }: SearchOptions): Promise<SearchResult> {
     if (this.underWay >= searchesAtOnce)
       throw new AppError('too_many', 'many searches are under way: try again in a moment')
     this.underWay += 1
     try {
       const search = taskSearch(q)
       const until = this.clock.monotonic() + forMs
+      const isTime = () => signal?.aborted !== true && this.clock.monotonic() < until
       const found: Position[] = []
       let next: Position | null = from ?? {
         part: beginsWithIds(searched, search) ? 'ids' : 'all',
@@ -63,7 +66,7 @@ export class TaskSearches {
         const result: SearchResult = await this.inTurn(slice)
         found.push(...result.found)
         next = result.next
-      } while (next !== null && found.length < limit && this.clock.monotonic() < until)
+      } while (next !== null && found.length < limit && isTime())
       return { found, next }
     } finally {
       this.underWay -= 1
