@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { countStatuses, isBatchFinal } from '../core/batch.ts'
 import { type ErrorCode, errorTable } from '../core/errors.ts'
 import { type FinalStatus, isFinal, type Status } from '../core/task.ts'
+import { LogViews } from '../platform/log-views.ts'
 import { checkFilePrefix, type LogStream, logHeaders } from '../protocol/routes.ts'
 import type {
   ClusterEvent,
@@ -138,6 +139,7 @@ export class FakeHost {
   /** Where it looks for files of checks. */
   sharedDir: string | null = null
   private readonly logs = new Map<string, Buffer>()
+  private readonly logViews = new LogViews({ mostLogs: 4, mostScans: 2, mostSearches: 2 })
   private readonly events: ClusterEvent[] = []
   private readonly listeners = new Set<ServerResponse>()
   private readonly followers = new Set<Follower>()
@@ -290,6 +292,10 @@ export class FakeHost {
         ? refuse(response, 'not_found', `there is no node ${id}`)
         : json(response, 200, node)
     }
+    if (kind === 'login-links') {
+      const url = `http://${headers.host}/login#code=abc`
+      return json(response, 201, { url, expiresAt: '2026-11-23T10:05:00.000Z' })
+    }
     if (kind === 'checks') return this.check(id, query.get('node'), body, response)
     if (kind === 'batches') return this.batches(method, id, what, body as SubmitBody, response)
     if (kind !== 'tasks') return refuse(response, 'not_found', `there is no ${path}`)
@@ -301,6 +307,7 @@ export class FakeHost {
     if (what === undefined) return json(response, 200, task)
     if (what === 'events')
       return json(response, 200, { items: this.events.filter((event) => event.taskId === id) })
+    if (what === 'logs' && path.endsWith('/search')) return this.search(id, stream, query, response)
     if (what === 'logs') return this.sendLog(task, stream === 'stderr' ? 'stderr' : 'stdout', query, response)
     if (isFinal(task.status)) return refuse(response, 'conflict', `cannot kill task ${id}: it has ended`)
     task.status = 'killing'
@@ -437,6 +444,30 @@ export class FakeHost {
     for (const event of this.events.slice(after)) response.write(sse(event))
     this.listeners.add(response)
     response.once('close', () => this.listeners.delete(response))
+  }
+
+  private search(
+    id: string,
+    stream: string | undefined,
+    query: URLSearchParams,
+    response: ServerResponse,
+  ): void {
+    const makeReader = () => async (offset: number, limit: number) => {
+      const log = this.log(id, stream === 'stderr' ? 'stderr' : 'stdout')
+      const data = log.subarray(offset, offset + limit)
+      return { offset, size: log.length, data, isFinal: false, missing: 0, file: '1' }
+    }
+    const wanted = {
+      q: query.get('q') ?? '',
+      matchCase: query.get('matchCase') === 'true',
+      offset: Number(query.get('offset') ?? 0),
+      limit: Number(query.get('limit') ?? 100),
+    }
+    const { signal } = new AbortController()
+    this.logViews.search(`${id} ${stream}`, makeReader, wanted, signal).then(
+      (found) => json(response, 200, found),
+      (error: unknown) => refuse(response, 'invalid_request', String(error)),
+    )
   }
 
   private sendLog(

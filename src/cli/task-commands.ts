@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import { duration, repeated, size, text, whole } from '../platform/option-types.ts'
 import type { EventsOptions } from './commands/events.ts'
+import type { GrepOptions } from './commands/grep.ts'
 import type { KillOptions } from './commands/kill.ts'
 import type { LogsOptions } from './commands/logs.ts'
 import type { DrainOptions } from './commands/operate.ts'
@@ -241,8 +242,18 @@ function declareLogs(parent: Command, { declare, act }: Parts): void {
         .addHelpText('before', logsExamples)
         .addOption(whole('-n, --lines <number>', 'the last so many lines', 0, null))
         .addOption(whole('--offset <bytes>', 'from this byte on', 0, null))
+        .addOption(
+          text('--grep <text>', 'only the lines that have this text, in any case; 1 where there is none'),
+        )
+        .option('--match-case', 'with --grep: only in this case', false)
+        .option('--line-numbers', 'with --grep: each line behind its number', false)
         .action(
-          act(async (context, id: string, options: LogsOptions & { both: boolean }) => {
+          act(async (context, id: string, options: LogsCommandOptions) => {
+            const { grep: sought } = options
+            if (sought !== null) {
+              const { grep } = await import('./commands/grep.ts')
+              return grep(id, { ...chosenStreams(options), grep: sought }, context)
+            }
             if (id.startsWith('batch:')) {
               const { batchLogs } = await import('./commands/batch-logs.ts')
               return batchLogs(id.slice('batch:'.length), chosenStreams(options), context)
@@ -253,6 +264,8 @@ function declareLogs(parent: Command, { declare, act }: Parts): void {
         ),
   )
 }
+
+type LogsCommandOptions = LogsOptions & Omit<GrepOptions, 'grep'> & { grep: string | null; both: boolean }
 
 function logOptions(command: Command): Command {
   return command
@@ -271,6 +284,7 @@ const logsExamples = `Examples:
   hakuriver logs -f last                the newest task, live
   hakuriver logs -n 20 123              the last 20 lines
   hakuriver logs 123 > out.txt          byte for byte
+  hakuriver logs --grep error 123       the lines with "error", looked for on the host
   hakuriver logs -f batch:last          all tasks of the newest submit, each line behind its task
 `
 

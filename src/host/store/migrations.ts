@@ -111,4 +111,14 @@ export const migrations: readonly Migration[] = [
       create index tasks_by_node_end on tasks (node, status, ended_at_ms, id) where ended_at_ms is not null;
     `,
   },
+  {
+    number: 7,
+    sql: `
+      create table sessions (
+        hash text primary key,
+        created_at_ms integer not null,
+        expires_at_ms integer not null
+      ) strict;
+    `,
+  },
 ]

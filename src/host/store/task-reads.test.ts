@@ -298,20 +298,20 @@ describe('a search', () => {
       const ids: number[] = []
       let after: TaskPlace | null = null
       let slices = 0
+      let lookedAt = 0
       do {
         const query = { sort: 'submitted', order: 'desc', after, limit: 3 } as const
         // no time at all: each slice looks at one task
-        const { found, at }: Awaited<ReturnType<SqliteStore['searchSlice']>> = await store.searchSlice(
-          query,
-          search,
-          slices % 2 === 0 ? 0 : 1_000,
-        )
+        const { found, at, looked }: Awaited<ReturnType<SqliteStore['searchSlice']>> =
+          await store.searchSlice(query, search, slices % 2 === 0 ? 0 : 1_000)
         expect(found.length).toBeLessThanOrEqual(3)
         ids.push(...found.map(({ id }) => id))
         after = at
         slices += 1
+        lookedAt += looked
       } while (after !== null && slices < 200)
       expect(ids, q).toEqual(wanted.map(({ id }) => id).reverse())
+      expect(lookedAt, q).toBe(tasks.length)
     }
   })
 })

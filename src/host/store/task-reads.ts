@@ -83,12 +83,13 @@ export class TaskReads {
       places.map(({ id }) => id),
     )) {
       const isLate = at > 0 && performance.now() > until
-      if (isLate || found.length === query.limit) return { found, at: places[at - 1] ?? null }
+      if (isLate || found.length === query.limit) return { found, at: places[at - 1] ?? null, looked: at }
       const place = places[at]
       if (place !== undefined && isMatch(search, place.id, spec)) found.push(place)
       at += 1
     }
-    return { found, at: places.length < sliceTasks ? null : (places.at(-1) ?? null) }
+    const isEnd = places.length < sliceTasks
+    return { found, at: isEnd ? null : (places.at(-1) ?? null), looked: places.length }
   }
 
   batchTargets(batchId: number): TargetCount[] {
