@@ -17,6 +17,8 @@ import { addCspReports } from './csp-reports.ts'
 import { startEngine } from './engine.ts'
 import { eventStream } from './event-stream.ts'
 import { createHandlers } from './handlers.ts'
+import { createHistoryHandlers } from './history/handlers.ts'
+import { History } from './history/history.ts'
 import { createHttpServer } from './http.ts'
 import { createLinkServer } from './link-server.ts'
 import { LiveFeed, liveRoute } from './live.ts'
@@ -74,8 +76,15 @@ export async function createHost(options: HostOptions): Promise<Host> {
       : await Tokens.open(store, config.stateDir, clock.now(), log)
     const { sharedDir } = config
     const engine = await startEngine({ config, store, clock, log, onBroken })
-    closers.push(() => engine.close())
     const { cluster, hub, links, submits } = engine
+    const { heartbeatMs } = config
+    const historyFile = join(config.stateDir, 'history.db')
+    const history = new History({ path: historyFile, cluster, hub, clock, log, heartbeatMs })
+    links.setUsageSink(history.usages)
+    closers.push(
+      () => history.close(),
+      () => engine.close(),
+    )
     const linkServer = createLinkServer(links)
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
     const logs = { cluster, store, hub, links, sharedDir }
@@ -86,6 +95,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const handlers = {
       ...createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock),
       ...createLogin({ tokens, sessions, clock, log }),
+      ...createHistoryHandlers({ history, cluster, store }),
     }
     const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })
     closers.push(() => live.close())

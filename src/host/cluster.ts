@@ -30,6 +30,8 @@ import type { BatchRecord, Store } from './store/store.ts'
 export interface NodeState {
   record: NodeRecord
   load: NodeLoad | null
+  /** When that was told, by the monotonic clock. */
+  loadAtMs: number
   /** Attempts that its runner holds and this host does not know. */
   strangers: readonly { taskId: number; attempt: number }[]
 }
@@ -107,7 +109,7 @@ export class Cluster {
     cluster.lastId = lastIds.task
     cluster.lastEventId = lastIds.event
     for (const record of await deps.store.nodes()) {
-      cluster.nodes.set(record.name, { record, load: null, strangers: [] })
+      cluster.nodes.set(record.name, { record, load: null, loadAtMs: 0, strangers: [] })
       if (record.drained !== null) cluster.problems.set(record.name, new Map([['drained', record.drained]]))
       // nothing is sent there before its runner has linked again
       cluster.ledger.setNode({ ...clusterNode(record), status: 'unreachable' })
@@ -184,6 +186,13 @@ export class Cluster {
       const leased = isLeased(task.spec, attempt)
       return [{ taskId: id, attempt, status, startedAtMs, dispatchedTo, isLeased: leased }]
     })
+  }
+
+  /** How many tasks run on a node, as far as is known. */
+  runningOn(node: string): number {
+    let count = 0
+    for (const id of this.heldOn.get(node) ?? []) if (this.tasks.get(id)?.status === 'running') count += 1
+    return count
   }
 
   /** What runs under a lease, and of which runner. */
@@ -309,8 +318,8 @@ export class Cluster {
 
   /** Keeps when a node was last heard, so that its age survives a restart of the host. */
   saveNode(record: NodeRecord): void {
-    const { load = null, strangers = [] } = this.nodes.get(record.name) ?? {}
-    this.nodes.set(record.name, { record, load, strangers })
+    const { load = null, loadAtMs = 0, strangers = [] } = this.nodes.get(record.name) ?? {}
+    this.nodes.set(record.name, { record, load, loadAtMs, strangers })
     this.journal.node(record)
   }
 

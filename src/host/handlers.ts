@@ -9,10 +9,10 @@ import { createBulk, killReason } from './bulk.ts'
 import type { Caller } from './caller.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
+import type { HistoryEndpoint } from './history/handlers.ts'
 import type { Links } from './links.ts'
 import type { LogHandlers } from './log-handlers.ts'
 import type { LoginHandlers } from './login.ts'
-import { notYet } from './not-yet.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import { createOverview } from './overview.ts'
 import { previewBatch } from './preview.ts'
@@ -21,8 +21,8 @@ import type { Submits } from './submit.ts'
 import { createTaskLists } from './task-lists.ts'
 import { batchView, eventView, nodeView, taskDetail } from './views.ts'
 
-/** All endpoints but those of logins, which `login.ts` makes. */
-export type ClusterHandlers = Omit<Handlers<Caller>, keyof LoginHandlers>
+/** All endpoints but those of logins (`login.ts`) and of history (`history/handlers.ts`). */
+export type ClusterHandlers = Omit<Handlers<Caller>, keyof LoginHandlers | HistoryEndpoint>
 
 /** Tasks of large batches are counted so long at a time. */
 const turnMs = 8
@@ -122,7 +122,6 @@ export function createHandlers(
     ...createOverview(cluster, store, clock),
     ...checks,
     ...logs,
-    ...notYet,
   }
 }
 

@@ -42,6 +42,7 @@ export interface SessionEvents {
   /** The first message. */
   onHello: (session: LinkSession, hello: FromRunnerOf<'hello'>) => void
   onHeartbeat: (session: LinkSession, heartbeat: FromRunnerOf<'heartbeat'>) => void
+  onUsage: (session: LinkSession, usage: FromRunnerOf<'usage'>) => void
   onReport: (session: LinkSession, report: FromRunnerOf<'report'>) => void
   /** Anything was heard. */
   onHeard: (session: LinkSession) => void
@@ -99,12 +100,14 @@ export class LinkSession {
     { runnerId, bootId, version }: RunnerIdentity & { version: number },
     heartbeatMs: number,
     leaseMs: number,
+    usageMs: number | undefined,
   ): void {
     this.node = node
     this.version = version
     this.runnerId = runnerId
     this.bootId = bootId
-    this.send({ type: 'welcome', version: linkVersion, heartbeatMs, leaseMs, logViews: true })
+    const asked = usageMs === undefined ? {} : { usageMs }
+    this.send({ type: 'welcome', version: linkVersion, heartbeatMs, leaseMs, logViews: true, ...asked })
   }
 
   /** Tells which heartbeat came. */
@@ -255,6 +258,8 @@ export class LinkSession {
       case 'heartbeat':
         this.canViewLogs = message.logViews === true
         return this.events.onHeartbeat(this, message)
+      case 'usage':
+        return this.events.onUsage(this, message)
       case 'report':
         return this.events.onReport(this, message)
       case 'log_chunk':
@@ -300,6 +305,11 @@ function isSound(message: FromRunner): boolean {
   const isCount = (count: number | null) => count === null || Number.isSafeInteger(count)
   if (message.type === 'hello' || message.type === 'heartbeat')
     return message.attempts.every(({ startedAtMs }) => isTime(startedAtMs))
+  if (message.type === 'usage')
+    return (
+      isTime(message.atMs) &&
+      message.items.every(({ cpuTimeMs, memoryBytes }) => isCount(cpuTimeMs) && isCount(memoryBytes))
+    )
   if (message.type !== 'report') return true
   if (message.event.type === 'started') return isTime(message.event.startedAtMs)
   const { startedAtMs, endedAtMs, exitCode, cpuTimeMs, peakMemoryBytes } = message.event.exit

@@ -32,6 +32,14 @@ export interface LinksDeps {
   clock: Clock
 }
 
+/** Who wants to know what tasks use. */
+export interface UsageSink {
+  /** How often runners are to tell it. */
+  everyMs: number
+  /** What a runner has told. */
+  take(runnerId: string, usage: FromRunnerOf<'usage'>): void
+}
+
 /** How long a runner may take to answer its welcome. */
 const helloMs = 10_000
 
@@ -62,6 +70,7 @@ export class Links {
   /** Attempts that a node's runner holds and this host does not know, told once each. */
   private readonly strangers = new Map<string, ReadonlySet<string>>()
   private readonly copies: Copies
+  private usageSink: UsageSink | null = null
   /** Takes back the next look. */
   private watch = () => {}
   private watchedAt: number
@@ -75,6 +84,11 @@ export class Links {
     deps.cluster.setDispatcher((type, task) => this.dispatch(type, task))
   }
 
+  /** Runners that link from now on are asked what their tasks use. */
+  setUsageSink(sink: UsageSink): void {
+    this.usageSink = sink
+  }
+
   /** Takes over a connection that was allowed to be a link. */
   take(connect: (events: WireEvents) => Wire): void {
     const session = new LinkSession(
@@ -82,6 +96,7 @@ export class Links {
       {
         onHello: (from, hello) => this.join(from, hello),
         onHeartbeat: (from, heartbeat) => this.beat(from, heartbeat),
+        onUsage: (from, usage) => this.usage(from, usage),
         onReport: (from, report) => this.report(from, report),
         onHeard: (from) => this.heard(from),
         onClosed: (from, why) => this.left(from, why),
@@ -160,7 +175,7 @@ export class Links {
     // what is still on its way of a connection that its runner has given up says no more than this
     this.deps.leases.answering(runnerId)
     const { heartbeatMs, leases, clock } = this.deps
-    session.welcome(name, hello, heartbeatMs, leases.leaseMs)
+    session.welcome(name, hello, heartbeatMs, leases.leaseMs, this.usageSink?.everyMs)
     const cancel = clock.after(helloMs, () => session.drop('it did not answer the welcome'))
     this.newcomers.set(session, { hello, cancel, heartbeat: null, isLive: false })
   }
@@ -237,12 +252,19 @@ export class Links {
     if (node === undefined || this.sessions.get(node.record.name) !== session) return
     if (this.isOvertaken(session)) return
     node.load = heartbeat.load
+    node.loadAtMs = this.deps.clock.monotonic()
     this.deps.cluster.setProblem(node.record.name, 'runner', heartbeat.problem ?? null)
     if (heartbeat.beat !== undefined) {
       this.deps.leases.answering(session.runnerId)
       session.answer(heartbeat.beat)
     }
     this.compareLater(session, heartbeat.attempts)
+  }
+
+  private usage(session: LinkSession, usage: FromRunnerOf<'usage'>): void {
+    if (session.node === null || this.sessions.get(session.node) !== session || this.isOvertaken(session))
+      return
+    this.usageSink?.take(session.runnerId, usage)
   }
 
   /** Does the runner of this connection speak on a newer one, which is not taken in yet? */

@@ -2,13 +2,13 @@
 import { totalOf } from '../core/batch.ts'
 import { AppError } from '../core/errors.ts'
 import { parseId } from '../core/id.ts'
-import type { Status } from '../core/task.ts'
+import { isFinalTask, type Status, type Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import { limits } from '../protocol/limits.ts'
 import type { BatchTarget } from '../protocol/schemas.ts'
 import type { Cluster } from './cluster.ts'
-import { readCursor, writeCursor } from './cursor.ts'
+import { type ListedAs, readCursor, writeCursor } from './cursor.ts'
 import type { Store, TargetCount, TaskFilter, TaskPlace } from './store/store.ts'
 import { TaskSearches } from './task-searches.ts'
 import { countsView, taskView } from './views.ts'
@@ -42,9 +42,11 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
           items: items.map((task) => taskView(task, cluster)),
           total,
           next: next === null ? null : writeCursor(listed, { part: 'all', place: next }),
+          begin: beginOf(items[0], listed),
+          looked: null,
         }
       }
-      const { found, next } = await searches.search(list, { q, from, limit, forMs: searchMs })
+      const { found, next, looked } = await searches.search(list, { q, from, limit, forMs: searchMs })
       const tasks = await store.tasksById(
         found.flatMap(({ place }) => place?.id ?? []),
         pageBytes,
@@ -54,6 +56,8 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
         items: tasks.flatMap((task) => (task === null ? [] : taskView(task, cluster))),
         total: null,
         next: goOn === null ? null : writeCursor(listed, goOn),
+        begin: null,
+        looked,
       }
     },
     countTasks: async ({ query }) => {
@@ -87,6 +91,16 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
       return { items: targetsOf(await store.batchTargets(id)) }
     },
   }
+}
+
+/** A cursor right before a task: what is listed behind it begins with that task. */
+function beginOf(task: Task | undefined, listed: ListedAs): string | null {
+  if (task === undefined) return null
+  const { sort, order } = listed
+  const id = task.id + (order === 'desc' ? 1 : -1)
+  if (sort === 'submitted') return writeCursor(listed, { part: 'all', place: { key: id, id } })
+  if (sort !== 'ended' || !isFinalTask(task)) return null
+  return writeCursor(listed, { part: 'all', place: { key: task.endedAtMs, id } })
 }
 
 interface FilterQuery {

@@ -23,5 +23,7 @@ export const limits = {
   bulkTasks: 10_000,
   previewItems: 1_000,
   usageTasks: 100,
+  /** Attempts of one message of a runner on what they use. */
+  usageItems: 4_096,
   searchChars: 200,
 } as const

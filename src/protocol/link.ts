@@ -3,11 +3,13 @@
  * Order on one link is kept; across links, reports are repeated until the host has acknowledged them.
  */
 import { type Static, Type } from 'typebox'
+import { limits } from './limits.ts'
 import { ExecutorView, LogLines, LogSearch } from './schemas.ts'
 
 /**
  * Raised by one on a breaking change; a host serves this and the previous one (`asVersion`).
- * 1: the first. 2: leases (`leaseMs`, `heard`, `beat`, `requeue`), `stuck`, `takes`, `problem`, `missing`.
+ * 1: the first. 2: leases (`leaseMs`, `heard`, `beat`, `requeue`), `stuck`, `takes`, `problem`, `missing`; and `usage`,
+ * which comes only where the host asks for it (`usageMs`).
  */
 export const linkVersion = 2
 /** The largest message that either side takes. */
@@ -136,6 +138,32 @@ export const Heartbeat = Type.Object(
   closed,
 )
 
+/**
+ * What running attempts have used so far, and use now; only to a host that told `usageMs`. Of what has used nothing that
+ * the system tells, nothing is said. It may be lost: the next one comes soon.
+ */
+export const Usage = Type.Object(
+  {
+    type: Type.Literal('usage'),
+    /** When it was read. */
+    atMs: Ms,
+    items: Type.Array(
+      Type.Object(
+        {
+          taskId: TaskId,
+          attempt: Attempt,
+          /** Of all its processes since its start. null: the system does not tell. */
+          cpuTimeMs: Nullable(Type.Integer({ minimum: 0 })),
+          memoryBytes: Nullable(Type.Integer({ minimum: 0 })),
+        },
+        closed,
+      ),
+      { maxItems: limits.usageItems },
+    ),
+  },
+  closed,
+)
+
 /** A durable report: sent again after every reconnect until a `ack` with its `seq` (or a higher one) came. */
 export const Report = Type.Object(
   {
@@ -181,7 +209,7 @@ export const LogView = Type.Object(
   closed,
 )
 
-export const FromRunner = Type.Union([Hello, Heartbeat, Report, LogChunk, LogView])
+export const FromRunner = Type.Union([Hello, Heartbeat, Usage, Report, LogChunk, LogView])
 export type FromRunner = Static<typeof FromRunner>
 
 export const LinkSpec = Type.Object(
@@ -202,13 +230,17 @@ export const LinkSpec = Type.Object(
   closed,
 )
 
-/** The host takes the runner in. `leaseMs`: how long what is leased goes on without a word of the host's. */
+/**
+ * The host takes the runner in. `leaseMs`: how long what is leased goes on without a word of the host's. `usageMs`: how
+ * often it wants to be told what running attempts use; left out: never.
+ */
 export const Welcome = Type.Object(
   {
     type: Type.Literal('welcome'),
     version: Type.Integer(),
     heartbeatMs: Type.Integer(),
     leaseMs: Type.Optional(Type.Integer({ minimum: 1 })),
+    usageMs: Type.Optional(Type.Integer({ minimum: 1 })),
     /** It asks `log_lines` and `log_search` of a runner that answers them. */
     logViews: Type.Optional(Type.Boolean()),
   },
@@ -318,7 +350,7 @@ export function asVersion(message: FromHost, version: number): FromHost | null {
   if (version >= 2) return message
   switch (message.type) {
     case 'welcome': {
-      const { leaseMs: _, logViews: __, ...rest } = message
+      const { leaseMs: _, logViews: __, usageMs: ___, ...rest } = message
       return { ...rest, version }
     }
     case 'heard':

@@ -18,6 +18,7 @@ import { Lease } from './lease.ts'
 import { Link, type LogViewRequest } from './link.ts'
 import type { LogLimit } from './log-limit.ts'
 import { Outbox } from './outbox.ts'
+import { UsageMeter } from './usage.ts'
 
 type LogRequest = Extract<FromHost, { type: 'log_read' }>
 
@@ -93,6 +94,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   await held.recover()
 
   const capacity = await deps.detectCapacity()
+  const usage = new UsageMeter(() => held.running())
   const background = new Set<Promise<void>>()
   const track = (work: Promise<void>, what: string) => {
     const tracked = work
@@ -115,6 +117,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     measureLoad: () => deps.measureLoad(capacity),
     attempts: () => held.list(),
     problem: () => held.problem(),
+    measureUsage: () => usage.measure(),
     pendingReports: () => outbox.pending(),
     lease,
     onStart: (order) => track(held.start(startOrder(order)), 'starting a task'),

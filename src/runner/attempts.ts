@@ -101,6 +101,15 @@ export class Attempts implements ExecutorEvents {
     })
   }
 
+  /** What runs, and which executor can tell of it. */
+  running(): { taskId: number; attempt: number; executor: Executor }[] {
+    return [...this.held.values()].flatMap((held) => {
+      const executor = held.phase === 'running' ? this.executorOf(held) : undefined
+      if (held.handle === null || executor === undefined) return []
+      return [{ taskId: held.handle.taskId, attempt: held.handle.attempt, executor }]
+    })
+  }
+
   /** Why nothing can be started here at the moment; null: it can. */
   problem(): string | null {
     return this.deps.logLimit?.problem(this.logsOf(0)) ?? null

@@ -63,6 +63,7 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
       version: integer,
       heartbeatMs: integer,
       leaseMs: natural.map((ms) => Math.max(1, ms)),
+      usageMs: natural.map((ms) => Math.max(1, ms)),
       logViews: fc.boolean(),
     },
     { requiredKeys: ['type', 'version', 'heartbeatMs'] },

@@ -24,6 +24,7 @@ export function readFromHost(text: string): FromHost {
         version: integer(message, 'version'),
         heartbeatMs: integer(message, 'heartbeatMs'),
         ...ifThere(message, 'leaseMs'),
+        ...ifThere(message, 'usageMs'),
         ...flagIfThere(message, 'logViews'),
       }
     case 'heard':

@@ -13,6 +13,7 @@ import { linkPath } from '../protocol/routes.ts'
 import { readFromHost } from './host-messages.ts'
 import type { Lease } from './lease.ts'
 import type { OutboxReport } from './outbox.ts'
+import type { UsageItem } from './usage.ts'
 
 /** Of `protocol/link.ts`, whose schemas a runner does not load. */
 export const linkVersion = 2
@@ -35,6 +36,8 @@ export interface LinkDeps {
   attempts: () => HeldAttempt[]
   /** Why nothing can be started here at the moment; left out, or null: it can. */
   problem?: () => string | null
+  /** What runs here uses; left out: that is not told. */
+  measureUsage?: () => Promise<UsageItem[]>
   pendingReports: () => readonly OutboxReport[]
   /** Left out: nothing here is leased. */
   lease?: Pick<Lease, 'onHello' | 'onWelcome' | 'onBeat' | 'onHeard'>
@@ -59,6 +62,8 @@ const refusedRetryMs = 30_000
 /** Bytes waiting to be sent beyond which the link counts as stuck. */
 const maxBufferedBytes = 64 * 1024 * 1024
 const maxLogReads = 64
+/** What the host may want more often than that, it does not get. */
+const leastUsageMs = 100
 /** How long the host may take to answer our goodbye. */
 const goodbyeMs = 1_000
 
@@ -205,6 +210,7 @@ export class Link {
     this.deps.log.info({ host: this.deps.hostUrl }, 'Linked')
     for (const report of this.deps.pendingReports()) this.send(reportMessage(report))
     this.beat(wire)
+    if (message.usageMs !== undefined) this.tellUsageLater(wire, Math.max(leastUsageMs, message.usageMs))
   }
 
   private refused(wire: Wire, message: Order<'refused'>): void {
@@ -213,7 +219,6 @@ export class Link {
     wire.close()
   }
 
-  /** Jittered, so that the runners of a cluster do not speak at once. */
   private beat(wire: Wire): void {
     if (wire !== this.wire || !this.isWelcome) return
     // a host that has been silent for three heartbeats in spite of our pings is gone
@@ -223,7 +228,7 @@ export class Link {
     }
     wire.ping()
     this.sendHeartbeat()
-    this.after(this.heartbeatMs * (0.8 + 0.4 * this.deps.random()), () => this.beat(wire))
+    this.after(this.jittered(this.heartbeatMs), () => this.beat(wire))
   }
 
   /** A heartbeat out of its turn: something in it is not to wait. */
@@ -239,6 +244,27 @@ export class Link {
     const told = problem === null ? {} : { problem }
     const able = this.hasLogViews ? { logViews: true } : {}
     this.send({ type: 'heartbeat', load, attempts: this.deps.attempts(), ...numbered, ...told, ...able })
+  }
+
+  private tellUsageLater(wire: Wire, everyMs: number): void {
+    if (this.isClosed || wire !== this.wire) return
+    this.after(this.jittered(everyMs), () => {
+      if (wire !== this.wire || this.deps.measureUsage === undefined) return
+      this.deps
+        .measureUsage()
+        .then((items) => {
+          if (wire !== this.wire) return
+          const atMs = this.deps.clock.now()
+          if (items.length > 0) this.send({ type: 'usage', atMs, items })
+        })
+        .catch((error: unknown) => this.deps.log.warn({ error: String(error) }, 'Cannot tell what tasks use'))
+        .finally(() => this.tellUsageLater(wire, everyMs))
+    })
+  }
+
+  /** So that the runners of a cluster do not speak at once. */
+  private jittered(ms: number): number {
+    return ms * (0.8 + 0.4 * this.deps.random())
   }
 
   private flushReports(): void {

@@ -40,7 +40,7 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
 }
 
 /** Brings the schema up to date, each step in a transaction whose first statement records it. */
-function migrate(raw: DatabaseSync, steps: readonly Migration[]): void {
+export function migrate(raw: DatabaseSync, steps: readonly Migration[]): void {
   raw.exec('create table if not exists schema_versions (number integer primary key) strict')
   const { newest } = raw.prepare('select coalesce(max(number), 0) as newest from schema_versions').get() as {
     newest: number

@@ -278,6 +278,37 @@ export function executorSuite(
       expect((await seen.exitOf(second)).exitCode).toBe(2)
     })
 
+    test('tells what a running attempt uses, and nothing of one that has ended or is unknown', async () => {
+      const { executor, seen } = await open()
+      const started = launch(dialect.sleep(600))
+      const ended = launch(dialect.exit(0))
+      await executor.start(started)
+      await executor.start(ended)
+      await seen.exitOf(ended)
+      const usage = async () => (await executor.usage?.([ended, started, { taskId: 1, attempt: 9 }])) ?? []
+      const [first] = await waitFor(
+        'some memory is used',
+        async () => {
+          const told = await usage()
+          return (told[0]?.memoryBytes ?? 0) > 0 && told
+        },
+        { deadlineMs },
+      )
+      const second = await usage()
+      expect(second).toEqual([
+        {
+          taskId: started.taskId,
+          attempt: 1,
+          cpuTimeMs: expect.any(Number),
+          memoryBytes: expect.any(Number),
+        },
+      ])
+      expect(second[0]?.cpuTimeMs).toBeGreaterThanOrEqual(first?.cpuTimeMs ?? Number.NaN)
+      await executor.kill(started.taskId, 1, 500)
+      await seen.exitOf(started)
+      expect(await usage()).toEqual([])
+    })
+
     test('lists what runs', async () => {
       const { executor, seen } = await open()
       const started = launch(dialect.sleep(600))
@@ -463,6 +494,37 @@ export function executorSuite(
       await executor.kill(started.taskId, 1, deadlineMs)
       expect((await seen.exitOf(started)).cause).toBe('killed')
       expect(readFileSync(started.stdoutPath, 'utf8')).toContain('bye')
+    })
+
+    test('what it uses is that of all its processes, also of those that went their own way or have ended', async () => {
+      const first = await open()
+      const pidPath = join(workDir, 'busy.pid')
+      rmSync(pidPath, { force: true })
+      const spin = 'i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done'
+      const apart = `( setsid sh -c 'echo $$ > "$1"; ${spin}; exec sleep 600' sh "$1" & )`
+      const started = launch(shell(`${apart}; sh -c '${spin}'; echo done; exec sleep 600`, pidPath))
+      await first.executor.start(started)
+      await lineOf(started.stdoutPath)
+      const pid = Number(await lineOf(pidPath))
+      const usage = async (executor: Executor) => (await executor.usage?.([started]))?.[0]
+      const ownTicks = (of: number) => {
+        const stat = readFileSync(`/proc/${of}/stat`, 'latin1')
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+        return Number(fields[11]) + Number(fields[12])
+      }
+      await waitFor('the one apart sleeps', () => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', {
+        deadlineMs,
+      })
+      const used = await usage(first.executor)
+      // more than that one alone: the child that has ended was as busy
+      expect(used?.cpuTimeMs).toBeGreaterThan(ownTicks(pid) * 10 * 1.3)
+      expect(used?.cpuTimeMs).toBeLessThan(Date.now())
+      await first.executor.close()
+      const next = await open()
+      await next.executor.recover(first.executor.handleFor(started))
+      expect((await usage(next.executor))?.cpuTimeMs).toBeGreaterThanOrEqual(used?.cpuTimeMs ?? Number.NaN)
+      await next.executor.kill(started.taskId, 1, 200)
+      await next.seen.exitOf(started)
     })
 
     test('what ignores SIGTERM is killed after the grace', async () => {

@@ -41,6 +41,15 @@ export interface Handle {
   isLeased?: boolean
 }
 
+/** What a running attempt has used since its start, and uses now. null: the system does not tell. */
+export interface AttemptUsage {
+  taskId: number
+  attempt: number
+  /** CPU time of all its processes, those included that have ended. */
+  cpuTimeMs: number | null
+  memoryBytes: number | null
+}
+
 /** What became of an attempt that is looked for after a runner restart. */
 export type Recovered =
   /** Alive; its end will be told through `onExit`. */
@@ -91,6 +100,11 @@ export interface Executor {
   kill(taskId: number, attempt: number, graceMs: number): Promise<void>
   /** What is left of an attempt that is being ended: in words, such as "process 12 (dd) …"; null: nothing that is known. */
   leftOf?(taskId: number, attempt: number): string | null
+  /**
+   * What these attempts use, as far as they run here; of the others nothing is said. Reads a few at a time, so that many
+   * of them keep nothing else waiting. Left out: it cannot tell.
+   */
+  usage?(attempts: readonly { taskId: number; attempt: number }[]): Promise<AttemptUsage[]>
   /** Every attempt of ours that the system still knows, for reconciling (also ones without a record). */
   list(): Promise<{ taskId: number; attempt: number }[]>
   /** Lets the system forget an attempt that has ended and was reported (collects the unit). */

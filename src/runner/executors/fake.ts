@@ -1,17 +1,27 @@
 /**
  * The fake executor: attempts that live in memory, for simulation, scale tests and for trying a large cluster
  * on one machine. Its commands: `true`, `false`, `exit N`, `sleep SECONDS`, `signal NAME`, `oom`, `fail-launch`;
- * anything else completes at once.
+ * anything else completes at once. What they use is made up, the same for each run of a task.
  */
 import type { ExecutorInfo } from '../../core/node.ts'
 import { isLeased, type TaskExit } from '../../core/task.ts'
 import { exitWithout, leaseReason, rebootedExit } from './attempt-files.ts'
-import type { Executor, ExecutorDeps, Fence, Handle, LaunchSpec, Recovered } from './executor.ts'
+import type {
+  AttemptUsage,
+  Executor,
+  ExecutorDeps,
+  Fence,
+  Handle,
+  LaunchSpec,
+  Recovered,
+} from './executor.ts'
 
 /** Runs an action later. @returns what takes it back */
 export type Timer = (delayMs: number, action: () => void) => () => void
 
 interface FakeAttempt {
+  cores: number
+  memoryBytes: number | null
   isLeased: boolean
   startedAtMs: number
   exit: TaskExit | null
@@ -79,6 +89,8 @@ export class FakeExecutor implements Executor {
     if (this.machine.attempts.has(id)) return
     const startedAtMs = this.deps.now()
     const fake: FakeAttempt = {
+      cores: launch.spec.cores,
+      memoryBytes: launch.spec.memoryBytes,
       isLeased: isLeased(launch.spec, attempt),
       startedAtMs,
       exit: null,
@@ -113,6 +125,15 @@ export class FakeExecutor implements Executor {
     if (fake === undefined || fake.exit !== null) return
     fake.cancel()
     fake.cancel = this.timer(0, () => this.end(fake, { cause: 'killed', signal: 'SIGTERM' }))
+  }
+
+  async usage(attempts: readonly { taskId: number; attempt: number }[]): Promise<AttemptUsage[]> {
+    const nowMs = this.deps.now()
+    return attempts.flatMap(({ taskId, attempt }) => {
+      const fake = this.machine.attempts.get(key(taskId, attempt))
+      if (fake === undefined || fake.exit !== null) return []
+      return [{ taskId, attempt, ...madeUpUsage(taskId, fake, Math.max(0, nowMs - fake.startedAtMs)) }]
+    })
   }
 
   async list(): Promise<{ taskId: number; attempt: number }[]> {
@@ -183,6 +204,22 @@ function scriptOf(launch: LaunchSpec): { delayMs: number; exit: Outcome } {
       return { delayMs: 0, exit: { cause: 'launch_failed', reason: 'asked to fail' } }
     default:
       return { delayMs: 0, exit: { cause: 'exited', exitCode: 0 } }
+  }
+}
+
+const GiB = 1024 ** 3
+
+/** Between half and all of its cores, and memory that it fills by and by up to a part of its limit. */
+function madeUpUsage(
+  taskId: number,
+  { cores, memoryBytes }: FakeAttempt,
+  ageMs: number,
+): { cpuTimeMs: number; memoryBytes: number } {
+  const share = 0.5 + (taskId % 51) / 100
+  const full = (memoryBytes ?? GiB) * (0.3 + (taskId % 61) / 100)
+  return {
+    cpuTimeMs: Math.round(ageMs * cores * share),
+    memoryBytes: Math.round(full * (0.1 + 0.9 * (1 - 0.5 ** (ageMs / 60_000)))),
   }
 }
 

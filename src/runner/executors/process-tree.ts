@@ -25,7 +25,11 @@ export function isAlive(process: ProcessId): boolean {
 }
 
 /** The variables that mark every process of an attempt. */
-export function marksOf(taskId: number, attempt: number, mark: string): [string, string][] {
+export function marksOf(
+  taskId: number,
+  attempt: number,
+  mark: string,
+): [[string, string], [string, string], [string, string]] {
   return [
     ['HAKURIVER_TASK_ID', String(taskId)],
     ['HAKURIVER_ATTEMPT', String(attempt)],
@@ -51,6 +55,16 @@ function belongs(pid: number, supervisor: ProcessId | null, marks: string[]): bo
   if (supervisor !== null && stat.session === supervisor.pid && isAlive(supervisor)) return true
   const variables = environmentOf(pid)
   return marks.every((mark) => variables.includes(mark))
+}
+
+/** The attempt (`taskId-attempt`) of this runner whose marks a process carries; null: of none. */
+export function attemptMarkedOn(pid: number, mark: string): string | null {
+  const variables = environmentOf(pid)
+  const variable = (name: string) =>
+    variables.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1)
+  const [[taskName], [attemptName], [runnerName]] = marksOf(0, 0, mark)
+  if (variable(runnerName) !== mark) return null
+  return `${variable(taskName)}-${variable(attemptName)}`
 }
 
 function environmentOf(pid: number): string[] {

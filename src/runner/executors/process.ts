@@ -25,8 +25,9 @@ import {
   textOf,
   userOf,
 } from './attempt-files.ts'
-import type { Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from './executor.ts'
+import type { AttemptUsage, Executor, ExecutorDeps, Handle, LaunchSpec, Recovered } from './executor.ts'
 import { identify, isAlive, marksOf, type ProcessId, signalAll, treeOf } from './process-tree.ts'
+import { TreeMeter } from './process-usage.ts'
 import { launchFailedExitCode, quote } from './script.ts'
 import { signalName } from './signal-name.ts'
 
@@ -65,6 +66,7 @@ export class ProcessExecutor implements Executor {
   private readonly deps: ExecutorDeps
   private readonly files: AttemptFiles
   private readonly mark: string
+  private readonly meter: TreeMeter
   private readonly watched = new Map<string, Watched>()
 
   constructor(options: ProcessOptions, deps: ExecutorDeps) {
@@ -73,6 +75,7 @@ export class ProcessExecutor implements Executor {
     this.info = options.info
     this.files = new AttemptFiles(options.runDir, deps.runnerId)
     this.mark = runnerMark(deps.runnerId)
+    this.meter = new TreeMeter(this.mark)
   }
 
   handleFor(launch: LaunchSpec): Handle {
@@ -147,6 +150,12 @@ export class ProcessExecutor implements Executor {
   leftOf(taskId: number, attempt: number): string | null {
     const supervisor = this.watched.get(key(taskId, attempt))?.supervisor ?? null
     return describeProcesses(treeOf(taskId, attempt, this.mark, supervisor))
+  }
+
+  usage(attempts: readonly { taskId: number; attempt: number }[]): Promise<AttemptUsage[]> {
+    return this.meter.measure(
+      attempts.flatMap(({ taskId, attempt }) => this.watched.get(key(taskId, attempt)) ?? []),
+    )
   }
 
   async list(): Promise<{ taskId: number; attempt: number }[]> {

@@ -27,6 +27,17 @@ export function timesOf(startAt: string, stepMs: number, steps: number): number[
   return Array.from({ length: steps }, (_, at) => (startMs + at * stepMs) / 1000)
 }
 
+/**
+ * The step from which there is something to see: before it nothing is known of any series. At least the last `least`
+ * steps are shown, so that a new cluster has more than a sliver.
+ */
+export function beginOf(series: readonly (readonly (number | null)[])[], least: number): number {
+  const steps = Math.max(0, ...series.map((values) => values.length))
+  const firsts = series.map((values) => values.findIndex((value) => value !== null))
+  const first = Math.min(steps, ...firsts.filter((at) => at >= 0))
+  return Math.max(0, Math.min(first, steps - least))
+}
+
 /** The top of the axis: a little above the largest value, and never nothing. */
 export function topOf(series: readonly ChartSeries[], unit: ChartUnit): number {
   if (unit === 'percent') return 100

@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Variant } from '../../../platform/dbus/marshal.ts'
-import { type CgroupLayout, cgroupLayout, cgroupsBelow, isPopulated, processesIn, usageOf } from './cgroup.ts'
+import {
+  type CgroupLayout,
+  cgroupLayout,
+  cgroupsBelow,
+  currentUsageOf,
+  isPopulated,
+  processesIn,
+  usageOf,
+} from './cgroup.ts'
 import { noFacts, pathOfUnit, takeFacts, unitOfPath } from './unit-facts.ts'
 
 let root = ''
@@ -12,7 +20,14 @@ const unit = '/hakuriver.slice/hakuriver-task-1-1.service'
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'hakuriver-cgroup-'))
-  layout = { processes: root, memory: root, peakFile: 'memory.peak', eventsFile: 'memory.events', cpu: root }
+  layout = {
+    processes: root,
+    memory: root,
+    memoryFile: 'memory.current',
+    peakFile: 'memory.peak',
+    eventsFile: 'memory.events',
+    cpu: root,
+  }
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
@@ -51,6 +66,14 @@ describe('cgroup', () => {
     put(`${unit}/memory.events`, 'low 0\noom 2\noom_kill 1\n')
     put(`${unit}/cpu.stat`, 'usage_usec 1500400\nuser_usec 1\n')
     expect(usageOf(layout, unit)).toEqual({ peakMemoryBytes: 4096, oomKills: 1, cpuTimeMs: 1500 })
+  })
+
+  test('tells what is used so far, as far as the kernel tells it', () => {
+    expect(currentUsageOf(layout, unit)).toBeNull()
+    put(`${unit}/cpu.stat`, 'usage_usec 1500400\nuser_usec 1\n')
+    expect(currentUsageOf(layout, unit)).toEqual({ cpuTimeMs: 1500, memoryBytes: null })
+    put(`${unit}/memory.current`, '8192\n')
+    expect(currentUsageOf(layout, unit)).toEqual({ cpuTimeMs: 1500, memoryBytes: 8192 })
   })
 
   test('what the kernel does not tell is not known', () => {

@@ -11,6 +11,7 @@ const root = '/sys/fs/cgroup'
 export interface CgroupLayout {
   processes: string
   memory: string
+  memoryFile: string
   peakFile: string
   eventsFile: string
   cpu: string
@@ -19,11 +20,19 @@ export interface CgroupLayout {
 /** The layout of this machine. */
 export function cgroupLayout(): CgroupLayout {
   if (existsSync(`${root}/cgroup.controllers`)) {
-    return { processes: root, memory: root, peakFile: 'memory.peak', eventsFile: 'memory.events', cpu: root }
+    return {
+      processes: root,
+      memory: root,
+      memoryFile: 'memory.current',
+      peakFile: 'memory.peak',
+      eventsFile: 'memory.events',
+      cpu: root,
+    }
   }
   return {
     processes: `${root}/systemd`,
     memory: `${root}/memory`,
+    memoryFile: 'memory.usage_in_bytes',
     peakFile: 'memory.max_usage_in_bytes',
     eventsFile: 'memory.oom_control',
     cpu: `${root}/unified`,
@@ -72,13 +81,30 @@ export interface CgroupUsage {
 
 /** What the cgroup used so far; null where the kernel does not tell. */
 export function usageOf(layout: CgroupLayout, cgroup: string): CgroupUsage {
-  const peak = textOf(`${layout.memory}${cgroup}/${layout.peakFile}`)
-  const usageUs = figureOf(textOf(`${layout.cpu}${cgroup}/cpu.stat`), 'usage_usec')
   return {
-    peakMemoryBytes: peak === null ? null : Number(peak),
+    peakMemoryBytes: numberOf(textOf(`${layout.memory}${cgroup}/${layout.peakFile}`)),
     oomKills: figureOf(textOf(`${layout.memory}${cgroup}/${layout.eventsFile}`), 'oom_kill') ?? 0,
-    cpuTimeMs: usageUs === null ? null : Math.round(usageUs / 1000),
+    cpuTimeMs: cpuTimeOf(layout, cgroup),
   }
+}
+
+/** What it used so far and uses now; null: it is gone, or the kernel tells neither. */
+export function currentUsageOf(
+  layout: CgroupLayout,
+  cgroup: string,
+): { cpuTimeMs: number | null; memoryBytes: number | null } | null {
+  const memoryBytes = numberOf(textOf(`${layout.memory}${cgroup}/${layout.memoryFile}`))
+  const cpuTimeMs = cpuTimeOf(layout, cgroup)
+  return memoryBytes === null && cpuTimeMs === null ? null : { cpuTimeMs, memoryBytes }
+}
+
+function cpuTimeOf(layout: CgroupLayout, cgroup: string): number | null {
+  const usageUs = figureOf(textOf(`${layout.cpu}${cgroup}/cpu.stat`), 'usage_usec')
+  return usageUs === null ? null : Math.round(usageUs / 1000)
+}
+
+function numberOf(text: string | null): number | null {
+  return text === null ? null : Number(text)
 }
 
 function figureOf(text: string | null, key: string): number | null {

@@ -72,6 +72,7 @@ test.each(shells.map((words) => ({ shell: words.join(' '), words })))(
     const layout = {
       processes: root,
       memory: root,
+      memoryFile: 'memory.current',
       peakFile: 'memory.peak',
       eventsFile: 'memory.events',
       cpu: root,

@@ -9,6 +9,7 @@ import type { ExecutorInfo } from '../../../core/node.ts'
 import { isLeased, type TaskExit } from '../../../core/task.ts'
 import { attemptOfUnit, runnerMark, unitNameOf } from '../../../core/unit-name.ts'
 import { describeProcesses } from '../../../platform/process-stat.ts'
+import { inSlices } from '../../../platform/slices.ts'
 import { withDeadline } from '../../../platform/wait.ts'
 import {
   type AttemptDir,
@@ -22,8 +23,24 @@ import {
   textOf,
   unmarkKill,
 } from '../attempt-files.ts'
-import type { Executor, ExecutorDeps, Fence, Handle, LaunchSpec, Recovered } from '../executor.ts'
-import { allProcessesIn, cgroupLayout, cgroupsBelow, isPopulated, processesIn, usageOf } from './cgroup.ts'
+import type {
+  AttemptUsage,
+  Executor,
+  ExecutorDeps,
+  Fence,
+  Handle,
+  LaunchSpec,
+  Recovered,
+} from '../executor.ts'
+import {
+  allProcessesIn,
+  cgroupLayout,
+  cgroupsBelow,
+  currentUsageOf,
+  isPopulated,
+  processesIn,
+  usageOf,
+} from './cgroup.ts'
 import { leaseUnitOf } from './fence.ts'
 import { Launcher } from './launcher.ts'
 import type { StartOutcome, UnitManager } from './manager.ts'
@@ -66,6 +83,8 @@ interface Watched extends AttemptDir {
 const goneDeadlineMs = 15_000
 /** The start script marks that it runs a moment after systemd says so. */
 const startCheckMs = [5, 20, 100, 400, 1_600]
+/** Cgroups that are read at a time: about a millisecond. */
+const usageSlice = 20
 
 export class SystemdExecutor implements Executor {
   info: ExecutorInfo
@@ -186,6 +205,16 @@ export class SystemdExecutor implements Executor {
     return describeProcesses(
       allProcessesIn(this.cgroups, this.manager.cgroupOf(this.unitOf(taskId, attempt))),
     )
+  }
+
+  usage(attempts: readonly { taskId: number; attempt: number }[]): Promise<AttemptUsage[]> {
+    return inSlices(attempts, usageSlice, ({ taskId, attempt }) => {
+      const name = this.unitOf(taskId, attempt)
+      const watched = this.watched.get(name)
+      if (watched === undefined || watched.isTold) return []
+      const used = currentUsageOf(this.cgroups, this.manager.cgroupOf(name))
+      return used === null ? [] : [{ taskId, attempt, ...used }]
+    })
   }
 
   async list(): Promise<{ taskId: number; attempt: number }[]> {
