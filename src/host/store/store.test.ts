@@ -166,7 +166,11 @@ describe('the store', () => {
 })
 
 describe('sessions', () => {
-  const session = (hash: string, createdAtMs: number) => ({ hash, createdAtMs, expiresAtMs: createdAtMs + 10 })
+  const session = (hash: string, createdAtMs: number) => ({
+    hash,
+    createdAtMs,
+    expiresAtMs: createdAtMs + 10,
+  })
 
   it('are there until they are taken out, the oldest first', async () => {
     const store = new SqliteStore(path)
