@@ -1,8 +1,7 @@
 /** How far a batch is, in numbers and words. */
 import { isBatchFinal, type StatusCounts, totalOf } from '../../../../src/core/batch.ts'
-import { finalStatuses } from '../../../../src/core/task.ts'
+import { finalStatuses, type Status, statuses } from '../../../../src/core/task.ts'
 import type { BatchTarget, BatchView } from '../../../../src/protocol/schemas.ts'
-import { statuses, type Status } from '../../../../src/core/task.ts'
 import { countOf, formatCount } from '../../ui/format.ts'
 
 /** The host's own statuses. */
@@ -25,9 +24,11 @@ export function progressSentence(counts: StatusCounts): string {
   const ended = endedOf(counts)
   const failed = failedOf(counts)
   if (total === 0) return 'It has no tasks'
-  if (ended === total && failed === 0) return total === 1 ? 'Its task completed' : `All ${countOf(total, 'task')} completed`
+  if (ended === total && failed === 0)
+    return total === 1 ? 'Its task completed' : `All ${countOf(total, 'task')} completed`
   const bad = failed === 0 ? '' : `, ${formatCount(failed)} of them without success`
-  if (isBatchFinal(counts)) return `${total === 1 ? 'Its task has' : `All ${countOf(total, 'task')} have`} ended${bad}`
+  if (isBatchFinal(counts))
+    return `${total === 1 ? 'Its task has' : `All ${countOf(total, 'task')} have`} ended${bad}`
   return `${formatCount(ended)} of ${countOf(total, 'task')} ${ended === 1 ? 'has' : 'have'} ended${bad}`
 }
 
