@@ -1,7 +1,7 @@
 /** A task as a line of a list: without its arguments, of which one page could have megabytes. */
 import { cut, shellQuote } from '../../../../src/core/text.ts'
 import type { TaskView } from '../../../../src/protocol/schemas.ts'
-import { printable } from '../../ui/format.ts'
+import { formatInstant, printable } from '../../ui/format.ts'
 
 const kept = [
   'id', 'batchId', 'status', 'target', 'node', 'numaId', 'attempt', 'cores', 'memoryBytes', 'submittedAt', 'startedAt',
@@ -49,7 +49,12 @@ export function noteOf(row: TaskRow): { text: string; isReason: boolean } {
 }
 
 /** "exit 3", "SIGKILL"; empty where there is nothing to say beyond the status. */
-export function exitNote({ exitCode, signal }: Pick<TaskRow, 'exitCode' | 'signal'>): string {
+export function exitNote({
+  status,
+  exitCode,
+  signal,
+}: Pick<TaskRow, 'status' | 'exitCode' | 'signal'>): string {
+  if (status !== 'failed') return ''
   if (signal !== null) return printable(signal)
   return exitCode === null || exitCode === 0 ? '' : `exit ${exitCode}`
 }
@@ -61,8 +66,10 @@ export function since(row: TaskRow): { word: string; at: string } {
   return { word: row.status === 'pending' ? 'waits since' : 'submitted', at: row.submittedAt }
 }
 
-/** Printable, with a capital letter, as it stands alone. */
+const instants = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g
+
+/** Printable, with a capital letter, as it stands alone; times are the reader's. */
 export function sentence(text: string): string {
-  const shown = printable(text)
+  const shown = printable(text).replace(instants, formatInstant)
   return shown.charAt(0).toUpperCase() + shown.slice(1)
 }
