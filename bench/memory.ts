@@ -31,9 +31,11 @@ export async function measureMemory(cluster: LocalCluster): Promise<void> {
   )
 }
 
-/** What the host has after its work, for comparison with idle. */
+/** What host and runners have after their work, for comparison with idle. */
 export function tellMemoryAfter(cluster: LocalCluster, what: string): void {
   told(`host, resident memory after ${what}`, `${round(residentMb(cluster.host.pid))} MB`)
+  for (const [name, { pid }] of cluster.runners)
+    told(`runner ${name}, resident memory after ${what}`, `${round(residentMb(pid))} MB`)
 }
 
 /** VmRSS of proc_pid_status(5), which is in KiB. */

@@ -7,16 +7,23 @@ import { join } from 'node:path'
 import { countStatuses, isBatchFinal } from '../core/batch.ts'
 import { type ErrorCode, errorTable } from '../core/errors.ts'
 import { type FinalStatus, isFinal, type Status } from '../core/task.ts'
+import { LogViews } from '../platform/log-views.ts'
 import { checkFilePrefix, type LogStream, logHeaders } from '../protocol/routes.ts'
 import type {
   ClusterEvent,
   HostCheck,
   NodeView,
   PreviewResult,
+  RerunOutcome,
   SubmitBody,
   SubmitResult,
   TaskDetail,
 } from '../protocol/schemas.ts'
+
+interface RerunResult {
+  batchId: string | null
+  items: RerunOutcome[]
+}
 
 const submittedAt = '2026-11-23T10:00:00.000Z'
 
@@ -121,6 +128,7 @@ export class FakeHost {
   submitResult: SubmitResult | null = null
   /** What a preview answers, where it is not that all would start. */
   previewResult: PreviewResult | null = null
+  private readonly reruns = new Map<string, RerunResult>()
   intercept: Intercept | null = null
   token: string | null = null
   /** How far its clock is ahead of the true one. */
@@ -131,6 +139,7 @@ export class FakeHost {
   /** Where it looks for files of checks. */
   sharedDir: string | null = null
   private readonly logs = new Map<string, Buffer>()
+  private readonly logViews = new LogViews({ mostLogs: 4, mostScans: 2, mostSearches: 2 })
   private readonly events: ClusterEvent[] = []
   private readonly listeners = new Set<ServerResponse>()
   private readonly followers = new Set<Follower>()
@@ -283,15 +292,22 @@ export class FakeHost {
         ? refuse(response, 'not_found', `there is no node ${id}`)
         : json(response, 200, node)
     }
+    if (kind === 'login-links') {
+      const url = `http://${headers.host}/login#code=abc`
+      return json(response, 201, { url, expiresAt: '2026-11-23T10:05:00.000Z' })
+    }
     if (kind === 'checks') return this.check(id, query.get('node'), body, response)
     if (kind === 'batches') return this.batches(method, id, what, body as SubmitBody, response)
     if (kind !== 'tasks') return refuse(response, 'not_found', `there is no ${path}`)
     if (id === '') return this.list(query, response)
+    if (id === 'rerun')
+      return json(response, 201, this.rerun(body as { ids: string[]; submissionId?: string }))
     const task = this.tasks.get(id)
     if (task === undefined) return refuse(response, 'not_found', `there is no task ${id}`)
     if (what === undefined) return json(response, 200, task)
     if (what === 'events')
       return json(response, 200, { items: this.events.filter((event) => event.taskId === id) })
+    if (what === 'logs' && path.endsWith('/search')) return this.search(id, stream, query, response)
     if (what === 'logs') return this.sendLog(task, stream === 'stderr' ? 'stderr' : 'stdout', query, response)
     if (isFinal(task.status)) return refuse(response, 'conflict', `cannot kill task ${id}: it has ended`)
     task.status = 'killing'
@@ -320,6 +336,7 @@ export class FakeHost {
     const found = all.filter(
       (task) =>
         (statuses.length === 0 || statuses.includes(task.status)) &&
+        (!query.has('q') || [task.command, ...task.arguments].join(' ').includes(query.get('q') ?? '')) &&
         (!query.has('node') || task.node === query.get('node')) &&
         (!query.has('batchId') || task.batchId === query.get('batchId')),
     )
@@ -327,7 +344,7 @@ export class FakeHost {
     const to = from + Number(query.get('limit') ?? 100)
     json(response, 200, {
       items: found.slice(from, to),
-      total: found.length,
+      total: query.has('q') ? null : found.length,
       next: to < found.length ? String(to) : null,
     })
   }
@@ -396,12 +413,61 @@ export class FakeHost {
     return made
   }
 
+  /** Runs again what has ended. */
+  rerun({ ids, submissionId = '' }: { ids: string[]; submissionId?: string }): RerunResult {
+    const known = this.reruns.get(submissionId)
+    if (known !== undefined) return known
+    const items = ids.map((id) => {
+      const task = this.tasks.get(id)
+      if (task === undefined)
+        return { id, taskId: null, error: { code: 'not_found', message: `there is no task ${id}` } }
+      if (!isFinal(task.status))
+        return {
+          id,
+          taskId: null,
+          error: { code: 'conflict', message: `cannot run task ${id} again: it has not ended` },
+        }
+      this.nextId += 1
+      const { command, arguments: rest, name } = task
+      const taskId = String(this.nextId)
+      this.add({ id: taskId, batchId: '901', command, arguments: rest, name, rerunOf: id })
+      return { id, taskId, error: null }
+    })
+    const result = { batchId: items.some(({ taskId }) => taskId !== null) ? '901' : null, items }
+    this.reruns.set(submissionId, result)
+    return result
+  }
+
   private listen(after: number, response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.write(': hello\n\n')
     for (const event of this.events.slice(after)) response.write(sse(event))
     this.listeners.add(response)
     response.once('close', () => this.listeners.delete(response))
+  }
+
+  private search(
+    id: string,
+    stream: string | undefined,
+    query: URLSearchParams,
+    response: ServerResponse,
+  ): void {
+    const makeReader = () => async (offset: number, limit: number) => {
+      const log = this.log(id, stream === 'stderr' ? 'stderr' : 'stdout')
+      const data = log.subarray(offset, offset + limit)
+      return { offset, size: log.length, data, isFinal: false, missing: 0, file: '1' }
+    }
+    const wanted = {
+      q: query.get('q') ?? '',
+      matchCase: query.get('matchCase') === 'true',
+      offset: Number(query.get('offset') ?? 0),
+      limit: Number(query.get('limit') ?? 100),
+    }
+    const { signal } = new AbortController()
+    this.logViews.search(`${id} ${stream}`, makeReader, wanted, signal).then(
+      (found) => json(response, 200, found),
+      (error: unknown) => refuse(response, 'invalid_request', String(error)),
+    )
   }
 
   private sendLog(

@@ -193,3 +193,31 @@ it('waits for a node that is away and names it, unless the task has ended', asyn
   const ended = await run(host, ['logs', '-f', '5'])
   expect(ended).toMatchObject({ code: 5, err: expect.stringContaining('it lies on node n2') })
 })
+
+it('prints the lines that have a text, of all that there is, as the host finds them', async () => {
+  const host = await startHost()
+  host.add({ id: '5' })
+  const lines = Array.from({ length: 1_200 }, (_, at) => `line ${at + 1}: an Error\nnothing\n`).join('')
+  host.write('5', 'stdout', lines)
+  host.write('5', 'stderr', 'ERROR\rof its own\nerror')
+  const wanted = lines.replaceAll('nothing\n', '')
+  expect(await run(host, ['logs', '--grep', 'error', '5'])).toEqual({
+    code: 0,
+    out: wanted,
+    err: 'ERROR\rof its own\nerror\n',
+  })
+  const numbered = ['logs', '--grep', 'ERROR', '--match-case', '--line-numbers', '5']
+  expect(await run(host, numbered)).toEqual({ code: 0, out: '', err: '1:ERROR\rof its own\n' })
+  expect(await run(host, ['logs', '--grep', 'error', '--line-numbers', '--stdout', '5'])).toMatchObject({
+    out: expect.stringMatching(/^1:line 1: an Error\n3:line 2: an Error\n.*\n2399:line 1200: an Error\n$/s),
+  })
+})
+
+it('exits with 1 where no line has the text, and refuses what makes no sense with it', async () => {
+  const host = await startHost()
+  host.add({ id: '5' })
+  host.write('5', 'stdout', 'one\n')
+  expect(await run(host, ['logs', '--grep', 'two', '5'])).toEqual({ code: 1, out: '', err: '' })
+  for (const option of [['-f'], ['-n', '3'], ['--offset', '3'], ['--json']])
+    expect((await run(host, ['logs', '--grep', 'one', ...option, '5'])).code).toBe(2)
+})

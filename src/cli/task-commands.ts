@@ -2,10 +2,12 @@
 import { type Command, Option } from 'commander'
 import { duration, repeated, size, text, whole } from '../platform/option-types.ts'
 import type { EventsOptions } from './commands/events.ts'
+import type { GrepOptions } from './commands/grep.ts'
 import type { KillOptions } from './commands/kill.ts'
 import type { LogsOptions } from './commands/logs.ts'
 import type { DrainOptions } from './commands/operate.ts'
 import type { PsOptions } from './commands/ps.ts'
+import type { RerunOptions } from './commands/rerun.ts'
 import type { SweepOptions } from './commands/sweep.ts'
 import type { WaitCommandOptions } from './commands/wait.ts'
 import type { CommandGroup, Parts } from './declare.ts'
@@ -22,6 +24,7 @@ export const taskCommands: CommandGroup = {
     logs: declareLogs,
     wait: declareWait,
     kill: declareKill,
+    rerun: declareRerun,
     events: declareEvents,
     task: declareTask,
     batch: declareBatch,
@@ -52,7 +55,7 @@ function declareEvents(program: Command, { declare, act }: Parts): void {
 function declareTask(program: Command, parts: Parts): void {
   const task = program
     .command('task')
-    .description('the same under a noun: task submit, list, show, logs, wait, kill; also task forget')
+    .description('the same under a noun: task submit, list, show, logs, wait, kill, rerun; also task forget')
     .helpCommand(false)
   declareSubmit(task, parts)
   declareSweep(task, parts)
@@ -61,6 +64,7 @@ function declareTask(program: Command, parts: Parts): void {
   declareLogs(task, parts)
   declareWait(task, parts)
   declareKill(task, parts)
+  declareRerun(task, parts)
   parts.declare(task, 'forget <task...>', 'give up tasks of silent nodes: they are lost', (command) =>
     command.addOption(text('--reason <words>', 'why, for those who look at them later')).action(
       parts.act(async (context, ids: string[], options: DrainOptions) => {
@@ -198,6 +202,9 @@ function declarePs(parent: Command, name: string, { declare, act }: Parts): void
       .addOption(statusList('-s, --status <status>', 'only these, like failed,lost'))
       .addOption(text('--node <node>', 'only on this node'))
       .addOption(text('-b, --batch <batch>', 'only of this batch, or of the `last`'))
+      .addOption(
+        text('--search <text>', 'only those with this in their name, command line or id, in any case'),
+      )
       .addOption(whole('-n, --lines <number>', 'the newest so many', 1, null))
       .option('-w, --watch', 'keep the list live until q', false)
       .option('-q, --quiet', 'print ids only', false)
@@ -235,8 +242,18 @@ function declareLogs(parent: Command, { declare, act }: Parts): void {
         .addHelpText('before', logsExamples)
         .addOption(whole('-n, --lines <number>', 'the last so many lines', 0, null))
         .addOption(whole('--offset <bytes>', 'from this byte on', 0, null))
+        .addOption(
+          text('--grep <text>', 'only the lines that have this text, in any case; 1 where there is none'),
+        )
+        .option('--match-case', 'with --grep: only in this case', false)
+        .option('--line-numbers', 'with --grep: each line behind its number', false)
         .action(
-          act(async (context, id: string, options: LogsOptions & { both: boolean }) => {
+          act(async (context, id: string, options: LogsCommandOptions) => {
+            const { grep: sought } = options
+            if (sought !== null) {
+              const { grep } = await import('./commands/grep.ts')
+              return grep(id, { ...chosenStreams(options), grep: sought }, context)
+            }
             if (id.startsWith('batch:')) {
               const { batchLogs } = await import('./commands/batch-logs.ts')
               return batchLogs(id.slice('batch:'.length), chosenStreams(options), context)
@@ -247,6 +264,8 @@ function declareLogs(parent: Command, { declare, act }: Parts): void {
         ),
   )
 }
+
+type LogsCommandOptions = LogsOptions & Omit<GrepOptions, 'grep'> & { grep: string | null; both: boolean }
 
 function logOptions(command: Command): Command {
   return command
@@ -265,6 +284,7 @@ const logsExamples = `Examples:
   hakuriver logs -f last                the newest task, live
   hakuriver logs -n 20 123              the last 20 lines
   hakuriver logs 123 > out.txt          byte for byte
+  hakuriver logs --grep error 123       the lines with "error", looked for on the host
   hakuriver logs -f batch:last          all tasks of the newest submit, each line behind its task
 `
 
@@ -304,10 +324,40 @@ function declareKill(parent: Command, { declare, act }: Parts): void {
   )
 }
 
+const rerunExamples = `Examples:
+  hakuriver rerun 123                      the same command on the same target, as a new task
+  hakuriver rerun --batch last --failed    what did not complete of the newest submit
+`
+
+function declareRerun(parent: Command, { declare, act }: Parts): void {
+  declare(
+    parent,
+    'rerun [ended-task...]',
+    'run tasks that have ended again, as one new batch; prints the ids of the new tasks',
+    (command) =>
+      rerunOptions(command.addHelpText('before', rerunExamples))
+        .addOption(repeated('-b, --batch <batch>', 'all tasks of a batch that have ended'))
+        .action(
+          act(async (context, words: string[], options: RerunOptions) => {
+            const { rerun } = await import('./commands/rerun.ts')
+            return rerun(words, options, context)
+          }),
+        ),
+  )
+}
+
+function rerunOptions(command: Command): Command {
+  return command
+    .option('--failed', 'of a batch only those that have not completed', false)
+    .option('-w, --wait', 'wait until they have ended; of one task the exit code is its own', false)
+    .addOption(exitStatus())
+    .option('-q, --quiet', 'print the ids and nothing else', false)
+}
+
 function declareBatch(program: Command, { declare, act }: Parts): void {
   const batch = program
     .command('batch')
-    .description('the tasks of one submit: batch list, show, logs, wait, kill')
+    .description('the tasks of one submit: batch list, show, logs, wait, kill, rerun')
     .helpCommand(false)
   declare(batch, 'list', 'the latest batches, counted by status', (command) =>
     command.addOption(whole('-n, --lines <number>', 'the newest so many', 1, 20)).action(
@@ -358,5 +408,13 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
           return kill([], { ...options, batch: [id] }, context)
         }),
       ),
+  )
+  declare(batch, 'rerun <batch>', 'run all its tasks that have ended again, as a new batch', (command) =>
+    rerunOptions(command).action(
+      act(async (context, id: string, options: RerunOptions) => {
+        const { rerun } = await import('./commands/rerun.ts')
+        return rerun([], { ...options, batch: [id] }, context)
+      }),
+    ),
   )
 }

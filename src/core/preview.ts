@@ -36,12 +36,13 @@ export interface PreviewOptions {
   perPass: number
   /** So many are told of one by one. */
   described: number
+  /** Placements, of these and of tasks that are about to be placed; left out: as many as take about 50 ms. */
+  mostPlaced?: number
 }
 
 /** Nodes, and buckets of the queue, that are looked at one after the other: about 30 ms. */
 const effortLimit = 100_000
-/** Placements, of these and of tasks that are about to be placed. What comes after waits for its pass. */
-const placedLimit = 12_000
+const mostPlacedByDefault = 5_000
 /** Above the ids of all tasks. */
 const firstTrialId = Number.MAX_SAFE_INTEGER - 1_000_000
 
@@ -63,7 +64,7 @@ type Answer = { task: PendingTask; wish: string } | { refusal: string }
 class PreviewRun {
   readonly #queue: PendingQueue
   readonly #ledger: Ledger
-  readonly #options: PreviewOptions
+  readonly #options: Required<PreviewOptions>
   readonly #refusals: Refusals
   readonly #answers: Answer[] = []
   readonly #wishes = new Set<string>()
@@ -75,18 +76,19 @@ class PreviewRun {
   constructor(queue: PendingQueue, ledger: Ledger, options: PreviewOptions) {
     this.#queue = queue
     this.#ledger = ledger
-    this.#options = options
+    this.#options = { mostPlaced: mostPlacedByDefault, ...options }
     this.#refusals = new Refusals({ queue, ledger, place: () => this.#pass(), nameOf })
   }
 
   run(candidates: Iterable<Candidate>): Preview {
     for (const candidate of candidates) {
-      if (this.#effort > effortLimit) break
+      if (this.#effort > effortLimit || this.#isTired()) break
       this.#answers.push(this.#answer(candidate))
     }
-    while (this.#placed < placedLimit && this.#pass()) {
+    while (!this.#isTired() && this.#pass()) {
       // until all that can go has gone
     }
+    this.#forgetUndecided()
     const preview: Preview = {
       looked: this.#answers.length,
       starts: 0,
@@ -117,6 +119,19 @@ class PreviewRun {
     if (!isNew) return forPass
     if (target.kind === 'any') return forPass + 2 * (this.#ledger.size + this.#queue.kinds)
     return forPass + (this.#ledger.nodeOf(target.node) === null ? this.#ledger.size : 1)
+  }
+
+  #isTired(): boolean {
+    return this.#placed >= this.#options.mostPlaced
+  }
+
+  /**
+   * The passes look at older tasks first: where they were broken off, all from the first that is awake on are left to
+   * be looked at. Where that is one of the others, ours wait for it, and that is told.
+   */
+  #forgetUndecided(): void {
+    const next = this.#queue.nextAwake()?.tasks.first()?.id ?? 0
+    if (next >= firstTrialId) this.#answers.length = next - firstTrialId
   }
 
   /** One pass; true where it may have left something that can go. */

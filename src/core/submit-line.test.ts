@@ -93,6 +93,7 @@ describe('a line', () => {
     ['hakuriver submit --core 1 a', 'at column 18: there is no option --core'],
     ['hakuriver sweep --span a', 'there is no option --span'],
     ['hakuriver submit --zip a', '--zip goes with --span'],
+    ['hakuriver submit --requeue -5 a', '--requeue: write a whole number from 0 on'],
     ['hakuriver submit -c 0 a', 'at column 18: --cores: write a whole number from 1 on'],
     ['hakuriver submit -m 4X a', '--memory: cannot read the size "4X"'],
     ['hakuriver submit --timeout soon a', '--timeout: cannot read the duration "soon"'],

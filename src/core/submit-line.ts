@@ -162,8 +162,8 @@ class LineReader {
         this.#next += 1
         break
       }
-      // the first word that is no option begins the command; `-5` and `-` are none
-      if (!isOption(word.text) || /^-(\d+|\d*\.\d+)([eE][+-]?\d+)?$/.test(word.text)) break
+      // the first word that is no option begins the command
+      if (!isOption(word.text)) break
       this.#next += 1
       this.#option(word)
     }
@@ -245,8 +245,9 @@ class LineReader {
   }
 }
 
+/** `-` and negative numbers are none. */
 function isOption(text: string): boolean {
-  return text.length > 1 && text.startsWith('-')
+  return text.length > 1 && text.startsWith('-') && !/^-(\d+|\d*\.\d+)([eE][+-]?\d+)?$/.test(text)
 }
 
 function wholeNumber(value: string, least: number): number {

@@ -7,24 +7,32 @@ import { type Clock, systemClock } from '../platform/clock.ts'
 import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
+import { Gate } from './access.ts'
 import { Tokens } from './auth.ts'
 import { backupRoute } from './backup.ts'
+import { admin } from './caller.ts'
 import { createChecks } from './checks.ts'
 import type { HostConfig } from './config.ts'
+import { addCspReports } from './csp-reports.ts'
 import { startEngine } from './engine.ts'
 import { eventStream } from './event-stream.ts'
-import { admin, createHandlers } from './handlers.ts'
+import { createHandlers } from './handlers.ts'
 import { createHistoryHandlers } from './history/handlers.ts'
 import { History } from './history/history.ts'
 import { createHttpServer } from './http.ts'
 import { createLinkServer } from './link-server.ts'
+import { LiveFeed, liveRoute } from './live.ts'
 import { createTaskLogs } from './log-handlers.ts'
+import { createLogin } from './login.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
 import { addSeedRoutes } from './seed-routes/routes.ts'
+import { Sessions } from './sessions.ts'
 import { damageOf } from './store/damage.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
+import { readWebFiles } from './web-files.ts'
+import { WebRoutes } from './web-routes.ts'
 
 export interface HostOptions {
   config: HostConfig
@@ -34,6 +42,8 @@ export interface HostOptions {
   onBroken?: (error: AppError) => void
   /** Opens the store; tests hand in one that fails. */
   openStore?: (path: string) => Store
+  /** Where the build of the web page lies. Left out: there is none. */
+  webDir?: string
 }
 
 export interface Host {
@@ -80,18 +90,32 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const logs = { cluster, store, hub, links, sharedDir }
     const taskLogs = createTaskLogs(logs)
     closers.push(() => taskLogs.close())
+    const sessions = await Sessions.open({ store, clock, log })
+    closers.push(() => sessions.close())
     const handlers = {
       ...createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock),
+      ...createLogin({ tokens, sessions, clock, log }),
       ...createHistoryHandlers({ history, cluster, store }),
     }
+    const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })
+    closers.push(() => live.close())
     const http = await createHttpServer({
       config,
-      tokens,
+      gate: new Gate(tokens, sessions),
       log,
       handlers,
-      streams: [logRoute(logs), eventStream(hub, store), backupRoute(store, config.stateDir), openapiRoute],
-      addRoutes: (app, authorize) =>
-        addSeedRoutes(app, { handlers, cluster, store, logs, caller: admin, authorize, log }),
+      web: new WebRoutes(options.webDir === undefined ? new Map() : await readWebFiles(options.webDir)),
+      streams: [
+        logRoute(logs),
+        eventStream(hub, store),
+        liveRoute(live),
+        backupRoute(store, config.stateDir),
+        openapiRoute,
+      ],
+      addRoutes: async (app, authorize) => {
+        await addSeedRoutes(app, { handlers, cluster, store, logs, caller: admin, authorize, log })
+        await addCspReports(app, log, clock)
+      },
       onLink: (request, socket, head) => linkServer.upgrade(request, socket, head),
     })
     closers.push(

@@ -8,7 +8,7 @@ import { waitFor } from '../platform/wait.ts'
 import { createClient, type HostClient } from '../protocol/client.ts'
 import { type FromHost, type FromRunner, linkVersion } from '../protocol/link.ts'
 import { linkPath } from '../protocol/routes.ts'
-import { createHost, type Host } from './app.ts'
+import { createHost, type Host, type HostOptions } from './app.ts'
 import { loadHostConfig } from './config.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Changes, Store } from './store/store.ts'
@@ -35,13 +35,19 @@ export class TestHost {
   client!: HostClient
   store!: TestStore
   private argv: string[]
+  private readonly options: Partial<HostOptions>
 
-  private constructor(argv: string[]) {
+  private constructor(argv: string[], options: Partial<HostOptions>) {
     this.argv = argv
+    this.options = options
   }
 
-  static async start(...argv: string[]): Promise<TestHost> {
-    const started = new TestHost(argv)
+  static start(...argv: string[]): Promise<TestHost> {
+    return TestHost.startWith({}, ...argv)
+  }
+
+  static async startWith(options: Partial<HostOptions>, ...argv: string[]): Promise<TestHost> {
+    const started = new TestHost(argv, options)
     await started.boot()
     return started
   }
@@ -54,8 +60,9 @@ export class TestHost {
       this.store = new TestStore(path)
       return this.store
     }
-    this.host = await createHost({ config: loadHostConfig({ argv, env: {} }), log: silentLog, openStore })
-    const token = this.token('admin')
+    const config = loadHostConfig({ argv, env: {} })
+    this.host = await createHost({ log: silentLog, openStore, ...this.options, config })
+    const token = argv.includes('--insecure-loopback') ? 'none' : this.token('admin')
     this.client = createClient(async ({ method, path, body }) => {
       const answer = await fetch(`${this.host.url}${path}`, {
         method,

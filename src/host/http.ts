@@ -12,18 +12,19 @@ import { type Access, type EndpointName, type Handlers, hostApi } from '../proto
 import { limits } from '../protocol/limits.ts'
 import { linkPath } from '../protocol/routes.ts'
 import type { ErrorBody } from '../protocol/schemas.ts'
-import type { Tokens } from './auth.ts'
+import type { Gate } from './access.ts'
+import type { Caller, Visit } from './caller.ts'
 import type { HostConfig } from './config.ts'
-import { admin, type Caller } from './handlers.ts'
+import { Packer } from './encoding.ts'
 import { asAppError } from './http-error.ts'
 import { checkerOf } from './request-check.ts'
-import type { TokenKind } from './store/store.ts'
+import type { WebRoutes } from './web-routes.ts'
 
 export interface HttpDeps {
   config: HostConfig
-  /** null: no tokens are asked for. */
-  tokens: Tokens | null
+  gate: Gate
   log: Log
+  web: WebRoutes
   handlers: Handlers<Caller>
   /** Routes that answer with a stream. */
   streams: readonly StreamRoute[]
@@ -52,6 +53,13 @@ export interface StreamRequest {
   signal: AbortSignal
 }
 
+/** Unless an answer says otherwise. No page of another site can take it in, whatever it is. */
+const everyAnswer = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'cross-origin-resource-policy': 'same-origin',
+}
+
 export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance> {
   const app = fastify({
     bodyLimit: limits.bodyBytes,
@@ -65,20 +73,25 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     frameworkErrors: (error, request, reply) => sendError(asAppError(error), request, reply, deps.log),
   })
   app.setErrorHandler((error, request, reply) => sendError(asAppError(error), request, reply, deps.log))
-  app.setNotFoundHandler((request, reply) => {
+  app.setNotFoundHandler(async (request, reply) => {
+    if (await deps.web.sendRest(request, reply)) return reply
     const refusal = new AppError(
       'not_found',
       `there is no ${request.method} ${request.url.split('?')[0]} here; /openapi.json lists what there is`,
     )
     sendError(refusal, request, reply, deps.log)
+    return reply
   })
   const isOurName = hostCheck(deps.config)
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(everyAnswer)
     if (!isOurName(request.headers.host)) throw wrongHost(request.headers.host)
+    if (await deps.web.sendShared(request, reply)) return reply
   })
-  for (const name of Object.keys(hostApi) as EndpointName[]) addEndpoint(app, deps, name)
+  const packer = new Packer()
+  for (const name of Object.keys(hostApi) as EndpointName[]) addEndpoint(app, deps, packer, name)
   for (const route of deps.streams) addStream(app, deps, route)
-  await deps.addRoutes(app, (access, request) => authorize(deps.tokens, access, request))
+  await deps.addRoutes(app, (access, request) => deps.gate.authorizeByToken(access, request))
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
     const refusal = linkRefusal(request, deps, isOurName)
@@ -93,7 +106,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   return app
 }
 
-function addEndpoint(app: FastifyInstance, deps: HttpDeps, name: EndpointName): void {
+function addEndpoint(app: FastifyInstance, deps: HttpDeps, packer: Packer, name: EndpointName): void {
   const endpoint = hostApi[name]
   const check = {
     params: 'params' in endpoint ? checkerOf('params', endpoint.params) : () => undefined,
@@ -105,19 +118,21 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, name: EndpointName): 
   app.route({
     method: endpoint.method,
     url: endpoint.path,
-    onRequest: async (request) => authorize(deps.tokens, endpoint.access, request),
+    onRequest: async (request) => deps.gate.authorize(endpoint.access, request),
     handler: async (request, reply) => {
       const input = {
         params: check.params(request.params),
         query: check.query(request.query),
         body: check.body(request.body),
       }
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
-      const caller = callerOf(deps.tokens, endpoint.access, request)
-      const result = await handle(input, { ...caller, signal: gone.signal })
+      const signal = signalOf(deps.gate, endpoint.access, request, reply)
+      const caller = deps.gate.callerOf(endpoint.access, request)
+      const visit = visitOf(request, reply)
+      const result = await handle(input, { ...caller, signal, visit })
       reply.code(endpoint.status).header('content-type', 'application/json; charset=utf-8')
-      return JSON.stringify(result)
+      const { body, encoding } = await packer.pack(JSON.stringify(result), request.headers['accept-encoding'])
+      if (encoding !== null) reply.header('content-encoding', encoding).header('vary', 'accept-encoding')
+      return body
     },
   })
 }
@@ -129,51 +144,37 @@ function addStream(app: FastifyInstance, deps: HttpDeps, route: StreamRoute): vo
     method: 'GET',
     url: route.path,
     exposeHeadRoute: false,
-    onRequest: async (request) => authorize(deps.tokens, route.access, request),
+    onRequest: async (request) => deps.gate.authorize(route.access, request),
     handler: async (request, reply) => {
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
+      const signal = signalOf(deps.gate, route.access, request, reply)
       const { params, query, headers } = request
-      return route.handle(
-        { params: checkParams(params), query: checkQuery(query), headers, signal: gone.signal },
-        reply,
-      )
+      return route.handle({ params: checkParams(params), query: checkQuery(query), headers, signal }, reply)
     },
   })
 }
 
-function authorize(tokens: Tokens | null, access: Access, request: FastifyRequest): void {
-  if (access === 'public') return
-  if (tokens === null) return refuseOtherSites(request)
-  const kind = tokens.kindOf(request.headers.authorization)
-  if (kind === 'admin' || (kind === 'join' && access === 'check')) return
-  throw refusalOf(kind, request.headers.authorization)
+/** Aborts when the caller is gone. An answer that is still to come to a session is cut off where that ends. */
+function signalOf(gate: Gate, access: Access, request: FastifyRequest, reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  // a logout itself is answered
+  const session = access === 'public' ? null : gate.sessionOf(request)
+  const letGo = session === null ? () => {} : gate.onEnd(session, () => reply.raw.destroy())
+  reply.raw.once('close', () => {
+    letGo()
+    gone.abort()
+  })
+  return gone.signal
 }
 
-/** Who calls, after `authorize`. Only where a join token will do is there more than one. */
-function callerOf(tokens: Tokens | null, access: Access, request: FastifyRequest): Caller {
-  if (tokens === null) return { ...admin, token: 'none' }
-  const kind = access === 'check' ? tokens.kindOf(request.headers.authorization) : 'admin'
-  return kind === 'join' ? { name: 'a runner', token: 'join' } : admin
-}
-
-/**
- * Without tokens nothing tells the user's own calls from those of a page that a browser on this machine has open,
- * but what the browser says itself (Fetch Metadata Request Headers, `Sec-Fetch-Site`).
- */
-function refuseOtherSites(request: FastifyRequest): void {
-  if (request.headers['sec-fetch-site'] !== 'cross-site') return
-  throw new AppError('not_permitted', 'a page of another site may not use a host that asks for no tokens')
-}
-
-function refusalOf(kind: TokenKind | null, authorization: string | undefined): AppError {
-  if (kind === 'join')
-    return new AppError('not_permitted', 'a join token is for runners: show the admin token here')
-  const why = authorization === undefined ? 'no token was shown' : 'the token is not one of this host'
-  return new AppError(
-    'unauthenticated',
-    `${why}: send "Authorization: Bearer …" with what is in the host's file admin-token`,
-  )
+/** What the request says of who logs in or out. */
+function visitOf(request: FastifyRequest, reply: FastifyReply): Visit {
+  const { host = '', cookie } = request.headers
+  return {
+    address: request.ip,
+    host,
+    cookies: cookie,
+    setCookie: (text) => void reply.header('set-cookie', text),
+  }
 }
 
 /** The status line of a refusal; null where the runner may link. */
@@ -186,8 +187,7 @@ function linkRefusal(
   if (!isOurName(request.headers.host)) return '421 Misdirected Request'
   // a browser sends an origin; a runner does not
   if (request.headers.origin !== undefined) return '403 Forbidden'
-  if (deps.tokens === null || deps.tokens.kindOf(request.headers.authorization) === 'join') return null
-  return '401 Unauthorized'
+  return deps.gate.mayLink(request.headers) ? null : '401 Unauthorized'
 }
 
 /**

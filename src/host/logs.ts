@@ -7,8 +7,8 @@ import { logFileName } from '../platform/log-paths.ts'
 import { limits } from '../protocol/limits.ts'
 import { type LogStream, logHeaders, logStreams, streamRoutes } from '../protocol/routes.ts'
 import { Id } from '../protocol/schemas.ts'
-import { drained } from './event-stream.ts'
 import type { StreamRequest, StreamRoute } from './http.ts'
+import { drained } from './sse.ts'
 import { type LogDeps, TaskLog, type TaskLogPart } from './task-log.ts'
 
 const Params = Type.Object({ id: Id, stream: Type.Enum([...logStreams]) }, { additionalProperties: false })

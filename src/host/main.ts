@@ -7,6 +7,7 @@ import { closeOnSignals } from '../platform/shutdown.ts'
 import { version } from '../platform/version.ts'
 import { createHost } from './app.ts'
 import { loadHostConfig } from './config.ts'
+import { webDirOf } from './web-files.ts'
 
 const help = `Usage: hakuriver host [options]
 
@@ -31,7 +32,7 @@ async function main(argv: string[]): Promise<void> {
   if (argv.includes('--restore')) return putBack(argv)
   const config = loadHostConfig({ argv, env: process.env })
   const log = createLog({ name: 'host', level: config.logLevel, file: config.logFile })
-  const host = await createHost({ config, log })
+  const host = await createHost({ config, log, webDir: webDirOf(process.argv[1] ?? '') })
   closeOnSignals(() => host.close(), log)
 }
 

@@ -9,8 +9,9 @@ import { Counts, Id, Instant, StatusSchema } from './schemas.ts'
 
 const closed = { additionalProperties: false } as const
 
-/** Most tasks that a digest names. */
+/** Most tasks, and most nodes, that a digest names. */
 export const digestTasks = 500
+export const digestNodes = 1_000
 
 /** The first message of a stream. */
 export const LiveHello = Type.Object(
@@ -18,14 +19,20 @@ export const LiveHello = Type.Object(
     /** The host's clock, by which ages are told. */
     time: Instant,
     version: Type.String(),
-    /** Not all that has happened since the resume point is told: everything on the screen is to be asked for again. */
+    /**
+     * Not all that has happened since the resume point is told, for it is too much or that point is not known any more:
+     * everything on the screen is to be asked for again.
+     */
     isResync: Type.Boolean(),
   },
   closed,
 )
 export type LiveHello = Static<typeof LiveHello>
 
-/** What has changed since the last digest; its id on the stream is the last event's, and the resume point. */
+/**
+ * What has changed since the last digest; its id on the stream is the last event's, and the resume point. The first one
+ * comes right behind the hello: with what was missed, and with the counts in any case.
+ */
 export const LiveDigest = Type.Object(
   {
     time: Instant,
@@ -36,7 +43,7 @@ export const LiveDigest = Type.Object(
         closed,
       ),
     ),
-    /** More tasks have changed than are named. */
+    /** More has changed than is named. */
     hasMore: Type.Boolean(),
     nodes: Type.Array(Type.String()),
     /** Of all tasks of the cluster. */
@@ -46,7 +53,7 @@ export const LiveDigest = Type.Object(
 )
 export type LiveDigest = Static<typeof LiveDigest>
 
-/** Load of the nodes that have told since the last one; only with `?load=true`. */
+/** What each node does, of those where that has changed since the last one: first all. Only with `?load=true`. */
 export const LiveLoad = Type.Object(
   {
     time: Instant,

@@ -114,7 +114,8 @@ function writerTo(
   }
 }
 
-function interruptible(context: Context): { signal: AbortSignal; stop(): void } {
+/** A signal that aborts where the user interrupts; `stop` takes that back. */
+export function interruptible(context: Context): { signal: AbortSignal; stop(): void } {
   const controller = new AbortController()
   return { signal: controller.signal, stop: context.io.onInterrupt(() => controller.abort()) }
 }

@@ -62,7 +62,7 @@ export async function restore(
 
 /**
  * Nothing is run twice because it is not known that it ran since the backup: what waited is lost, and what was placed
- * is asked of its node, which has it or its record, or else has lost it.
+ * is asked of its node, which has it or its record, or else has lost it. Nobody is logged in any more.
  */
 function doubtAll(raw: DatabaseSync, nowMs: number): void {
   const reason = 'the host was restored from a backup: whether it has run since is not known'
@@ -85,6 +85,8 @@ function doubtAll(raw: DatabaseSync, nowMs: number): void {
     )
     .run(nowMs)
   raw.exec("update tasks set started_at_ms = coalesce(started_at_ms, placed_at_ms) where status = 'killing'")
+  // who has logged out since would be logged in again
+  raw.exec('delete from sessions')
   raw.exec('commit')
 }
 

@@ -16,6 +16,7 @@ import type {
   Changes,
   Page,
   SearchSlice,
+  SessionRecord,
   Store,
   TargetCount,
   TaskFilter,
@@ -221,6 +222,27 @@ export class SqliteStore implements Store {
 
   async addToken(hash: string, kind: TokenKind, nowMs: number): Promise<void> {
     await this.db.insertInto('tokens').values({ hash, kind, created_at_ms: nowMs }).execute()
+  }
+
+  async sessions(): Promise<SessionRecord[]> {
+    const rows = await this.db.selectFrom('sessions').selectAll().orderBy('created_at_ms').execute()
+    return rows.map((row) => ({
+      hash: row.hash,
+      createdAtMs: row.created_at_ms,
+      expiresAtMs: row.expires_at_ms,
+    }))
+  }
+
+  async addSession({ hash, createdAtMs, expiresAtMs }: SessionRecord): Promise<void> {
+    const row = { hash, created_at_ms: createdAtMs, expires_at_ms: expiresAtMs }
+    await this.db.insertInto('sessions').values(row).execute()
+  }
+
+  async removeSessions(hashes: readonly string[]): Promise<void> {
+    await this.db
+      .deleteFrom('sessions')
+      .where('hash', 'in', [...hashes])
+      .execute()
   }
 
   async probe(): Promise<void> {

@@ -72,6 +72,8 @@ export interface SearchSlice {
   found: TaskPlace[]
   /** The last task that was looked at; null: none is left. */
   at: TaskPlace | null
+  /** Number of tasks that were looked at. */
+  looked: number
 }
 
 /** Tasks of a batch with the same target, on the same node, in the same status. */
@@ -80,6 +82,12 @@ export interface TargetCount extends Cell {
 }
 
 export type TokenKind = 'admin' | 'join'
+
+export interface SessionRecord {
+  hash: string
+  createdAtMs: number
+  expiresAtMs: number
+}
 
 export interface Store {
   /** Resolves when everything is on disk. @throws AppError `store_full`; nothing was changed then */
@@ -118,6 +126,10 @@ export interface Store {
 
   tokens(): Promise<{ hash: string; kind: TokenKind }[]>
   addToken(hash: string, kind: TokenKind, nowMs: number): Promise<void>
+  /** Browsers that are logged in, oldest first, by the hash of what their cookie holds. */
+  sessions(): Promise<SessionRecord[]>
+  addSession(session: SessionRecord): Promise<void>
+  removeSessions(hashes: readonly string[]): Promise<void>
   /** Resolves when the disk has taken a write just now. @throws AppError `store_full` */
   probe(): Promise<void>
   /** Writes a copy as of one moment to a file, while all goes on. @throws AppError `store_full` */

@@ -76,6 +76,13 @@ export interface TokensTable {
   created_at_ms: number
 }
 
+/** Browsers that are logged in. */
+export interface SessionsTable {
+  hash: string
+  created_at_ms: number
+  expires_at_ms: number
+}
+
 export interface Database {
   nodes: NodesTable
   batches: BatchesTable
@@ -83,4 +90,5 @@ export interface Database {
   task_events: TaskEventsTable
   node_events: NodeEventsTable
   tokens: TokensTable
+  sessions: SessionsTable
 }
