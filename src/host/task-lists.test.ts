@@ -75,6 +75,30 @@ describe('a list of tasks', () => {
     })
   })
 
+  it('tells where a page begins, so that it begins there again when others have come before it', async () => {
+    const { batchId } = await work(6)
+    const lists: Query[] = [
+      { limit: 3 },
+      { limit: 3, order: 'asc' },
+      { limit: 3, batchId },
+      { limit: 3, status: ['running', 'completed'] },
+      { limit: 3, sort: 'ended' },
+      { limit: 3, sort: 'ended', order: 'asc', batchId },
+    ]
+    const first = await Promise.all(lists.map((query) => host.client.listTasks({ query })))
+    const more = Array.from({ length: 5 }, () => ({ command: 'later' }))
+    await host.client.submitBatch({ body: { specs: more } })
+    for (const [at, query] of lists.entries()) {
+      const { begin, items, next } = first[at] ?? {}
+      const again = await host.client.listTasks({ query: { ...query, cursor: begin ?? '' } })
+      expect(again, JSON.stringify(query)).toMatchObject({ begin, items, next })
+      const second = await host.client.listTasks({ query: { ...query, cursor: next ?? '' } })
+      const third = await host.client.listTasks({ query: { ...query, cursor: second.begin ?? '' } })
+      expect(third.items).toEqual(second.items)
+    }
+    expect((await host.client.listTasks({ query: { node: 'n2' } })).begin).toBeNull()
+  })
+
   it('refuses a cursor of another list, and a sort that only a batch has', async () => {
     await work(4)
     const { next } = await host.client.listTasks({ query: { limit: 2 } })
@@ -111,7 +135,10 @@ describe('a search', () => {
       ids: [ids[7]],
       hasMore: false,
     })
-    expect(await host.client.listTasks({ query: { q: 'work' } })).toMatchObject({ total: null, next: null })
+    const page = { total: null, next: null, begin: null, looked: 10 }
+    expect(await host.client.listTasks({ query: { q: 'work' } })).toMatchObject(page)
+    expect(await host.client.listTasks({ query: { q: 'part-9', limit: 1 } })).toMatchObject({ looked: 1 })
+    expect(await host.client.listTasks({ query: { q: 'part-5', limit: 1 } })).toMatchObject({ looked: 5 })
   })
 
   it('for an id or its beginning tells those first, each once', async () => {

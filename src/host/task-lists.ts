@@ -2,19 +2,19 @@
 import { totalOf } from '../core/batch.ts'
 import { AppError } from '../core/errors.ts'
 import { parseId } from '../core/id.ts'
-import type { Status } from '../core/task.ts'
+import { isFinalTask, type Status, type Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import { limits } from '../protocol/limits.ts'
 import type { BatchTarget } from '../protocol/schemas.ts'
 import type { Cluster } from './cluster.ts'
-import { readCursor, writeCursor } from './cursor.ts'
+import { type ListedAs, readCursor, writeCursor } from './cursor.ts'
 import type { Store, TargetCount, TaskFilter, TaskPlace } from './store/store.ts'
 import { TaskSearches } from './task-searches.ts'
 import { countsView, taskView } from './views.ts'
 
 export type TaskListHandlers = Pick<
-  Handlers<unknown>,
+  Handlers<{ signal?: AbortSignal }>,
   'listTasks' | 'countTasks' | 'listTaskIds' | 'listBatchTargets'
 >
 
@@ -31,7 +31,7 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
   const searches = new TaskSearches(store, clock)
 
   return {
-    listTasks: async ({ query }) => {
+    listTasks: async ({ query }, { signal }) => {
       const { sort = 'submitted', order = 'desc', limit = 100, q } = query
       const listed = { sort, order, isSearch: q !== undefined }
       const from = readCursor(query.cursor, listed)
@@ -42,9 +42,11 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
           items: items.map((task) => taskView(task, cluster)),
           total,
           next: next === null ? null : writeCursor(listed, { part: 'all', place: next }),
+          begin: beginOf(items[0], listed),
+          looked: null,
         }
       }
-      const { found, next } = await searches.search(list, { q, from, limit, forMs: searchMs })
+      const { found, next, looked } = await searches.search(list, { q, from, limit, forMs: searchMs, signal })
       const tasks = await store.tasksById(
         found.flatMap(({ place }) => place?.id ?? []),
         pageBytes,
@@ -54,17 +56,19 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
         items: tasks.flatMap((task) => (task === null ? [] : taskView(task, cluster))),
         total: null,
         next: goOn === null ? null : writeCursor(listed, goOn),
+        begin: null,
+        looked,
       }
     },
     countTasks: async ({ query }) => {
       const counts = countsView(await store.counts(filterOf(query)))
       return { counts, total: totalOf(counts) }
     },
-    listTaskIds: async ({ query }) => {
+    listTaskIds: async ({ query }, { signal }) => {
       const list = { ...filterOf(query), sort: 'submitted', order: 'desc' } as const
       const most = limits.bulkTasks
       if (query.q !== undefined) {
-        const options = { q: query.q, from: null, limit: most + 1, forMs: idSearchMs }
+        const options = { q: query.q, from: null, limit: most + 1, forMs: idSearchMs, signal }
         const { found, next } = await searches.search(list, options)
         const ids = found.flatMap(({ place }) => (place === null ? [] : String(place.id)))
         return { ids: ids.slice(0, most), hasMore: next !== null || ids.length > most }
@@ -87,6 +91,16 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
       return { items: targetsOf(await store.batchTargets(id)) }
     },
   }
+}
+
+/** A cursor right before a task: what is listed behind it begins with that task. */
+function beginOf(task: Task | undefined, listed: ListedAs): string | null {
+  if (task === undefined) return null
+  const { sort, order } = listed
+  const id = task.id + (order === 'desc' ? 1 : -1)
+  if (sort === 'submitted') return writeCursor(listed, { part: 'all', place: { key: id, id } })
+  if (sort !== 'ended' || !isFinalTask(task)) return null
+  return writeCursor(listed, { part: 'all', place: { key: task.endedAtMs, id } })
 }
 
 interface FilterQuery {

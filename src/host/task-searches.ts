@@ -19,12 +19,16 @@ export interface SearchOptions {
   limit: number
   /** It is given up for now after so long. */
   forMs: number
+  /** Aborts when nobody waits for the answer any more. */
+  signal?: AbortSignal | undefined
 }
 
 /** What was found, and where to go on; `next` null: all was searched. */
 export interface SearchResult {
   found: Position[]
   next: Position | null
+  /** Number of tasks that were looked at. */
+  looked: number
 }
 
 const sliceMs = 8
@@ -44,14 +48,16 @@ export class TaskSearches {
   }
 
   /** @throws AppError `too_many`; `invalid_request` for a sort that only a batch has */
-  async search(searched: Searched, { q, from, limit, forMs }: SearchOptions): Promise<SearchResult> {
+  async search(searched: Searched, { q, from, limit, forMs, signal }: SearchOptions): Promise<SearchResult> {
     if (this.underWay >= searchesAtOnce)
       throw new AppError('too_many', 'many searches are under way: try again in a moment')
     this.underWay += 1
     try {
       const search = taskSearch(q)
       const until = this.clock.monotonic() + forMs
+      const isTime = () => signal?.aborted !== true && this.clock.monotonic() < until
       const found: Position[] = []
+      let looked = 0
       let next: Position | null = from ?? {
         part: beginsWithIds(searched, search) ? 'ids' : 'all',
         place: null,
@@ -62,9 +68,10 @@ export class TaskSearches {
         const slice = () => (part === 'ids' ? this.byId(query, search) : this.slice(query, search))
         const result: SearchResult = await this.inTurn(slice)
         found.push(...result.found)
+        looked += result.looked
         next = result.next
-      } while (next !== null && found.length < limit && this.clock.monotonic() < until)
-      return { found, next }
+      } while (next !== null && found.length < limit && isTime())
+      return { found, next, looked }
     } finally {
       this.underWay -= 1
     }
@@ -74,9 +81,10 @@ export class TaskSearches {
   private async byId(query: TaskQuery, { idPrefix }: TaskSearch): Promise<SearchResult> {
     const { sort, order, after, limit } = query
     const found: Position[] = []
-    const rest: SearchResult = { found, next: { part: 'all', place: null } }
     const wanted = query.statuses === undefined || query.statuses.length === 0 ? statuses : query.statuses
     const possible = wanted.filter((status) => sort !== 'ended' || isFinal(status))
+    // those that are found are looked at again by what follows
+    const rest: SearchResult = { found, next: { part: 'all', place: null }, looked: 0 }
     if (idPrefix === null || possible.length === 0) return rest
     const ranges = idRanges(idPrefix)
     if (order === 'desc') ranges.reverse()
@@ -87,19 +95,20 @@ export class TaskSearches {
       const places = await this.store.taskPlaces(part)
       found.push(...places.map((place): Position => ({ part: 'ids', place })))
       const last = found.at(-1)
-      if (found.length === limit && last !== undefined) return { found, next: last }
+      if (found.length === limit && last !== undefined) return { found, next: last, looked: 0 }
     }
     return rest
   }
 
   /** Looks through the tasks themselves; those of `byId` were told. */
   private async slice(query: TaskQuery, search: TaskSearch): Promise<SearchResult> {
-    const { found, at } = await this.store.searchSlice(query, search, sliceMs)
+    const { found, at, looked } = await this.store.searchSlice(query, search, sliceMs)
     const isNew = ({ id }: { id: number }) =>
       !beginsWithIds(query, search) || !String(id).startsWith(search.idPrefix ?? '')
     return {
       found: found.filter(isNew).map((place) => ({ part: 'all', place })),
       next: at === null ? null : { part: 'all', place: at },
+      looked,
     }
   }
 

@@ -194,6 +194,13 @@ export const TaskPage = Closed({
   total: Nullable(Type.Integer()),
   /** Null at the end. A search looks at a bounded number of tasks at a time: a page may be short, or empty, before that. */
   next: Nullable(Type.String()),
+  /**
+   * Where this page begins: a cursor with which it begins there again, whatever has come before it since. Null where
+   * nothing is on it, and for a search or a sort that only a batch has.
+   */
+  begin: Nullable(Type.String()),
+  /** Number of tasks that a search has looked at for this page; null: it is no search. */
+  looked: Nullable(Type.Integer()),
 })
 export type TaskPage = Static<typeof TaskPage>
 

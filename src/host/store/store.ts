@@ -72,6 +72,8 @@ export interface SearchSlice {
   found: TaskPlace[]
   /** The last task that was looked at; null: none is left. */
   at: TaskPlace | null
+  /** Number of tasks that were looked at. */
+  looked: number
 }
 
 /** Tasks of a batch with the same target, on the same node, in the same status. */

@@ -9,6 +9,7 @@ import { SqliteStore } from './sqlite.ts'
 import { none, planOf } from './store.suite.ts'
 import type { TaskFilter, TaskPlace, TaskQuery } from './store.ts'
 import { placesSql } from './task-list.ts'
+import { countings } from './task-reads.ts'
 
 let database: OpenDatabase
 let store: SqliteStore
@@ -272,6 +273,13 @@ describe('numbers of tasks', () => {
     )
   })
 
+  it('are counted in indices at the start', () => {
+    for (const sql of countings)
+      expect(planOf(database.raw, sql)).toEqual([
+        expect.stringMatching(/^(SCAN|SEARCH) tasks USING COVERING INDEX tasks_by/),
+      ])
+  })
+
   it('stay as they were where a commit fails', async () => {
     const [task] = await seed([drawnOf()])
     const clash = { ...none, newTasks: [taskOf(drawnOf(), 50), ...(task === undefined ? [] : [task])] }
@@ -290,20 +298,20 @@ describe('a search', () => {
       const ids: number[] = []
       let after: TaskPlace | null = null
       let slices = 0
+      let lookedAt = 0
       do {
         const query = { sort: 'submitted', order: 'desc', after, limit: 3 } as const
         // no time at all: each slice looks at one task
-        const { found, at }: Awaited<ReturnType<SqliteStore['searchSlice']>> = await store.searchSlice(
-          query,
-          search,
-          slices % 2 === 0 ? 0 : 1_000,
-        )
+        const { found, at, looked }: Awaited<ReturnType<SqliteStore['searchSlice']>> =
+          await store.searchSlice(query, search, slices % 2 === 0 ? 0 : 1_000)
         expect(found.length).toBeLessThanOrEqual(3)
         ids.push(...found.map(({ id }) => id))
         after = at
         slices += 1
+        lookedAt += looked
       } while (after !== null && slices < 200)
       expect(ids, q).toEqual(wanted.map(({ id }) => id).reverse())
+      expect(lookedAt, q).toBe(tasks.length)
     }
   })
 })

@@ -83,12 +83,13 @@ export class TaskReads {
       places.map(({ id }) => id),
     )) {
       const isLate = at > 0 && performance.now() > until
-      if (isLate || found.length === query.limit) return { found, at: places[at - 1] ?? null }
+      if (isLate || found.length === query.limit) return { found, at: places[at - 1] ?? null, looked: at }
       const place = places[at]
       if (place !== undefined && isMatch(search, place.id, spec)) found.push(place)
       at += 1
     }
-    return { found, at: places.length < sliceTasks ? null : (places.at(-1) ?? null) }
+    const isEnd = places.length < sliceTasks
+    return { found, at: isEnd ? null : (places.at(-1) ?? null), looked: places.length }
   }
 
   batchTargets(batchId: number): TargetCount[] {
@@ -127,19 +128,26 @@ export class TaskReads {
   }
 }
 
+/** By an index each. Of tasks without a node there is none: they are what is left. */
+export const countings = [
+  'select node, status, count(*) as count from tasks where node is not null group by node, status',
+  'select null as node, status, count(*) as count from tasks group by status',
+]
+
 /** Counts what is there when a store is opened. */
 export function countAll(raw: DatabaseSync): TaskCounts {
-  const cells = raw.prepare('select node, status, count(*) as count from tasks group by node, status').all()
+  const [placed = [], rest = []] = countings.map((sql) => raw.prepare(sql).all() as unknown as Cell[])
+  for (const { status, count } of placed) {
+    const ofStatus = rest.find((cell) => cell.status === status)
+    if (ofStatus !== undefined) ofStatus.count -= count
+  }
   const open = raw
     .prepare(
       `select id, status, node, batch_id as batchId from tasks
        where status in (${unfinished.map(() => '?').join(', ')})`,
     )
     .all(...unfinished)
-  return new TaskCounts(
-    cells as unknown as Cell[],
-    open as unknown as (Cell & { id: number; batchId: number })[],
-  )
+  return new TaskCounts([...placed, ...rest], open as unknown as (Cell & { id: number; batchId: number })[])
 }
 
 function isMatch(search: TaskSearch, id: number, specText: string): boolean {

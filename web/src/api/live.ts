@@ -111,6 +111,8 @@ export function startLive(queries: QueryClient): { restart: () => void; stop: ()
       // ours, with a back-off of its own: the browser gives up for good on an answer that is no stream
       close()
       state.link = 'cut'
+      // it may be that nobody is logged in any more: a stream does not tell why it was refused
+      void queries.invalidateQueries({ queryKey: keys.session })
       retry = window.setTimeout(connect, pauseMs * (0.75 + Math.random() / 2))
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
     }
