@@ -5,8 +5,7 @@
 import { keepPreviousData, QueryClient, useQuery } from '@tanstack/vue-query'
 import { type MaybeRefOrGetter, toValue } from 'vue'
 import { AppError } from '../../../src/core/errors.ts'
-import type { Input } from '../../../src/protocol/host-api.ts'
-import type { HistoryRange } from '../../../src/protocol/schemas.ts'
+import type { HistoryRange } from '../../../src/protocol/choices.ts'
 import { api } from './client.ts'
 
 export const keys = {
@@ -40,7 +39,6 @@ export const queryClient = new QueryClient({
   },
 })
 
-type TaskQuery = NonNullable<Input<'listTasks'>['query']>
 type Wanted<T> = MaybeRefOrGetter<T>
 
 export function useOverview() {
@@ -63,15 +61,6 @@ export function useTaskEvents(id: Wanted<string>) {
   })
 }
 
-/** The first page of a list; longer lists page by themselves with `useInfiniteQuery` under the same key. */
-export function useTasks(query: Wanted<TaskQuery>) {
-  return useQuery({
-    queryKey: ['tasks', query],
-    queryFn: () => api.listTasks({ query: toValue(query) }),
-  })
-}
-
-/** `isWanted` false: they are not asked for yet. */
 export function useNodes(isWanted: Wanted<boolean> = true) {
   return useQuery({
     queryKey: keys.nodeLists,

@@ -26,4 +26,4 @@ export function useTaskFilter(batchId: string | null = null) {
   }
 }
 
-export type FilterState = ReturnType<typeof useTaskFilter>
+type FilterState = ReturnType<typeof useTaskFilter>
