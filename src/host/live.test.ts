@@ -17,7 +17,7 @@ import { EventHub } from './event-hub.ts'
 import { TestHost } from './host.suite.ts'
 import { LiveFeed, maxMissed } from './live.ts'
 import { LiveChanges } from './live-changes.ts'
-import type { EventChannel } from './sse.ts'
+import { type EventChannel, ListenerLimit } from './sse.ts'
 import type { EventRecord } from './store/rows.ts'
 
 const schemas = { hello: LiveHello, digest: LiveDigest, load: LiveLoad }
@@ -297,6 +297,27 @@ describe('the feed', () => {
     expect(named).toEqual(['1', '2', '3'])
   })
 
+  it('tells later what is committed while a digest is being made', async () => {
+    const { listen, turn, commit, store } = await makeFeed()
+    const { messages } = await listen()
+    const gate = Promise.withResolvers<void>()
+    const { countByStatus } = store
+    store.countByStatus = async () => {
+      await gate.promise
+      return countByStatus()
+    }
+    commit(taskEvent(1, 1))
+    await turn(600)
+    commit(taskEvent(2, 2))
+    await turn(600)
+    expect(messages()).toHaveLength(2)
+    gate.resolve()
+    await turn(0)
+    expect(messages().slice(2)).toMatchObject([{ id: 1, data: { tasks: [{ id: '1' }] } }])
+    await turn(500)
+    expect(messages().slice(3)).toMatchObject([{ id: 2, data: { tasks: [{ id: '2' }] } }])
+  })
+
   it('cuts off those who wait where the store cannot be read, and goes on', async () => {
     const { listen, turn, commit, store } = await makeFeed()
     const there = await listen()
@@ -355,6 +376,17 @@ describe('the feed', () => {
     }
     expect(messages().filter(({ event }) => event === 'load')).toHaveLength(1 + 5)
   })
+})
+
+it('listeners are bounded, and make room when they go', () => {
+  const limit = new ListenerLimit(2, 'a test')
+  const [first, second] = [new AbortController(), new AbortController()]
+  limit.take(first.signal)
+  limit.take(second.signal)
+  const { signal } = new AbortController()
+  expect(() => limit.take(signal)).toThrow('too many listen to a test: try again later')
+  first.abort()
+  expect(() => limit.take(signal)).not.toThrow()
 })
 
 describe('over the network', () => {

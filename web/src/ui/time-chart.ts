@@ -1,5 +1,5 @@
 /** What a chart over time is made of, and what it says in words. Pure: drawing is `ChartCanvas.vue`. */
-import { formatBytes, formatPercent } from './format.ts'
+import { formatBytes, formatCount, formatPercent } from './format.ts'
 
 export interface ChartSeries {
   label: string
@@ -17,8 +17,8 @@ export function formatValue(value: number | null, unit: ChartUnit, isBare = fals
   if (unit === 'bytes') return formatBytes(value)
   if (unit === 'percent') return formatPercent(value)
   const rounded = Number(value.toFixed(value < 10 ? 1 : 0))
-  if (isBare) return String(rounded)
-  return `${rounded} ${rounded === 1 ? unit.slice(0, -1) : unit}`
+  if (isBare) return formatCount(rounded)
+  return `${formatCount(rounded)} ${rounded === 1 ? unit.slice(0, -1) : unit}`
 }
 
 /** Beginnings of the steps in seconds, as the drawing wants them. */
