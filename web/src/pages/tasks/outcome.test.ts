@@ -12,7 +12,7 @@ it('tells of each task of a kill what became of it', () => {
   ] as const
   expect(outcomeOfKill(items, split)).toEqual({
     title: 'Kill',
-    done: '1 task had not started and will not. The end of 1 task is asked for: killing until nothing of it is left.',
+    done: '1 task is killed. The end of 1 task is asked for: killing until nothing of it is left.',
     batchId: null,
     refused: [{ id: '3', why: 'cannot kill task 3: it has ended (completed)' }],
     asked: [
