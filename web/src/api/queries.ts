@@ -34,6 +34,9 @@ export const queryClient = new QueryClient({
       retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 8_000),
       refetchOnWindowFocus: true,
       placeholderData: keepPreviousData,
+      // an answer is replaced as a whole; and what Vue watches inside of it has members that hide others of that name,
+      // as `hasOwnProperty` of an environment
+      shallow: true,
     },
     mutations: { retry: false },
   },

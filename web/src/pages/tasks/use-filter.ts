@@ -26,4 +26,3 @@ export function useTaskFilter(batchId: string | null = null) {
   }
 }
 
-type FilterState = ReturnType<typeof useTaskFilter>
