@@ -104,7 +104,7 @@ async function measureSearch({ api }: LocalCluster): Promise<void> {
   isOver = true
   await asking
   atMost('a page of it, p99', percentile(pages, 0.99), 300, 'ms')
-  tellTimes('counts while it searches', others, 50)
+  tellTimes('counts while it searches', others, 100)
 }
 
 async function measure(what: string, action: () => Promise<unknown>): Promise<void> {

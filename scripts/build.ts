@@ -2,6 +2,7 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { build as buildWeb } from 'vite'
+import { compressWeb } from './compress-web.ts'
 import { commandPages } from './docs/command-pages.ts'
 import { manPages } from './docs/man.ts'
 
@@ -64,6 +65,7 @@ await build({
 await cp('src/cli/completions', 'dist/completions', { recursive: true })
 
 await buildWeb({ configFile: 'web/vite.config.ts', logLevel: 'warn' })
+await compressWeb('dist/web')
 
 await mkdir('dist/man')
 const today = new Date().toISOString().slice(0, 10)

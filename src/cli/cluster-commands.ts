@@ -21,6 +21,7 @@ export const clusterCommands: CommandGroup = {
   commands: {
     up: declareUp,
     down: declareDown,
+    web: declareWeb,
     doctor: declareDoctor,
     backup: declareBackup,
     init: declareInit,
@@ -134,6 +135,22 @@ function declareDown(program: Command, { declare, act }: Parts): void {
     ),
   )
 }
+
+function declareWeb(program: Command, { declare, act }: Parts): void {
+  declare(program, 'web', 'print a link that opens the web page and logs the browser in, once', (command) =>
+    command.addHelpText('before', webExamples).action(
+      act(async (context) => {
+        const { web } = await import('./commands/web.ts')
+        return web(context)
+      }),
+    ),
+  )
+}
+
+const webExamples = `Examples:
+  hakuriver web                            click on it, or copy it
+  xdg-open "$(hakuriver web)"              opens it in the browser of this machine
+`
 
 function declareBackup(program: Command, { declare, act }: Parts): void {
   declare(

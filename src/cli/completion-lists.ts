@@ -1,6 +1,6 @@
 /** What can be completed of what the cluster has: its nodes, tasks and batches, each with a word about it. */
 import { lackingForTarget } from '../core/numa.ts'
-import { isFinal, statuses } from '../core/task.ts'
+import { finalStatuses, isFinal, statuses } from '../core/task.ts'
 import { cut, printable } from '../core/text.ts'
 import { type Candidate, matching, type Question } from '../platform/completion.ts'
 import type { Io } from '../platform/io.ts'
@@ -38,6 +38,8 @@ export async function listCandidates(question: Question, io: Io): Promise<Candid
       return fitting(await tasks(await hostOf(question, io), {}), typed)
     case 'tasks':
       return openTasks(await hostOf(question, io), typed)
+    case 'ended':
+      return endedTasks(await hostOf(question, io), typed)
     case 'batch':
       return fitting(await batches(await hostOf(question, io)), typed)
     default:
@@ -99,16 +101,28 @@ async function tasks(host: Host, filter: Filter): Promise<Candidate[]> {
 
 /** For what ends or awaits tasks: those that have not ended; others where what has been typed is none of those. */
 async function openTasks(host: Host, typed: string): Promise<Candidate[]> {
-  if (typed.startsWith('batch:')) {
-    const all = await batches(host)
-    return fitting(
-      all.map(({ value, about }) => ({ value: `batch:${value}`, about })),
-      typed,
-    )
-  }
+  if (typed.startsWith('batch:')) return batchWords(host, typed)
   const open = fitting(await tasks(host, { status: statuses.filter((status) => !isFinal(status)) }), typed)
   const some = open.length > 0 ? open : fitting(await tasks(host, {}), typed)
   return [...some, ...fitting([{ value: 'batch:last', about: 'all tasks of the newest submit' }], typed)]
+}
+
+/** For what runs tasks again. */
+async function endedTasks(host: Host, typed: string): Promise<Candidate[]> {
+  if (typed.startsWith('batch:')) return batchWords(host, typed)
+  const ended = fitting(await tasks(host, { status: [...finalStatuses] }), typed)
+  return [
+    ...ended,
+    ...fitting([{ value: 'batch:last', about: 'what has ended of the newest submit' }], typed),
+  ]
+}
+
+async function batchWords(host: Host, typed: string): Promise<Candidate[]> {
+  const all = await batches(host)
+  return fitting(
+    all.map(({ value, about }) => ({ value: `batch:${value}`, about })),
+    typed,
+  )
 }
 
 async function batches(host: Host): Promise<Candidate[]> {

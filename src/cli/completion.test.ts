@@ -55,6 +55,10 @@ it.each([
     ['kill', ''],
     "last\tthe newest: pending  sh -c 'a\\tb\\x1b[2J'\n42\tpending  sh -c 'a\\tb\\x1b[2J'\n41\trunning  train\nbatch:last\tall tasks of the newest submit\n",
   ],
+  [
+    ['rerun', ''],
+    'last\tthe newest: failed  echo hello\n51\tfailed  echo hello\nbatch:last\twhat has ended of the newest submit\n',
+  ],
   [['wait', '5'], '51\tfailed  echo hello\n'],
   [
     ['batch', 'show', ''],

@@ -44,6 +44,7 @@ it.each([
   ['wait', '1'],
   ['nodes'],
   ['kill', '1'],
+  ['rerun', '1'],
 ])('%s ends with 5 where no host answers', async (...words) => {
   const url = `http://127.0.0.1:${await freePort()}`
   const { code, out, err } = await runAlone(words, testIo({ env: { HAKURIVER_HOST_URL: url } }))

@@ -14,10 +14,16 @@ import type {
   HostCheck,
   NodeView,
   PreviewResult,
+  RerunOutcome,
   SubmitBody,
   SubmitResult,
   TaskDetail,
 } from '../protocol/schemas.ts'
+
+interface RerunResult {
+  batchId: string | null
+  items: RerunOutcome[]
+}
 
 const submittedAt = '2026-11-23T10:00:00.000Z'
 
@@ -122,6 +128,7 @@ export class FakeHost {
   submitResult: SubmitResult | null = null
   /** What a preview answers, where it is not that all would start. */
   previewResult: PreviewResult | null = null
+  private readonly reruns = new Map<string, RerunResult>()
   intercept: Intercept | null = null
   token: string | null = null
   /** How far its clock is ahead of the true one. */
@@ -285,10 +292,16 @@ export class FakeHost {
         ? refuse(response, 'not_found', `there is no node ${id}`)
         : json(response, 200, node)
     }
+    if (kind === 'login-links') {
+      const url = `http://${headers.host}/login#code=abc`
+      return json(response, 201, { url, expiresAt: '2026-11-23T10:05:00.000Z' })
+    }
     if (kind === 'checks') return this.check(id, query.get('node'), body, response)
     if (kind === 'batches') return this.batches(method, id, what, body as SubmitBody, response)
     if (kind !== 'tasks') return refuse(response, 'not_found', `there is no ${path}`)
     if (id === '') return this.list(query, response)
+    if (id === 'rerun')
+      return json(response, 201, this.rerun(body as { ids: string[]; submissionId?: string }))
     const task = this.tasks.get(id)
     if (task === undefined) return refuse(response, 'not_found', `there is no task ${id}`)
     if (what === undefined) return json(response, 200, task)
@@ -323,6 +336,7 @@ export class FakeHost {
     const found = all.filter(
       (task) =>
         (statuses.length === 0 || statuses.includes(task.status)) &&
+        (!query.has('q') || [task.command, ...task.arguments].join(' ').includes(query.get('q') ?? '')) &&
         (!query.has('node') || task.node === query.get('node')) &&
         (!query.has('batchId') || task.batchId === query.get('batchId')),
     )
@@ -330,7 +344,7 @@ export class FakeHost {
     const to = from + Number(query.get('limit') ?? 100)
     json(response, 200, {
       items: found.slice(from, to),
-      total: found.length,
+      total: query.has('q') ? null : found.length,
       next: to < found.length ? String(to) : null,
     })
   }
@@ -397,6 +411,31 @@ export class FakeHost {
     }
     if (body.submissionId !== undefined) this.submits.set(body.submissionId, made)
     return made
+  }
+
+  /** Runs again what has ended. */
+  rerun({ ids, submissionId = '' }: { ids: string[]; submissionId?: string }): RerunResult {
+    const known = this.reruns.get(submissionId)
+    if (known !== undefined) return known
+    const items = ids.map((id) => {
+      const task = this.tasks.get(id)
+      if (task === undefined)
+        return { id, taskId: null, error: { code: 'not_found', message: `there is no task ${id}` } }
+      if (!isFinal(task.status))
+        return {
+          id,
+          taskId: null,
+          error: { code: 'conflict', message: `cannot run task ${id} again: it has not ended` },
+        }
+      this.nextId += 1
+      const { command, arguments: rest, name } = task
+      const taskId = String(this.nextId)
+      this.add({ id: taskId, batchId: '901', command, arguments: rest, name, rerunOf: id })
+      return { id, taskId, error: null }
+    })
+    const result = { batchId: items.some(({ taskId }) => taskId !== null) ? '901' : null, items }
+    this.reruns.set(submissionId, result)
+    return result
   }
 
   private listen(after: number, response: ServerResponse): void {

@@ -130,6 +130,8 @@ it.each([
   [['batch', 'show', '900', '--json']],
   [['kill', '5', '--json']],
   [['kill', '--batch', '900', '--json']],
+  [['ps', '--search', 'hello', '--json']],
+  [['rerun', '7', '--json']],
   [['wait', '7', '--json']],
   [['version', '--json']],
   [['task', 'list', '--json']],

@@ -46,6 +46,8 @@ export interface TaskFilter {
   status?: TaskView['status'][]
   node?: string
   batchId?: string
+  /** A part of the name, the command line or the id. */
+  q?: string
 }
 
 /** All tasks of a filter, newest first, page by page. */

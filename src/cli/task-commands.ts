@@ -7,6 +7,7 @@ import type { KillOptions } from './commands/kill.ts'
 import type { LogsOptions } from './commands/logs.ts'
 import type { DrainOptions } from './commands/operate.ts'
 import type { PsOptions } from './commands/ps.ts'
+import type { RerunOptions } from './commands/rerun.ts'
 import type { SweepOptions } from './commands/sweep.ts'
 import type { WaitCommandOptions } from './commands/wait.ts'
 import type { CommandGroup, Parts } from './declare.ts'
@@ -23,6 +24,7 @@ export const taskCommands: CommandGroup = {
     logs: declareLogs,
     wait: declareWait,
     kill: declareKill,
+    rerun: declareRerun,
     events: declareEvents,
     task: declareTask,
     batch: declareBatch,
@@ -53,7 +55,7 @@ function declareEvents(program: Command, { declare, act }: Parts): void {
 function declareTask(program: Command, parts: Parts): void {
   const task = program
     .command('task')
-    .description('the same under a noun: task submit, list, show, logs, wait, kill; also task forget')
+    .description('the same under a noun: task submit, list, show, logs, wait, kill, rerun; also task forget')
     .helpCommand(false)
   declareSubmit(task, parts)
   declareSweep(task, parts)
@@ -62,6 +64,7 @@ function declareTask(program: Command, parts: Parts): void {
   declareLogs(task, parts)
   declareWait(task, parts)
   declareKill(task, parts)
+  declareRerun(task, parts)
   parts.declare(task, 'forget <task...>', 'give up tasks of silent nodes: they are lost', (command) =>
     command.addOption(text('--reason <words>', 'why, for those who look at them later')).action(
       parts.act(async (context, ids: string[], options: DrainOptions) => {
@@ -199,6 +202,9 @@ function declarePs(parent: Command, name: string, { declare, act }: Parts): void
       .addOption(statusList('-s, --status <status>', 'only these, like failed,lost'))
       .addOption(text('--node <node>', 'only on this node'))
       .addOption(text('-b, --batch <batch>', 'only of this batch, or of the `last`'))
+      .addOption(
+        text('--search <text>', 'only those with this in their name, command line or id, in any case'),
+      )
       .addOption(whole('-n, --lines <number>', 'the newest so many', 1, null))
       .option('-w, --watch', 'keep the list live until q', false)
       .option('-q, --quiet', 'print ids only', false)
@@ -318,10 +324,40 @@ function declareKill(parent: Command, { declare, act }: Parts): void {
   )
 }
 
+const rerunExamples = `Examples:
+  hakuriver rerun 123                      the same command on the same target, as a new task
+  hakuriver rerun --batch last --failed    what did not complete of the newest submit
+`
+
+function declareRerun(parent: Command, { declare, act }: Parts): void {
+  declare(
+    parent,
+    'rerun [ended-task...]',
+    'run tasks that have ended again, as one new batch; prints the ids of the new tasks',
+    (command) =>
+      rerunOptions(command.addHelpText('before', rerunExamples))
+        .addOption(repeated('-b, --batch <batch>', 'all tasks of a batch that have ended'))
+        .action(
+          act(async (context, words: string[], options: RerunOptions) => {
+            const { rerun } = await import('./commands/rerun.ts')
+            return rerun(words, options, context)
+          }),
+        ),
+  )
+}
+
+function rerunOptions(command: Command): Command {
+  return command
+    .option('--failed', 'of a batch only those that have not completed', false)
+    .option('-w, --wait', 'wait until they have ended; of one task the exit code is its own', false)
+    .addOption(exitStatus())
+    .option('-q, --quiet', 'print the ids and nothing else', false)
+}
+
 function declareBatch(program: Command, { declare, act }: Parts): void {
   const batch = program
     .command('batch')
-    .description('the tasks of one submit: batch list, show, logs, wait, kill')
+    .description('the tasks of one submit: batch list, show, logs, wait, kill, rerun')
     .helpCommand(false)
   declare(batch, 'list', 'the latest batches, counted by status', (command) =>
     command.addOption(whole('-n, --lines <number>', 'the newest so many', 1, 20)).action(
@@ -372,5 +408,13 @@ function declareBatch(program: Command, { declare, act }: Parts): void {
           return kill([], { ...options, batch: [id] }, context)
         }),
       ),
+  )
+  declare(batch, 'rerun <batch>', 'run all its tasks that have ended again, as a new batch', (command) =>
+    rerunOptions(command).action(
+      act(async (context, id: string, options: RerunOptions) => {
+        const { rerun } = await import('./commands/rerun.ts')
+        return rerun([], { ...options, batch: [id] }, context)
+      }),
+    ),
   )
 }

@@ -34,9 +34,9 @@ const day = 24 * hour
 
 /** From the finest on; each step is a whole number of those before. */
 export const levels = [
-  { id: 1, stepMs: 10_000, blockSteps: 60, keepMs: hour },
-  { id: 2, stepMs: minute, blockSteps: 60, keepMs: day },
-  { id: 3, stepMs: 30 * minute, blockSteps: 48, keepMs: 30 * day },
+  { id: 1, stepMs: 10_000, blockSteps: 30, keepMs: hour },
+  { id: 2, stepMs: minute, blockSteps: 30, keepMs: day },
+  { id: 3, stepMs: 30 * minute, blockSteps: 24, keepMs: 30 * day },
 ] as const satisfies readonly Level[]
 const [fine, middle, coarse] = levels
 
@@ -53,127 +53,142 @@ export type Range = keyof typeof ranges
 
 const fieldCount = loadFields.length
 /** In a block: the number of samples, and the mean of each field. */
-const width = 1 + fieldCount
+const blockWidth = 1 + fieldCount
+/** In sums: of each field the sum, then of each how many samples knew it. */
+const sumsWidth = 2 * fieldCount
 
-/** Samples of one step: the sum of each field, then how many knew it. */
-export type LoadSums = number[]
+/** Sums of samples, step by step. */
+export type LoadSums = Float64Array
 
-export function noSums(): LoadSums {
-  return new Array<number>(2 * fieldCount).fill(0)
+export function newSums(steps: number): LoadSums {
+  return new Float64Array(steps * sumsWidth)
 }
 
-export function addSample(sums: LoadSums, sample: LoadSample): void {
-  for (const [field, name] of loadFields.entries()) {
-    const value = sample[name]
-    if (value !== null) addValue(sums, field, value, 1)
-  }
-}
-
-/** Adds samples to a step of a block. */
-export function mergeStep(block: Float32Array, at: number, sums: LoadSums): void {
-  const place = at * width
-  const before = block[place] ?? 0
-  const came = Math.max(...sums.slice(fieldCount))
-  if (came === 0) return
-  block[place] = before + came
+export function addSample(sums: LoadSums, step: number, sample: LoadSample): void {
   for (let field = 0; field < fieldCount; field += 1) {
-    const mean = before === 0 ? Number.NaN : (block[place + 1 + field] ?? Number.NaN)
-    const count = sums[fieldCount + field] ?? 0
-    const known = Number.isNaN(mean) ? 0 : before
-    const sum = (sums[field] ?? 0) + (known === 0 ? 0 : mean * known)
-    block[place + 1 + field] = known + count === 0 ? Number.NaN : sum / (known + count)
+    const value = sample[loadFields[field]!] // one of them
+    if (value !== null) addValue(sums, step, field, value, 1)
   }
 }
 
-/** Adds what a step of a block holds. */
-export function addStep(sums: LoadSums, block: Float32Array, at: number): void {
-  const place = at * width
-  const count = block[place] ?? 0
-  if (!(count > 0)) return
-  for (let field = 0; field < fieldCount; field += 1) {
-    const mean = block[place + 1 + field] ?? Number.NaN
-    if (!Number.isNaN(mean)) addValue(sums, field, mean * count, count)
-  }
+/** Adds the step of other sums. */
+export function addSums(sums: LoadSums, step: number, more: LoadSums, moreStep: number): void {
+  for (let place = 0; place < sumsWidth; place += 1)
+    sums[step * sumsWidth + place]! += more[moreStep * sumsWidth + place]!
 }
 
-export function addSums(sums: LoadSums, more: LoadSums): void {
-  for (const [place, value] of more.entries()) sums[place] = (sums[place] ?? 0) + value
+/** Forgets the first so many steps. */
+export function clearSums(sums: LoadSums, steps: number): void {
+  sums.fill(0, 0, steps * sumsWidth)
 }
 
-export function meanOf(sums: LoadSums | undefined, name: LoadField): number | null {
-  const field = loadFields.indexOf(name)
-  const count = sums?.[fieldCount + field] ?? 0
-  return count === 0 ? null : rounded(name, (sums?.[field] ?? 0) / count)
+/** The mean of a field, as it is told; null: nothing is known. */
+export function meanOf(sums: LoadSums, step: number, name: LoadField): number | null {
+  const place = step * sumsWidth + loadFields.indexOf(name)
+  const count = sums[place + fieldCount]!
+  return count === 0 ? null : rounded(name, sums[place]! / count)
+}
+
+/** The means of all fields, step by step. */
+export function valuesOf(sums: LoadSums): LoadValues {
+  const values = (name: LoadField) =>
+    Array.from({ length: sums.length / sumsWidth }, (_, step) => meanOf(sums, step, name))
+  return Object.fromEntries(loadFields.map((name) => [name, values(name)])) as LoadValues // each of them
 }
 
 export function newBlock({ blockSteps }: Level): Float32Array {
-  return new Float32Array(blockSteps * width)
+  return new Float32Array(blockSteps * blockWidth)
 }
 
-/** The block of these bytes; null: they are none of this level. */
-export function blockOf({ blockSteps }: Level, bytes: Uint8Array): Float32Array | null {
-  if (bytes.byteLength !== blockSteps * width * Float32Array.BYTES_PER_ELEMENT) return null
-  const isAligned = bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0
-  const own = isAligned ? bytes : bytes.slice()
-  return new Float32Array(own.buffer, own.byteOffset, blockSteps * width)
+/** Adds a step of sums to a step of a block. */
+export function mergeStep(block: Float32Array, at: number, sums: LoadSums, step: number): void {
+  const from = step * sumsWidth
+  const to = at * blockWidth
+  let came = 0
+  for (let field = 0; field < fieldCount; field += 1) came = Math.max(came, sums[from + fieldCount + field]!)
+  if (came === 0) return
+  const before = block[to]!
+  block[to] = before + came
+  for (let field = 0; field < fieldCount; field += 1) {
+    const mean = block[to + 1 + field]!
+    const known = before === 0 || Number.isNaN(mean) ? 0 : before
+    const count = known + sums[from + fieldCount + field]!
+    block[to + 1 + field] = ((known === 0 ? 0 : mean * known) + sums[from + field]!) / count // NaN: nothing is known
+  }
 }
 
-/** A stretch of steps of one level. */
+/** Adds a step of a block to a step of sums. */
+export function addStep(sums: LoadSums, step: number, block: Float32Array, at: number): void {
+  const count = block[at * blockWidth]!
+  if (!(count > 0)) return
+  for (let field = 0; field < fieldCount; field += 1) {
+    const mean = block[at * blockWidth + 1 + field]!
+    if (!Number.isNaN(mean)) addValue(sums, step, field, mean * count, count)
+  }
+}
+
+/** Bytes of a block as it is kept. */
+export function blockBytes({ blockSteps }: Level): number {
+  return blockSteps * blockWidth * Float32Array.BYTES_PER_ELEMENT
+}
+
+/** A stretch of steps of one level, put together to steps of an answer. */
 export interface Window {
   level: Level
   /** Number of the first step. */
   from: number
-  /** Steps. */
+  /** Steps of the answer. */
   count: number
+  /** Steps of the level in one of the answer. */
+  every: number
 }
 
 /** What a range shows at a moment: the step of that moment is the last. */
 export function windowOf(range: Range, nowMs: number): Window {
   const { level, lengthMs } = ranges[range]
-  const count = lengthMs / level.stepMs
-  return { level, from: Math.floor(nowMs / level.stepMs) + 1 - count, count }
+  return endingAt(level, 1, lengthMs / level.stepMs, nowMs)
 }
 
-/** A window whose steps are put together by so many. */
-export interface ThinWindow extends Window {
-  /** Steps of the level in one of the answer. */
-  every: number
-}
-
-/**
- * A range in at most so many steps, from the coarsest level that gives nearly as many (the last may be still to come):
- * what is read is little then.
- */
-export function thinWindowOf(range: Range, points: number, nowMs: number): ThinWindow {
+/** A range in at most so many steps, from the coarsest level that gives nearly as many: little is read then. */
+export function thinWindowOf(range: Range, points: number, nowMs: number): Window {
   const { lengthMs, level: finest } = ranges[range]
   const ways = levels
     .filter(({ stepMs }) => stepMs >= finest.stepMs && stepMs <= lengthMs)
     .map((level) => {
       const every = Math.max(1, Math.ceil(lengthMs / points / level.stepMs))
-      return { level, every, gives: Math.ceil(lengthMs / (every * level.stepMs)) }
+      return { level, every, count: Math.ceil(lengthMs / (every * level.stepMs)) }
     })
-  const most = Math.max(...ways.map(({ gives }) => gives))
-  const { level, every, gives } = ways.findLast((way) => way.gives >= 0.9 * most) ?? ways[0]!
-  // the answer's steps begin at whole multiples of themselves: they do not change from call to call
-  const last = Math.floor(nowMs / level.stepMs / every)
-  return { level, every, from: (last + 1 - gives) * every, count: gives * every }
+  const most = Math.max(...ways.map(({ count }) => count))
+  const { level, every, count } = ways.findLast((way) => way.count >= 0.9 * most)! // the one with most is
+  return endingAt(level, every, count, nowMs)
 }
 
-/** The means of a window, step by step. */
-export function valuesOf(sums: readonly (LoadSums | undefined)[]): LoadValues {
-  const values = (name: LoadField) => sums.map((each) => meanOf(each, name))
-  return Object.fromEntries(loadFields.map((name) => [name, values(name)])) as LoadValues // each of them
+/** The block in which a step lies. */
+export function blockOfStep({ blockSteps }: Level, step: number): number {
+  return Math.floor(step / blockSteps)
 }
 
-/** Is nothing of this block to be shown any more, or not yet for long? */
+/** The step of a level in which a fine step lies. */
+export function stepOfFine({ stepMs }: Level, fineStep: number): number {
+  return Math.floor((fineStep * fineStepMs) / stepMs)
+}
+
+/** Is nothing of this block to be shown any more, or not for long yet? */
 export function isBlockOver({ stepMs, blockSteps, keepMs }: Level, block: number, nowMs: number): boolean {
   const blockMs = stepMs * blockSteps
   return (block + 1) * blockMs < nowMs - keepMs || block * blockMs > nowMs + blockMs
 }
 
-function addValue(sums: LoadSums, field: number, sum: number, count: number): void {
-  sums[field] = (sums[field] ?? 0) + sum
-  sums[fieldCount + field] = (sums[fieldCount + field] ?? 0) + count
+/** The answer's steps begin at whole multiples of their length: they stay the same from call to call. */
+function endingAt(level: Level, every: number, count: number, nowMs: number): Window {
+  const last = Math.floor(nowMs / level.stepMs / every)
+  return { level, from: (last + 1 - count) * every, count, every }
+}
+
+function addValue(sums: LoadSums, step: number, field: number, sum: number, count: number): void {
+  const place = step * sumsWidth + field
+  sums[place]! += sum
+  sums[place + fieldCount]! += count
 }
 
 function rounded(name: LoadField, value: number): number {

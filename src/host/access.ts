@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../core/errors.ts'
 import type { Access } from '../protocol/host-api.ts'
 import type { Tokens } from './auth.ts'
-import { admin, type Caller } from './handlers.ts'
+import { admin, type Caller } from './caller.ts'
 import type { Sessions } from './sessions.ts'
 import type { TokenKind } from './store/store.ts'
 

@@ -5,7 +5,7 @@ import type { Cluster } from './cluster.ts'
 import type { Store } from './store/store.ts'
 
 /** Tasks of one commit. */
-const tasksPerTurn = 500
+const tasksPerTurn = 300
 
 /**
  * Asks for the end of each, and tells in the order of the ids what became of it, when that is on disk.

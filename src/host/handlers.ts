@@ -6,35 +6,23 @@ import type { Clock } from '../platform/clock.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { BatchView } from '../protocol/schemas.ts'
 import { createBulk, killReason } from './bulk.ts'
+import type { Caller } from './caller.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
 import type { HistoryEndpoint } from './history/handlers.ts'
 import type { Links } from './links.ts'
 import type { LogHandlers } from './log-handlers.ts'
-import type { LoginHandlers, Visit } from './login.ts'
+import type { LoginHandlers } from './login.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import { createOverview } from './overview.ts'
 import { previewBatch } from './preview.ts'
-import type { Batch, Store, TokenKind } from './store/store.ts'
+import type { Batch, Store } from './store/store.ts'
 import type { Submits } from './submit.ts'
 import { createTaskLists } from './task-lists.ts'
 import { batchView, eventView, nodeView, taskDetail } from './views.ts'
 
-/** Who calls. Roles come with users; for now whoever holds the admin token may do everything. */
-export interface Caller {
-  name: string
-  /** What the token is for; `none`: no tokens are asked for. */
-  token: TokenKind | 'none'
-  /** Aborts when the caller is gone. Left out: it waits for every answer. */
-  signal?: AbortSignal
-  /** The request, for who logs in or out. Left out: it is none of the native API. */
-  visit?: Visit
-}
-
 /** All endpoints but those of logins (`login.ts`) and of history (`history/handlers.ts`). */
 export type ClusterHandlers = Omit<Handlers<Caller>, keyof LoginHandlers | HistoryEndpoint>
-
-export const admin: Caller = { name: 'admin', token: 'admin' }
 
 /** Tasks of large batches are counted so long at a time. */
 const turnMs = 8

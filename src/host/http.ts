@@ -13,11 +13,10 @@ import { limits } from '../protocol/limits.ts'
 import { linkPath } from '../protocol/routes.ts'
 import type { ErrorBody } from '../protocol/schemas.ts'
 import type { Gate } from './access.ts'
+import type { Caller, Visit } from './caller.ts'
 import type { HostConfig } from './config.ts'
 import { Packer } from './encoding.ts'
-import type { Caller } from './handlers.ts'
 import { asAppError } from './http-error.ts'
-import type { Visit } from './login.ts'
 import { checkerOf } from './request-check.ts'
 import type { WebRoutes } from './web-routes.ts'
 
@@ -126,11 +125,10 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, packer: Packer, name:
         query: check.query(request.query),
         body: check.body(request.body),
       }
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
+      const signal = signalOf(deps.gate, endpoint.access, request, reply)
       const caller = deps.gate.callerOf(endpoint.access, request)
       const visit = visitOf(request, reply)
-      const result = await handle(input, { ...caller, signal: gone.signal, visit })
+      const result = await handle(input, { ...caller, signal, visit })
       reply.code(endpoint.status).header('content-type', 'application/json; charset=utf-8')
       const { body, encoding } = await packer.pack(JSON.stringify(result), request.headers['accept-encoding'])
       if (encoding !== null) reply.header('content-encoding', encoding).header('vary', 'accept-encoding')
@@ -148,20 +146,24 @@ function addStream(app: FastifyInstance, deps: HttpDeps, route: StreamRoute): vo
     exposeHeadRoute: false,
     onRequest: async (request) => deps.gate.authorize(route.access, request),
     handler: async (request, reply) => {
-      const gone = new AbortController()
-      const session = deps.gate.sessionOf(request)
-      const letGo = session === null ? () => {} : deps.gate.onEnd(session, () => reply.raw.destroy())
-      reply.raw.once('close', () => {
-        letGo()
-        gone.abort()
-      })
+      const signal = signalOf(deps.gate, route.access, request, reply)
       const { params, query, headers } = request
-      return route.handle(
-        { params: checkParams(params), query: checkQuery(query), headers, signal: gone.signal },
-        reply,
-      )
+      return route.handle({ params: checkParams(params), query: checkQuery(query), headers, signal }, reply)
     },
   })
+}
+
+/** Aborts when the caller is gone. An answer that is still to come to a session is cut off where that ends. */
+function signalOf(gate: Gate, access: Access, request: FastifyRequest, reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  // a logout itself is answered
+  const session = access === 'public' ? null : gate.sessionOf(request)
+  const letGo = session === null ? () => {} : gate.onEnd(session, () => reply.raw.destroy())
+  reply.raw.once('close', () => {
+    letGo()
+    gone.abort()
+  })
+  return gone.signal
 }
 
 /** What the request says of who logs in or out. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import { waitFor } from '../platform/wait.ts'
+import { waitFor, withDeadline } from '../platform/wait.ts'
 import { type CallOptions, call, cookieOf } from './call.suite.ts'
 import { TestHost } from './host.suite.ts'
 import { maxCodes, maxTries } from './login.ts'
@@ -174,6 +174,12 @@ describe('a logout', () => {
       [mine, other].map(({ cookie }) => ({ owner: cookie, ...openStream(path, cookie) })),
     )
     for (const stream of streams) await stream.opened
+    // an answer that is waited for is as good as a stream
+    const lines = `/api/v1/tasks/${tasks[0]?.taskId}/logs/stdout/lines?from=1&waitMs=20000`
+    const waiting = send('GET', lines, mine).then(
+      ({ status }) => status,
+      (error: Error) => error.message,
+    )
     const out = await send('POST', '/api/v1/session/end', { body: {}, ...mine })
     expect(out).toMatchObject({ status: 200, json: { name: null } })
     expect(out.headers['set-cookie']).toEqual([
@@ -181,6 +187,8 @@ describe('a logout', () => {
     ])
     const isRight = () => streams.every(({ owner, isClosed }) => isClosed() === (owner === mine.cookie))
     await waitFor('the streams are closed', isRight, { deadlineMs: 1_000 })
+    // 401: the logout has overtaken it
+    expect(['socket hang up', 401]).toContain(await withDeadline(waiting, 1_000, 'the end of the wait'))
     expect((await send('GET', '/api/v1/tasks', mine)).status).toBe(401)
     expect((await send('GET', '/api/v1/tasks', other)).status).toBe(200)
     await host.restart()

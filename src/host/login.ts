@@ -7,19 +7,9 @@ import { version } from '../platform/version.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { SessionView } from '../protocol/schemas.ts'
 import type { Tokens } from './auth.ts'
-import { admin, type Caller } from './handlers.ts'
+import { admin, type Caller, type Visit } from './caller.ts'
 import { type Sessions, setCookieOf } from './sessions.ts'
 import { instant } from './views.ts'
-
-/** What a login needs of the request. */
-export interface Visit {
-  /** Where it comes from. */
-  address: string
-  /** The name by which it reached this host, with the port. */
-  host: string
-  cookies: string | undefined
-  setCookie(text: string): void
-}
 
 const codeMs = 5 * 60_000
 /** Links that have not been used; a further one takes the place of the oldest. */

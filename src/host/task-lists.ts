@@ -14,7 +14,7 @@ import { TaskSearches } from './task-searches.ts'
 import { countsView, taskView } from './views.ts'
 
 export type TaskListHandlers = Pick<
-  Handlers<unknown>,
+  Handlers<{ signal?: AbortSignal }>,
   'listTasks' | 'countTasks' | 'listTaskIds' | 'listBatchTargets'
 >
 
@@ -31,7 +31,7 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
   const searches = new TaskSearches(store, clock)
 
   return {
-    listTasks: async ({ query }) => {
+    listTasks: async ({ query }, { signal }) => {
       const { sort = 'submitted', order = 'desc', limit = 100, q } = query
       const listed = { sort, order, isSearch: q !== undefined }
       const from = readCursor(query.cursor, listed)
@@ -46,7 +46,7 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
           looked: null,
         }
       }
-      const { found, next, looked } = await searches.search(list, { q, from, limit, forMs: searchMs })
+      const { found, next, looked } = await searches.search(list, { q, from, limit, forMs: searchMs, signal })
       const tasks = await store.tasksById(
         found.flatMap(({ place }) => place?.id ?? []),
         pageBytes,
@@ -64,11 +64,11 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
       const counts = countsView(await store.counts(filterOf(query)))
       return { counts, total: totalOf(counts) }
     },
-    listTaskIds: async ({ query }) => {
+    listTaskIds: async ({ query }, { signal }) => {
       const list = { ...filterOf(query), sort: 'submitted', order: 'desc' } as const
       const most = limits.bulkTasks
       if (query.q !== undefined) {
-        const options = { q: query.q, from: null, limit: most + 1, forMs: idSearchMs }
+        const options = { q: query.q, from: null, limit: most + 1, forMs: idSearchMs, signal }
         const { found, next } = await searches.search(list, options)
         const ids = found.flatMap(({ place }) => (place === null ? [] : String(place.id)))
         return { ids: ids.slice(0, most), hasMore: next !== null || ids.length > most }

@@ -19,6 +19,8 @@ export interface SearchOptions {
   limit: number
   /** It is given up for now after so long. */
   forMs: number
+  /** Aborts when nobody waits for the answer any more. */
+  signal?: AbortSignal | undefined
 }
 
 /** What was found, and where to go on; `next` null: all was searched. */
@@ -46,13 +48,14 @@ export class TaskSearches {
   }
 
   /** @throws AppError `too_many`; `invalid_request` for a sort that only a batch has */
-  async search(searched: Searched, { q, from, limit, forMs }: SearchOptions): Promise<SearchResult> {
+  async search(searched: Searched, { q, from, limit, forMs, signal }: SearchOptions): Promise<SearchResult> {
     if (this.underWay >= searchesAtOnce)
       throw new AppError('too_many', 'many searches are under way: try again in a moment')
     this.underWay += 1
     try {
       const search = taskSearch(q)
       const until = this.clock.monotonic() + forMs
+      const isTime = () => signal?.aborted !== true && this.clock.monotonic() < until
       const found: Position[] = []
       let looked = 0
       let next: Position | null = from ?? {
@@ -67,7 +70,7 @@ export class TaskSearches {
         found.push(...result.found)
         looked += result.looked
         next = result.next
-      } while (next !== null && found.length < limit && this.clock.monotonic() < until)
+      } while (next !== null && found.length < limit && isTime())
       return { found, next, looked }
     } finally {
       this.underWay -= 1

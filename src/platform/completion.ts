@@ -14,6 +14,7 @@ export type Kind =
   | 'node'
   | 'task'
   | 'tasks'
+  | 'ended'
   | 'batch'
   | 'status'
   | 'variable'
@@ -26,6 +27,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   target: 'target',
   node: 'node',
   task: 'task',
+  'ended-task': 'ended',
   batch: 'batch',
   status: 'status',
   'name=value': 'variable',

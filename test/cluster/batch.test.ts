@@ -1,4 +1,6 @@
 /** The batch verbs against a real host and two runners. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { waitFor } from '../../src/platform/wait.ts'
 import { LocalCluster } from '../support/cluster.ts'
@@ -83,6 +85,25 @@ it('show, wait and kill tell of the whole batch and of each task', async () => {
     out: '',
     err: `batch ${batchId}: asked for the end of 0 tasks, 2 tasks had ended already\n`,
   })
+})
+
+it('rerun runs what failed of a batch again, on the same targets, and waits for it', async () => {
+  const marker = join(cluster.dir, 'fixed')
+  const { batchId, ids } = await submitBoth(`test -e ${marker} && echo fixed`)
+  for (const id of ids) expect(await cluster.api.ended(id)).toMatchObject({ status: 'failed' })
+  writeFileSync(marker, '')
+  const again = await run('batch', 'rerun', '--failed', '--wait', batchId)
+  expect(again.code).toBe(0)
+  expect(again.err).toMatch(/^2 tasks: 2 completed$/m)
+  const made = again.out.match(/^\d+$/gm) ?? []
+  const tasks = await Promise.all(made.map((id) => cluster.api.task(id)))
+  expect(tasks.map(({ rerunOf, target, status }) => [rerunOf, target, status])).toEqual([
+    [ids[0], 'n1', 'completed'],
+    [ids[1], 'n2', 'completed'],
+  ])
+  expect(new Set(tasks.map((task) => task.batchId)).size).toBe(1)
+  expect((await run('show', made[0] ?? '')).out).toContain(`a rerun of task ${ids[0]}`)
+  expect(await run('batch', 'rerun', '--failed', tasks[0]?.batchId ?? '')).toMatchObject({ code: 3, out: '' })
 })
 
 it('knows `last` and `batch:`', async () => {

@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 /** A real Chromium for tests of the web page: found, started, and watched for everything that must not happen. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'

@@ -16,6 +16,7 @@ export interface PsOptions {
   status: Status[]
   node: string | null
   batch: string | null
+  search: string | null
   lines: number | null
   watch: boolean
   quiet: boolean
@@ -23,7 +24,8 @@ export interface PsOptions {
 
 interface Listing {
   tasks: TaskView[]
-  total: number
+  /** null: a search does not tell. */
+  total: number | null
 }
 
 const unfinished = statuses.filter((status) => !isFinal(status))
@@ -46,6 +48,7 @@ async function filterOf(options: PsOptions, host: Host): Promise<TaskFilter> {
   return {
     ...(options.status.length > 0 && { status: options.status }),
     ...(options.node !== null && { node: options.node }),
+    ...(options.search !== null && { q: options.search }),
     ...(options.batch !== null && { batchId: await selectBatch(options.batch, host) }),
   }
 }
@@ -58,10 +61,11 @@ async function list(filter: TaskFilter, options: PsOptions, host: Host): Promise
     return { tasks, total: tasks.length }
   }
   const limit = Math.min(options.lines ?? latestShown, pageSize)
+  if (filter.q !== undefined) return search(filter, limit, host)
   const newest = host.client.listTasks({ query: { ...filter, limit } })
   if (options.lines !== null || filter.status !== undefined) {
     const page = await newest
-    return { tasks: page.items, total: page.total ?? page.items.length }
+    return { tasks: page.items, total: page.total }
   }
   const open = host.client.listTasks({ query: { ...filter, status: unfinished, limit: 100 } })
   const [all, waiting] = await Promise.all([newest, open])
@@ -73,8 +77,15 @@ async function list(filter: TaskFilter, options: PsOptions, host: Host): Promise
   const shown = new Set(ended)
   return {
     tasks: byNewest.filter((task) => !isFinal(task.status) || shown.has(task)),
-    total: all.total ?? known.size,
+    total: all.total,
   }
+}
+
+/** The newest so many. A page of a search may be short and have a next one all the same. */
+async function search(filter: TaskFilter, limit: number, host: Host): Promise<Listing> {
+  const tasks: TaskView[] = []
+  for await (const task of tasksOf(host, filter)) if (tasks.push(task) === limit) break
+  return { tasks, total: null }
 }
 
 async function printTable(listing: Listing, filter: TaskFilter, context: Context, host: Host): Promise<void> {
@@ -85,7 +96,7 @@ async function printTable(listing: Listing, filter: TaskFilter, context: Context
     return
   }
   await context.print(taskTable(tasks, host.now(), stdout.isTty ? stdout.size().columns : null, context))
-  if (stdout.isTty && total > tasks.length) {
+  if (stdout.isTty && total !== null && total > tasks.length) {
     await context.note(context.colors.dim(`${tasks.length} of ${count(total, 'task')}; --all shows them all`))
   }
 }
@@ -212,7 +223,7 @@ async function draw(state: Live, context: Context, host: Host): Promise<void> {
     ...taskTable(tasks, host.now(), width, context),
   ]
   const shown = lines.slice(0, rows - 1)
-  if (total > tasks.length && shown.length < rows - 1)
+  if (total !== null && total > tasks.length && shown.length < rows - 1)
     shown.push(colors.dim(`${tasks.length} of ${total} tasks`))
   await io.stdout.write(`\u001b[H${shown.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`)
 }

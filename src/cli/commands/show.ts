@@ -1,7 +1,7 @@
 /** `hakuriver show`: everything about one task, in words. */
 import { exitCodes } from '../../core/errors.ts'
 import { sentenceOf } from '../../core/history.ts'
-import { isFinal } from '../../core/task.ts'
+import { isFinal, taskCan } from '../../core/task.ts'
 import { count, printable, shellQuote } from '../../core/text.ts'
 import { formatBytes, formatDuration } from '../../core/units.ts'
 import type { ClusterEvent, TaskDetail } from '../../protocol/schemas.ts'
@@ -94,6 +94,7 @@ function askedRows(task: TaskDetail): [string, string][] {
   )
   if (sandbox.length > 0) rows.push(['sandbox', sandbox.join(', ')])
   rows.push(['batch', task.batchId])
+  if (task.rerunOf !== null) rows.push(['again', `a rerun of task ${task.rerunOf}`])
   if (task.requeue > 0) rows.push(['requeue', requeueText(task)])
   if (task.attempt > 1) rows.push(['attempt', String(task.attempt)])
   return rows
@@ -130,7 +131,11 @@ function envRows(task: TaskDetail): [string, string][] {
 
 function hints(task: TaskDetail): string[] {
   const hints = [`Its output: hakuriver logs ${isFinal(task.status) ? '' : '-f '}${task.id}`]
-  if (!isFinal(task.status)) hints.push(`End it: hakuriver kill ${task.id}`)
+  hints.push(
+    taskCan('rerun', task.status)
+      ? `Run it again: hakuriver rerun ${task.id}`
+      : `End it: hakuriver kill ${task.id}`,
+  )
   return hints
 }
 

@@ -58,12 +58,13 @@ export async function submitBody(
 ): Promise<number> {
   const body = { submissionId: randomUUID(), ...wanted }
   const host = await context.host()
-  const result = await submitSurely(body, host, context).catch((error: unknown) =>
+  const ask = () => host.client.submitBatch({ body })
+  const result = await submitSurely(ask, host, context).catch((error: unknown) =>
     tellRefusals(error, context),
   )
   const ids = result.tasks.flatMap((task) => task.taskId ?? [])
   await tellResult(result, ids, options, context)
-  const refusedCode = codeOfRefusals(result, ids.length)
+  const refusedCode = codeOfRefusals(result.tasks, ids.length)
   if (ids.length === 0 || !(options.wait || options.follow)) return refusedCode
   const code = options.follow
     ? await followAll(result, ids, options.exitStatus, context)
@@ -117,12 +118,12 @@ export function formOf(
  * Submits until there is an answer: once the request may have arrived, only the host can tell whether it did,
  * and the submission id makes a second try the same submit. A host that was never reached fails at once.
  */
-async function submitSurely(body: SubmitBody, host: Host, context: Context): Promise<SubmitResult> {
+export async function submitSurely<T>(ask: () => Promise<T>, host: Host, context: Context): Promise<T> {
   const end = context.io.now() + retryDeadlineMs
   let mayHaveArrived = false
   for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
     try {
-      return await host.client.submitBatch({ body })
+      return await ask()
     } catch (error) {
       if (!(error instanceof AppError) || !isWorthRetrying(error)) throw error
       const isFirstLoss = !mayHaveArrived
@@ -190,8 +191,11 @@ async function tellResult(
 }
 
 /** 0: all created. Some created: 1. None created: the code of the first refusal's error. */
-function codeOfRefusals(result: SubmitResult, created: number): number {
-  const [first] = result.tasks.flatMap((task) => task.error ?? [])
+export function codeOfRefusals(
+  outcomes: readonly Pick<SubmitResult['tasks'][number], 'error'>[],
+  created: number,
+): number {
+  const [first] = outcomes.flatMap(({ error }) => error ?? [])
   if (first === undefined) return exitCodes.ok
   if (created > 0) return exitCodes.failed
   const exits: Record<string, { exit: number }> = errorTable

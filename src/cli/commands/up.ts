@@ -9,8 +9,10 @@ import { makePrivateDir } from '../../platform/files.ts'
 import { type InstanceLock, lockDirectory } from '../../platform/instance-lock.ts'
 import type { NodeView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
-import { ownAddress } from '../own-address.ts'
+import { makeLoginLink } from '../login-link.ts'
+import { isLoopback, ownAddress } from '../own-address.ts'
 import { ownFile } from '../sibling.ts'
+import type { Host } from '../transport.ts'
 import { ownHost, startCluster } from '../up/cluster.ts'
 import { startDetached } from '../up/detach.ts'
 import { readUpSettings, type UpSettings } from '../up/settings.ts'
@@ -24,6 +26,7 @@ export interface UpOptions {
 
 /** A cluster that works. */
 interface Up {
+  host: Host
   url: string
   pid: number
   node: NodeView
@@ -48,8 +51,9 @@ export async function up(options: UpOptions, given: Context, own: string = ownFi
     await lock.release()
     const words = options.port === null ? [] : ['--port', String(options.port)]
     const state = await startDetached({ home, ownFile: own, words, env: io.env, signal: interrupt.signal })
-    const node = await (await ownHost(home, io)).client.getNode({ params: { name: state.node } })
-    await tellUp({ url: state.url ?? '', pid: state.up.pid, node }, settings, true, context)
+    const host = await ownHost(home, io)
+    const node = await host.client.getNode({ params: { name: state.node } })
+    await tellUp({ host, url: state.url ?? '', pid: state.up.pid, node }, settings, true, context)
     return exitCodes.ok
   } finally {
     stopListening()
@@ -96,7 +100,7 @@ async function runHere(
     })
     try {
       await tellUp(
-        { url: cluster.host.address.url, pid: process.pid, node: cluster.node },
+        { host: cluster.host, url: cluster.host.address.url, pid: process.pid, node: cluster.node },
         settings,
         false,
         context,
@@ -164,6 +168,8 @@ async function tellUp(
     '',
     ...joinLines(url, settings, context),
     '',
+    ...(await webLines(running, context)),
+    '',
     isDetached
       ? 'It goes on in the background; `hakuriver down` stops it.'
       : 'Ctrl-C stops it; tasks that run go on.',
@@ -175,6 +181,19 @@ async function tellUp(
         `HAKURIVER_HOST_URL is set to ${printable(elsewhere)}: commands in this shell go there, not here.`,
       ),
     )
+  }
+}
+
+async function webLines({ host, url }: Up, { colors }: Context): Promise<string[]> {
+  try {
+    const link = await makeLoginLink(host)
+    return [
+      `Web: ${colors.cyan(link.url)}`,
+      'This link logs one browser in, within five minutes; `hakuriver web` prints another.',
+    ]
+  } catch {
+    // a cluster that works is not given up for this
+    return [`Web: ${colors.cyan(url)}`, '`hakuriver web` prints a link that logs a browser in.']
   }
 }
 
@@ -202,8 +221,4 @@ function joinLines(url: string, { bindAddress }: UpSettings, { home }: Context):
     `To add a machine, copy ${join(home, 'join-token')} to it, and type there:`,
     `  hakuriver runner --host ${urlOfHost(address, Number(port || 80))} --join-token-file join-token`,
   ]
-}
-
-function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || address.startsWith('127.')
 }

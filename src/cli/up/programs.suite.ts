@@ -21,6 +21,7 @@ const server = createServer((request, response) => {
   if (request.url.startsWith('/join/')) { joined = request.url.slice(6); return answer(200, {}) }
   if (request.url === '/readyz') return answer(200, { ok: true })
   if (request.headers.authorization !== 'Bearer the-token') return answer(401, { code: 'unauthenticated', message: 'no', requestId: '1' })
+  if (request.url === '/api/v1/login-links') return answer(201, { url: 'http://this/login#code=abc', expiresAt: new Date().toISOString() })
   if (joined === null) return answer(404, { code: 'not_found', message: 'no such node', requestId: '1' })
   const executor = { name: 'process', why: 'systemd does not run here', enforcesLimits: false, features: {} }
   answer(200, { name: joined, status: 'online', lastSeenAt: new Date().toISOString(), cores: 4, memoryBytes: 2 ** 33, executor })

@@ -35,6 +35,7 @@ it('starts a cluster, says what it is, and ends it in order on Ctrl-C', async ()
   for (const next of ['hakuriver submit -- echo hello', 'hakuriver logs -f last', 'hakuriver ps']) {
     expect(up.out()).toContain(`  ${next}\n`)
   }
+  expect(up.out()).toContain(`Web: ${url}/login#code=abc\n`)
   const state = await ready(home)
   expect(all(state).map(isAlive)).toEqual([true, true, true])
   expect(statSync(join(home, 'up.json')).mode & 0o777).toBe(0o600)
@@ -63,6 +64,7 @@ it('goes to the background, is not started twice, and is stopped by down', async
   const first = await run(['up', '--detach', '--port', '0']).ended
   expect(first).toMatchObject({ code: 0, err: '' })
   expect(first.out).toContain('`hakuriver down` stops it')
+  expect(first.out).toContain('/login#code=abc\n')
   const state = await ready(home)
   expect(all(state).map(isAlive)).toEqual([true, true, true])
   for (const words of [['up'], ['up', '-d'], ['up', '-d', '--port', '0']]) {

@@ -4,12 +4,14 @@ import { AppError } from '../../core/errors.ts'
 import {
   addStep,
   addSums,
+  blockOfStep,
   type LoadSums,
   meanOf,
-  noSums,
+  newSums,
   type Range,
-  type ThinWindow,
+  stepOfFine,
   thinWindowOf,
+  type Window,
 } from '../../core/load-history.ts'
 import type { HistoryFile } from '../store/history-file.ts'
 
@@ -21,9 +23,8 @@ export interface HeatMap {
 
 export interface HeatMapDeps {
   file: Pick<HistoryFile, 'loadPage'>
-  /** What is not in the file yet, by number of the fine step. */
-  pendingOf: (node: string) => Iterable<[number, LoadSums]>
-  stepOf: (level: ThinWindow['level'], fine: number) => number
+  /** What is not in the file yet: the numbers of fine steps, and their sums. */
+  pendingOf: (node: string) => { fines: readonly number[]; sums: LoadSums } | null
 }
 
 /** Values of one answer: many nodes get fewer steps each. */
@@ -59,48 +60,38 @@ export class HeatMaps {
     return reading
   }
 
-  private async readNow(window: ThinWindow, nodes: readonly string[]): Promise<HeatMap> {
+  private async readNow(window: Window, nodes: readonly string[]): Promise<HeatMap> {
     const { level, from, count, every } = window
-    const points = count / every
-    const sums = new Map(nodes.map((node) => [node, new Array<LoadSums | undefined>(points)]))
-    const stepAt = (row: (LoadSums | undefined)[], step: number): LoadSums | null => {
-      if (step < from || step >= from + count) return null
-      const at = Math.floor((step - from) / every)
-      row[at] ??= noSums()
-      return row[at] ?? null
-    }
-    const blocks = {
-      first: Math.floor(from / level.blockSteps),
-      last: Math.floor((from + count - 1) / level.blockSteps),
-    }
-    for (let block = blocks.first; block <= blocks.last; block += 1) {
-      let after = ''
-      for (;;) {
-        const page = this.deps.file.loadPage(level, block, after, rowsPerTurn)
-        for (const { node, data } of page) {
+    const sums = new Map(nodes.map((node) => [node, newSums(count)]))
+    /** The answer's step; outside of 0 to `count` it is not shown. */
+    const pointOf = (step: number) => Math.floor((step - from) / every)
+    const isShown = (point: number) => point >= 0 && point < count
+    const last = blockOfStep(level, from + count * every - 1)
+    for (let block = blockOfStep(level, from); block <= last; block += 1) {
+      let page: ReturnType<HistoryFile['loadPage']> = []
+      do {
+        page = this.deps.file.loadPage(level, block, page.at(-1)?.node ?? '', rowsPerTurn)
+        for (const { node, steps } of page) {
           const row = sums.get(node)
-          if (row === undefined || data === null) continue
+          if (row === undefined) continue
           for (let at = 0; at < level.blockSteps; at += 1) {
-            const into = stepAt(row, block * level.blockSteps + at)
-            if (into !== null) addStep(into, data, at)
+            const point = pointOf(block * level.blockSteps + at)
+            if (isShown(point)) addStep(row, point, steps, at)
           }
         }
         await setImmediate()
-        if (page.length < rowsPerTurn) break
-        after = page.at(-1)?.node ?? ''
-      }
+      } while (page.length === rowsPerTurn)
     }
     const rows: HeatMap['rows'] = new Map()
     for (const [node, row] of sums) {
-      for (const [fine, more] of this.deps.pendingOf(node)) {
-        const into = stepAt(row, this.deps.stepOf(level, fine))
-        if (into !== null) addSums(into, more)
+      const pending = this.deps.pendingOf(node)
+      for (const [index, fine] of pending?.fines.entries() ?? []) {
+        const point = pointOf(stepOfFine(level, fine))
+        if (pending !== null && isShown(point)) addSums(row, point, pending.sums, index)
       }
-      const steps = Array.from(row)
-      rows.set(node, {
-        cpuPercent: steps.map((each) => meanOf(each, 'cpuPercent')),
-        coresAllocated: steps.map((each) => meanOf(each, 'coresAllocated')),
-      })
+      const values = (name: 'cpuPercent' | 'coresAllocated') =>
+        Array.from({ length: count }, (_, point) => meanOf(row, point, name))
+      rows.set(node, { cpuPercent: values('cpuPercent'), coresAllocated: values('coresAllocated') })
     }
     return { startMs: from * level.stepMs, stepMs: level.stepMs * every, rows }
   }

@@ -6,15 +6,18 @@ import {
   addSample,
   addStep,
   addSums,
+  blockOfStep,
+  clearSums,
   fineStepMs,
   isBlockOver,
-  type Level,
   type LoadSample,
   type LoadSums,
   type LoadValues,
   levels,
-  noSums,
+  mergeStep,
+  newSums,
   type Range,
+  stepOfFine,
   valuesOf,
   windowOf,
 } from '../../core/load-history.ts'
@@ -34,8 +37,8 @@ export interface LoadHistoryDeps {
 const lookMs = 5_000
 /** So many looks later a node is written down. */
 const looksPerSave = 12
-/** Or when it has been given other times as often as this, as by a clock that is set again and again. */
-const maxPending = 30
+/** Fine steps that are seen between two saves; where it is more, as by a clock that is set, it is saved sooner. */
+const maxPending = 8
 /** Nodes that are looked at, and rows that are read or forgotten, before all else has its turn. */
 const nodesPerTurn = 50
 const rowsPerTurn = 200
@@ -45,8 +48,12 @@ const wholeCluster = ''
 const steadyMs = 10 * 60_000
 const clockSetMs = 60_000
 
-/** Seen since the last save: sums by number of their fine step. */
-type Pending = Map<number, LoadSums>
+/** What was seen since the last save. Made once for a node, so that many of them leave no garbage. */
+interface Pending {
+  /** Numbers of the fine steps that `sums` has. */
+  fines: number[]
+  sums: LoadSums
+}
 
 export interface LoadOverTime {
   startMs: number
@@ -73,8 +80,7 @@ export class LoadHistory {
     this.clockLead = { byMs: clock.now() - this.openedAt, since: this.openedAt }
     this.heatMaps = new HeatMaps({
       file: deps.file,
-      pendingOf: (node) => this.pending.get(node) ?? [],
-      stepOf,
+      pendingOf: (node) => this.pending.get(node) ?? null,
     })
     this.cancel = clock.after(lookMs, () => this.lookAround())
   }
@@ -82,30 +88,21 @@ export class LoadHistory {
   /** Of a node, or of the cluster where none is named. */
   read(range: Range, node: string = wholeCluster): LoadOverTime {
     const { level, from, count } = windowOf(range, this.deps.clock.now())
-    const sums: (LoadSums | undefined)[] = new Array(count)
-    const sumsAt = (step: number): LoadSums | null => {
-      const at = step - from
-      if (at < 0 || at >= count) return null
-      sums[at] ??= noSums()
-      return sums[at] ?? null
-    }
-    const blocks = this.deps.file.loadOf(
-      level,
-      node,
-      blockOfStep(level, from),
-      blockOfStep(level, from + count - 1),
-    )
-    for (const { block, data } of blocks) {
+    const sums = newSums(count)
+    const isShown = (step: number) => step >= from && step < from + count
+    const [first, last] = [blockOfStep(level, from), blockOfStep(level, from + count - 1)]
+    for (const { block, steps } of this.deps.file.loadOf(level, node, first, last)) {
       for (let at = 0; at < level.blockSteps; at += 1) {
-        const into = sumsAt(block * level.blockSteps + at)
-        if (into !== null) addStep(into, data, at)
+        const step = block * level.blockSteps + at
+        if (isShown(step)) addStep(sums, step - from, steps, at)
       }
     }
-    for (const [fine, more] of this.pending.get(node) ?? []) {
-      const into = sumsAt(stepOf(level, fine))
-      if (into !== null) addSums(into, more)
+    const pending = this.pending.get(node)
+    for (const [index, fine] of pending?.fines.entries() ?? []) {
+      const step = stepOfFine(level, fine)
+      if (pending !== undefined && isShown(step)) addSums(sums, step - from, pending.sums, index)
     }
-    return { startMs: from * level.stepMs, stepMs: level.stepMs, values: valuesOf(Array.from(sums)) }
+    return { startMs: from * level.stepMs, stepMs: level.stepMs, values: valuesOf(sums) }
   }
 
   /** How busy each node was, in at most so many steps, by name. @throws AppError `too_many` */
@@ -195,36 +192,38 @@ export class LoadHistory {
 
   private add(name: string, nowMs: number, sample: LoadSample): void {
     const fine = Math.floor(nowMs / fineStepMs)
-    const pending = this.pending.get(name) ?? new Map<number, LoadSums>()
-    this.pending.set(name, pending)
-    const sums = pending.get(fine) ?? noSums()
-    pending.set(fine, sums)
-    addSample(sums, sample)
+    let pending = this.pending.get(name)
+    if (pending === undefined) {
+      pending = { fines: [], sums: newSums(maxPending) }
+      this.pending.set(name, pending)
+    }
+    if (pending.fines.length === maxPending && !pending.fines.includes(fine)) this.save(name)
+    const known = pending.fines.indexOf(fine)
+    const index = known === -1 ? pending.fines.push(fine) - 1 : known
+    addSample(pending.sums, index, sample)
   }
 
   private saveInTurn(name: string, index: number): void {
-    const isItsTurn = (index + this.look) % looksPerSave === 0
-    if (isItsTurn || (this.pending.get(name)?.size ?? 0) > maxPending) this.save(name)
+    if ((index + this.look) % looksPerSave === 0) this.save(name)
   }
 
   private save(name: string): void {
     const pending = this.pending.get(name)
-    if (pending === undefined) return
-    this.pending.delete(name)
+    if (pending === undefined || pending.fines.length === 0) return
+    const { fines, sums } = pending
     for (const level of levels) {
-      const byBlock = new Map<number, Map<number, LoadSums>>()
-      for (const [fine, sums] of pending) {
-        const step = stepOf(level, fine)
-        const block = blockOfStep(level, step)
-        const at = step - block * level.blockSteps
-        const steps = byBlock.get(block) ?? new Map<number, LoadSums>()
-        byBlock.set(block, steps)
-        const into = steps.get(at) ?? noSums()
-        steps.set(at, into)
-        addSums(into, sums)
+      const blocks = fines.map((fine) => blockOfStep(level, stepOfFine(level, fine)))
+      for (const block of new Set(blocks)) {
+        this.deps.file.changeLoad(level, block, name, (steps) => {
+          for (const [index, fine] of fines.entries()) {
+            if (blocks[index] !== block) continue
+            mergeStep(steps, stepOfFine(level, fine) - block * level.blockSteps, sums, index)
+          }
+        })
       }
-      for (const [block, steps] of byBlock) this.deps.file.addLoad(level, block, name, steps)
     }
+    clearSums(sums, fines.length)
+    fines.length = 0
   }
 
   private removeOld(nowMs: number): void {
@@ -278,13 +277,4 @@ class Whole {
     const { sums, busy, busyOf, memoryUsedBytes } = this
     return { ...sums, memoryUsedBytes, cpuPercent: busyOf === 0 ? null : busy / busyOf }
   }
-}
-
-function blockOfStep({ blockSteps }: Level, step: number): number {
-  return Math.floor(step / blockSteps)
-}
-
-/** The step of a level in which a fine step lies. */
-function stepOf({ stepMs }: Level, fine: number): number {
-  return Math.floor((fine * fineStepMs) / stepMs)
 }

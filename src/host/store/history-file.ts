@@ -5,7 +5,7 @@
 import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { AppError } from '../../core/errors.ts'
-import { blockOf, type Level, type LoadSums, mergeStep, newBlock } from '../../core/load-history.ts'
+import { blockBytes, type Level, newBlock } from '../../core/load-history.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Migration } from './migrations.ts'
 import { inMemory, migrate } from './open.ts'
@@ -68,27 +68,25 @@ export class HistoryFile {
     })
   }
 
-  /** Adds samples to steps of a block of a node, by their place in it. */
-  addLoad(level: Level, block: number, node: string, sums: ReadonlyMap<number, LoadSums>): void {
+  /** Changes a block of a node; one that is not there yet is empty. */
+  changeLoad(level: Level, block: number, node: string, change: (steps: Float32Array) => void): void {
     this.use(undefined, ({ readLoad, writeLoad }) => {
-      const row = readLoad.get(level.id, block, node)
-      const data = (row === undefined ? null : blockOf(level, row.steps as Uint8Array)) ?? newBlock(level)
-      for (const [at, each] of sums) mergeStep(data, at, each)
-      writeLoad.run(level.id, block, node, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      const steps = stepsOf(level, readLoad.get(level.id, block, node)) ?? newBlock(level)
+      change(steps)
+      writeLoad.run(level.id, block, node, new Uint8Array(steps.buffer, steps.byteOffset, steps.byteLength))
     })
   }
 
   /** The blocks of a node, from one to another, as far as they are there. */
-  loadOf(level: Level, node: string, from: number, to: number): { block: number; data: Float32Array }[] {
-    const found: { block: number; data: Float32Array }[] = []
-    this.use(undefined, ({ readLoad }) => {
+  loadOf(level: Level, node: string, from: number, to: number): { block: number; steps: Float32Array }[] {
+    return this.use([], ({ readLoad }) => {
+      const found: { block: number; steps: Float32Array }[] = []
       for (let block = from; block <= to; block += 1) {
-        const row = readLoad.get(level.id, block, node)
-        const data = row === undefined ? null : blockOf(level, row.steps as Uint8Array)
-        if (data !== null) found.push({ block, data })
+        const steps = stepsOf(level, readLoad.get(level.id, block, node))
+        if (steps !== null) found.push({ block, steps })
       }
+      return found
     })
-    return found
   }
 
   /** One block of all nodes, by name, behind one of them (''; the first). */
@@ -97,12 +95,11 @@ export class HistoryFile {
     block: number,
     after: string,
     limit: number,
-  ): { node: string; data: Float32Array | null }[] {
+  ): { node: string; steps: Float32Array }[] {
     return this.use([], ({ readPage }) =>
-      readPage.all(level.id, block, after, limit).map((row) => ({
-        node: String(row.node),
-        data: blockOf(level, row.steps as Uint8Array),
-      })),
+      readPage
+        .all(level.id, block, after, limit)
+        .map((row) => ({ node: String(row.node), steps: stepsOf(level, row) ?? newBlock(level) })),
     )
   }
 
@@ -250,7 +247,10 @@ function openAt(path: string): Open {
   const raw = new DatabaseSync(path)
   try {
     if (path !== inMemory) chmodSync(path, 0o600)
-    raw.exec('pragma journal_mode = wal; pragma synchronous = off; pragma busy_timeout = 100')
+    // a row has some 1000 bytes, of which a page of 4096 takes too few (sqlite.org/fileformat.html, section 1.6)
+    raw.exec(
+      'pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = off; pragma busy_timeout = 100',
+    )
     migrate(raw, steps)
     return {
       raw,
@@ -258,7 +258,10 @@ function openAt(path: string): Open {
       readPage: raw.prepare(
         'select node, steps from load where level = ? and block = ? and node > ? order by node limit ?',
       ),
-      writeLoad: raw.prepare('insert or replace into load (level, block, node, steps) values (?, ?, ?, ?)'),
+      writeLoad: raw.prepare(
+        `insert into load (level, block, node, steps) values (?, ?, ?, ?)
+         on conflict do update set steps = excluded.steps`,
+      ),
       readUsage: raw.prepare('select series from task_usage where task_id = ?'),
       writeUsage: raw.prepare('insert or replace into task_usage (task_id, series) values (?, ?)'),
     }
@@ -266,6 +269,15 @@ function openAt(path: string): Open {
     raw.close()
     throw error
   }
+}
+
+/** The steps of a row; null: there is none, or it is no block of this level. */
+function stepsOf(level: Level, row: Record<string, unknown> | undefined): Float32Array | null {
+  const bytes = row?.steps
+  if (!(bytes instanceof Uint8Array) || bytes.byteLength !== blockBytes(level)) return null
+  const isAligned = bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0
+  const { buffer, byteOffset } = isAligned ? bytes : bytes.slice()
+  return new Float32Array(buffer, byteOffset, bytes.byteLength / Float32Array.BYTES_PER_ELEMENT)
 }
 
 /** SQLITE_ERROR: what a schema that is not ours gives (sqlite.org/rescode.html). */

@@ -105,7 +105,7 @@ export const migrations: readonly Migration[] = [
     number: 6,
     // every page of a list is read from the place where it begins: by id, or by when tasks ended
     sql: `
-      create index tasks_by_node_status on tasks (node, status, id);
+      create index tasks_by_node_status on tasks (node, status, id) where node is not null;
       drop index tasks_by_node;
       create index tasks_by_end on tasks (status, ended_at_ms, id) where ended_at_ms is not null;
       create index tasks_by_node_end on tasks (node, status, ended_at_ms, id) where ended_at_ms is not null;

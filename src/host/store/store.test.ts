@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { spec } from '../../core/builders.suite.ts'
 import type { Task } from '../../core/task.ts'
 import { openDatabase } from './open.ts'
+import { restore } from './restore.ts'
 import { SqliteStore } from './sqlite.ts'
 import { none, planOf } from './store.suite.ts'
 
@@ -162,4 +163,36 @@ describe('the store', () => {
       }
     },
   )
+})
+
+describe('sessions', () => {
+  const session = (hash: string, createdAtMs: number) => ({
+    hash,
+    createdAtMs,
+    expiresAtMs: createdAtMs + 10,
+  })
+
+  it('are there until they are taken out, the oldest first', async () => {
+    const store = new SqliteStore(path)
+    for (const each of [session('b', 2), session('a', 1), session('c', 3)]) await store.addSession(each)
+    await store.close()
+    const again = new SqliteStore(path)
+    expect(await again.sessions()).toEqual([session('a', 1), session('b', 2), session('c', 3)])
+    await again.removeSessions(['a', 'c', 'nobody'])
+    await again.removeSessions([])
+    expect(await again.sessions()).toEqual([session('b', 2)])
+    await again.close()
+  })
+
+  it('do not come back with a backup: who has logged out since stays out', async () => {
+    const store = new SqliteStore(path)
+    await store.addSession(session('a', 1))
+    const copy = join(dir, 'copy.db')
+    await store.backup(copy)
+    await store.close()
+    await restore(copy, { stateDir: dir, databaseFile: path }, 5)
+    const again = new SqliteStore(path)
+    expect(await again.sessions()).toEqual([])
+    await again.close()
+  })
 })

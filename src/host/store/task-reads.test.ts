@@ -3,12 +3,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { spec } from '../../core/builders.suite.ts'
 import { taskSearch } from '../../core/search.ts'
 import { finalStatuses, isFinal, isFinalTask, type Status, statuses, type Task } from '../../core/task.ts'
-import { type TaskSort, taskSorts } from '../../protocol/schemas.ts'
+import { type TaskSort, taskSorts } from '../../protocol/choices.ts'
 import { inMemory, type OpenDatabase, openDatabase } from './open.ts'
 import { SqliteStore } from './sqlite.ts'
 import { none, planOf } from './store.suite.ts'
 import type { TaskFilter, TaskPlace, TaskQuery } from './store.ts'
 import { placesSql } from './task-list.ts'
+import { countings } from './task-reads.ts'
 
 let database: OpenDatabase
 let store: SqliteStore
@@ -270,6 +271,13 @@ describe('numbers of tasks', () => {
       ),
       { numRuns: 150 },
     )
+  })
+
+  it('are counted in indices at the start', () => {
+    for (const sql of countings)
+      expect(planOf(database.raw, sql)).toEqual([
+        expect.stringMatching(/^(SCAN|SEARCH) tasks USING COVERING INDEX tasks_by/),
+      ])
   })
 
   it('stay as they were where a commit fails', async () => {

@@ -128,19 +128,26 @@ export class TaskReads {
   }
 }
 
+/** By an index each. Of tasks without a node there is none: they are what is left. */
+export const countings = [
+  'select node, status, count(*) as count from tasks where node is not null group by node, status',
+  'select null as node, status, count(*) as count from tasks group by status',
+]
+
 /** Counts what is there when a store is opened. */
 export function countAll(raw: DatabaseSync): TaskCounts {
-  const cells = raw.prepare('select node, status, count(*) as count from tasks group by node, status').all()
+  const [placed = [], rest = []] = countings.map((sql) => raw.prepare(sql).all() as unknown as Cell[])
+  for (const { status, count } of placed) {
+    const ofStatus = rest.find((cell) => cell.status === status)
+    if (ofStatus !== undefined) ofStatus.count -= count
+  }
   const open = raw
     .prepare(
       `select id, status, node, batch_id as batchId from tasks
        where status in (${unfinished.map(() => '?').join(', ')})`,
     )
     .all(...unfinished)
-  return new TaskCounts(
-    cells as unknown as Cell[],
-    open as unknown as (Cell & { id: number; batchId: number })[],
-  )
+  return new TaskCounts([...placed, ...rest], open as unknown as (Cell & { id: number; batchId: number })[])
 }
 
 function isMatch(search: TaskSearch, id: number, specText: string): boolean {

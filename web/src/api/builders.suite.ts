@@ -71,6 +71,7 @@ export function taskOf(given: Partial<TaskView> & { id: string }): TaskView {
     privatePids: false,
     rerunOf: null,
     requeue: 0,
+    rerunOf: null,
     target: 'any',
     node: 'n1',
     numaId: null,

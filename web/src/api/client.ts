@@ -68,3 +68,8 @@ export function requestIdOf(error: unknown): string | null {
   const id = error instanceof AppError ? error.details?.requestId : undefined
   return typeof id === 'string' ? id : null
 }
+
+/** Names one submit: sent twice, it is done once. */
+export function newSubmissionId(): string {
+  return `web-${crypto.getRandomValues(new BigUint64Array(2)).join('-')}`
+}

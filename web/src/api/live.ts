@@ -56,6 +56,8 @@ const longestPauseMs = 10_000
 const hiddenMs = 60_000
 /** Answers are asked for again at most so often, however much happens. */
 const refreshMs = 1_000
+/** The list of all nodes takes its time where there are thousands: so much more for each, and their load comes by itself. */
+const refreshNodeMs = 5
 
 /** Opens the stream and keeps it, for as long as the page lives. */
 export function startLive(queries: QueryClient): { restart: () => void; stop: () => void } {
@@ -109,6 +111,8 @@ export function startLive(queries: QueryClient): { restart: () => void; stop: ()
       // ours, with a back-off of its own: the browser gives up for good on an answer that is no stream
       close()
       state.link = 'cut'
+      // it may be that nobody is logged in any more: a stream does not tell why it was refused
+      void queries.invalidateQueries({ queryKey: keys.session })
       retry = window.setTimeout(connect, pauseMs * (0.75 + Math.random() / 2))
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
     }
@@ -168,6 +172,9 @@ class Stale {
   private readonly nodes = new Set<string>()
   private readonly again = new Set<readonly unknown[]>()
   private isAll = false
+  /** More tasks have changed than were named. */
+  private isMany = false
+  private nodesAskedMs = 0
   private timer = 0
   private lastMs = 0
 
@@ -187,7 +194,7 @@ class Stale {
       if (node !== null) this.nodes.add(node)
     }
     for (const node of digest.nodes) this.nodes.add(node)
-    if (digest.hasMore) this.isAll = true
+    if (digest.hasMore) this.isMany = true
     this.soon()
   }
 
@@ -202,22 +209,37 @@ class Stale {
     this.lastMs = Date.now()
     const again = [...this.again]
     this.again.clear()
-    for (const queryKey of again) this.ask(queryKey)
+    for (const queryKey of again) {
+      if (queryKey[0] === keys.nodeLists[0]) this.askNodes()
+      else this.ask(queryKey)
+    }
     if (this.isAll) this.ask([])
+    else if (this.isMany)
+      for (const kind of ['tasks', 'task', 'batches', 'batch', 'overview', 'node']) this.ask([kind])
     else {
       if (this.tasks.size > 0) this.ask(keys.taskLists)
       for (const id of this.tasks) this.ask(keys.task(id))
       if (this.batches.size > 0) this.ask(keys.batchLists)
       for (const id of this.batches) this.ask(keys.batch(id))
       if (this.nodes.size > 0 || this.tasks.size > 0) this.ask(keys.overview)
-      if (this.nodes.size > 0) this.ask(keys.nodeLists)
       for (const name of this.nodes) this.ask(keys.node(name))
     }
+    if (this.nodes.size > 0 && !this.isAll) this.askNodes()
     this.isAll = false
+    this.isMany = false
     this.tasks.clear()
     this.batches.clear()
     this.nodes.clear()
     if (this.again.size > 0) this.soon()
+  }
+
+  private askNodes(): void {
+    const isSoon = Date.now() - this.nodesAskedMs < refreshNodeMs * loads.size
+    if (isSoon) this.again.add(keys.nodeLists)
+    else {
+      this.nodesAskedMs = Date.now()
+      this.ask(keys.nodeLists)
+    }
   }
 
   /** What is under way is not cut off, or over a slow line it would never come: it is asked for again afterwards. */

@@ -53,7 +53,10 @@ export function formatAgo(instant: string, nowMs: number): string {
 }
 
 /** How long it has waited, runs, or ran; null: it never ran. */
-export function taskMs(task: TaskView, nowMs: number): number | null {
+export function taskMs(
+  task: Pick<TaskView, 'status' | 'submittedAt' | 'startedAt' | 'endedAt'>,
+  nowMs: number,
+): number | null {
   if (task.startedAt === null && isFinal(task.status)) return null
   const from = Date.parse(task.startedAt ?? task.submittedAt)
   const to = task.endedAt === null ? nowMs : Date.parse(task.endedAt)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
+  beginOf,
   type ChartSeries,
   formatValue,
   lonely,
@@ -40,6 +41,22 @@ describe('values of a chart', () => {
     expect(lonely([1, null, 2, 3, null, 4])).toEqual([0, 5])
     expect(lonely([null, 7, null])).toEqual([1])
     expect(lonely([])).toEqual([])
+  })
+
+  it('begin where something is known of one of them, but for the last few', () => {
+    expect(
+      beginOf(
+        [
+          [null, null, 1, 2, 3],
+          [null, 4, 4, 4, 4],
+        ],
+        2,
+      ),
+    ).toBe(1)
+    expect(beginOf([[null, null, null, null, 1]], 3)).toBe(2)
+    expect(beginOf([[null, null]], 1)).toBe(1)
+    expect(beginOf([[1, null]], 5)).toBe(0)
+    expect(beginOf([], 5)).toBe(0)
   })
 
   it('become means of equal parts', () => {

@@ -1,5 +1,5 @@
 /** What a chart over time is made of, and what it says in words. Pure: drawing is `ChartCanvas.vue`. */
-import { formatBytes, formatPercent } from './format.ts'
+import { formatBytes, formatCount, formatPercent } from './format.ts'
 
 export interface ChartSeries {
   label: string
@@ -17,14 +17,25 @@ export function formatValue(value: number | null, unit: ChartUnit, isBare = fals
   if (unit === 'bytes') return formatBytes(value)
   if (unit === 'percent') return formatPercent(value)
   const rounded = Number(value.toFixed(value < 10 ? 1 : 0))
-  if (isBare) return String(rounded)
-  return `${rounded} ${rounded === 1 ? unit.slice(0, -1) : unit}`
+  if (isBare) return formatCount(rounded)
+  return `${formatCount(rounded)} ${rounded === 1 ? unit.slice(0, -1) : unit}`
 }
 
 /** Beginnings of the steps in seconds, as the drawing wants them. */
 export function timesOf(startAt: string, stepMs: number, steps: number): number[] {
   const startMs = Date.parse(startAt)
   return Array.from({ length: steps }, (_, at) => (startMs + at * stepMs) / 1000)
+}
+
+/**
+ * The step from which there is something to see: before it nothing is known of any series. At least the last `least`
+ * steps are shown, so that a new cluster has more than a sliver.
+ */
+export function beginOf(series: readonly (readonly (number | null)[])[], least: number): number {
+  const steps = Math.max(0, ...series.map((values) => values.length))
+  const firsts = series.map((values) => values.findIndex((value) => value !== null))
+  const first = Math.min(steps, ...firsts.filter((at) => at >= 0))
+  return Math.max(0, Math.min(first, steps - least))
 }
 
 /** The top of the axis: a little above the largest value, and never nothing. */
