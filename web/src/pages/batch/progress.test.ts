@@ -1,15 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
-<<<<<<< HEAD
-
-import { columnsOfMatrix, endedOf, failedOf, matrixOf, progressSentence } from './progress.ts'
-
-=======
-
 import type { BatchTarget } from '../../../../src/protocol/schemas.ts'
 import { columnsOfMatrix, endedOf, failedOf, matrixOf, paceSentence, progressSentence } from './progress.ts'
-
->>>>>>> pages-tasks
 
 describe('progress of a batch', () => {
   it.each([

@@ -18,35 +18,6 @@ export function failedOf(counts: StatusCounts): number {
   return endedOf(counts) - (counts.completed ?? 0)
 }
 
-<<<<<<< HEAD
-/** Where some of a batch's tasks are. */
-export interface MatrixRow {
-  place: string
-  /** null: nowhere yet. */
-  node: string | null
-  counts: StatusCounts
-  total: number
-}
-
-/** A row for each place. What waits for a node stands with what is there. */
-export function matrixOf(targets: readonly BatchTarget[]): MatrixRow[] {
-  const rows = new Map<string, MatrixRow>()
-  for (const target of targets) {
-    const { node, total } = target
-    const place =
-      node === null || target.target.split(':')[0] === node ? target.target : `${target.target} → ${node}`
-    const row = rows.get(place) ?? { place, node, counts: {}, total: 0 }
-    row.node ??= node
-    row.total += total
-    for (const [status, count] of Object.entries(countsOf(target)) as [Status, number][])
-      row.counts[status] = (row.counts[status] ?? 0) + count
-    rows.set(place, row)
-  }
-  return [...rows.values()]
-}
-
-=======
->>>>>>> pages-tasks
 /** "All 40 tasks completed", "12 of 40 tasks have ended, 3 of them without success". */
 export function progressSentence(counts: StatusCounts): string {
   const total = totalOf(counts)
@@ -62,11 +33,6 @@ export function progressSentence(counts: StatusCounts): string {
   return `${formatCount(ended)} of ${countOf(total, 'task')} ${ended === 1 ? 'has' : 'have'} ended${bad}`
 }
 
-<<<<<<< HEAD
-/** The statuses that occur in any row, in the order of a life. */
-export function columnsOfMatrix(rows: readonly { counts: StatusCounts }[]): Status[] {
-  return statuses.filter((status) => rows.some((row) => (row.counts[status] ?? 0) > 0))
-=======
 /** How many of the newest ends a pace is told of. */
 export const paceTasks = 10
 
@@ -137,5 +103,4 @@ function placeOf({ target, node }: BatchTarget): string {
 /** The statuses that occur in any row, in the order of a life. */
 export function columnsOfMatrix(rows: readonly Pick<MatrixRow, 'counts'>[]): Status[] {
   return statuses.filter((status) => rows.some(({ counts }) => (counts[status] ?? 0) > 0))
->>>>>>> pages-tasks
 }
