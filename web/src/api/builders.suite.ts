@@ -70,7 +70,6 @@ export function taskOf(given: Partial<TaskView> & { id: string }): TaskView {
     privateNetwork: false,
     privatePids: false,
     requeue: 0,
-    rerunOf: null,
     target: 'any',
     node: 'n1',
     numaId: null,
