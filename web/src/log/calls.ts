@@ -18,7 +18,11 @@ export interface LogName {
 }
 
 /** @throws AppError; the signal's reason */
-export function readLines(name: LogName, query: LinesQuery, signal: AbortSignal): Promise<Output<'readLogLines'>> {
+export function readLines(
+  name: LogName,
+  query: LinesQuery,
+  signal: AbortSignal,
+): Promise<Output<'readLogLines'>> {
   const path = fillPath(routes.readLogLines.path, { params: { ...name }, query })
   return json(path, signal, query.waitMs)
 }
@@ -29,7 +33,12 @@ export function search(name: LogName, query: SearchQuery, signal: AbortSignal): 
 }
 
 /** Some bytes of a log as text. @throws AppError; the signal's reason */
-export async function readText(name: LogName, offset: number, bytes: number, signal: AbortSignal): Promise<string> {
+export async function readText(
+  name: LogName,
+  offset: number,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<string> {
   const query = { offset, limit: Math.min(bytes, limits.logReadBytes) }
   const path = fillPath(streamRoutes.taskLog.path, { params: { ...name }, query })
   const answer = await open(path, { signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]) })

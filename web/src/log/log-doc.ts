@@ -50,7 +50,9 @@ export class LogDoc {
 
   /** It is worth to ask how far they are counted; what grows a little is counted by the way. */
   get needsCount(): boolean {
-    return !this.isCounted && (this.loose.length > 0 || this.isEnded || this.size - this.known.bytes > littleBytes)
+    return (
+      !this.isCounted && (this.loose.length > 0 || this.isEnded || this.size - this.known.bytes > littleBytes)
+    )
   }
 
   /** Lines of the log; about so many, as long as they are not counted. */
@@ -245,7 +247,7 @@ export class LogDoc {
     if (end === null || end.number !== null) return
     const isOpen = lines[lines.length - 1]?.offset === end.offset
     end.number = first + lines.length - (isOpen ? 1 : 0)
-    this.learn(end.size, first + lines.length - 1)
+    if (isOpen || end.offset === end.size) this.learn(end.size, first + lines.length - 1)
   }
 
   private put(first: number, lines: readonly DocLine[]): void {
