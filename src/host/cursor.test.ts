@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { taskSorts } from '../protocol/schemas.ts'
+import { taskSorts } from '../protocol/choices.ts'
 import { type ListedAs, type Position, readCursor, writeCursor } from './cursor.ts'
 
 const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER - 1 })

@@ -1,6 +1,6 @@
 /** Cursors of lists of tasks: where a page has ended, and of which list. Opaque to who gets them. */
 import { AppError } from '../core/errors.ts'
-import { type TaskSort, taskSorts } from '../protocol/schemas.ts'
+import { type TaskSort, taskSorts } from '../protocol/choices.ts'
 import type { TaskOrder, TaskPlace } from './store/store.ts'
 
 /** A list that a cursor belongs to: going on with another one would leave tasks out. */

@@ -1,5 +1,6 @@
 /** The native API's one contract: route, who may call it, and the schemas of what goes in and comes out. */
 import { type Static, type TSchema, Type } from 'typebox'
+import { historyRanges, taskSorts } from './choices.ts'
 import { limits } from './limits.ts'
 import { checkNamePattern, logStreams, routes } from './routes.ts'
 import {
@@ -9,7 +10,6 @@ import {
   Counts,
   History,
   HostCheck,
-  historyRanges,
   Id,
   KillOutcome,
   LoginLink,
@@ -29,7 +29,6 @@ import {
   TaskDetail,
   TaskPage,
   TaskUsage,
-  taskSorts,
 } from './schemas.ts'
 
 /**

@@ -2,6 +2,7 @@
 import { type Static, type TProperties, type TSchema, Type } from 'typebox'
 import { nodeStatuses } from '../core/node.ts'
 import { statuses } from '../core/task.ts'
+import { historyRanges } from './choices.ts'
 import { limits } from './limits.ts'
 
 const closed = { additionalProperties: false } as const
@@ -204,9 +205,6 @@ export const TaskPage = Closed({
 })
 export type TaskPage = Static<typeof TaskPage>
 
-export const taskSorts = ['submitted', 'started', 'ended', 'duration', 'cpuTime', 'peakMemory'] as const
-export type TaskSort = (typeof taskSorts)[number]
-
 /** Tasks of a batch by what was asked for and where they went. */
 export const BatchTarget = Closed({
   target: Type.String(),
@@ -280,9 +278,6 @@ export const Overview = Closed({
   cpuPercent: Nullable(Type.Number({ description: 'of all cores of the nodes that are online' })),
 })
 export type Overview = Static<typeof Overview>
-
-export const historyRanges = ['hour', 'day', 'month'] as const
-export type HistoryRange = (typeof historyRanges)[number]
 
 const Series = Type.Array(Nullable(Type.Number()))
 

@@ -1,5 +1,5 @@
 /** Runners inside the test's own process, each with a machine of any size: everything but their hardware is real. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Capacity, NumaNode } from '../../src/core/node.ts'
 import { silentLog } from '../../src/platform/log.ts'
@@ -63,10 +63,4 @@ function capacityOf({ cores, memoryGiB, numaNodes = 0 }: MadeUpNode): Capacity {
     }
   })
   return { cores, memoryBytes: memoryGiB * GiB, numaNodes: parts }
-}
-
-/** The admin token that a host has made; null where it asks for none. */
-export function adminToken(home: string): string | null {
-  const path = join(home, 'admin-token')
-  return existsSync(path) ? readFileSync(path, 'utf8').trim() : null
 }

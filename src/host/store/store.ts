@@ -4,7 +4,7 @@
  */
 import type { TaskSearch } from '../../core/search.ts'
 import type { Status, Task } from '../../core/task.ts'
-import type { TaskSort } from '../../protocol/schemas.ts'
+import type { TaskSort } from '../../protocol/choices.ts'
 import type { Cell, CountFilter } from './counts.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
 

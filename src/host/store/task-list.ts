@@ -4,7 +4,7 @@
  */
 import { AppError } from '../../core/errors.ts'
 import { isFinal, type Status, statuses } from '../../core/task.ts'
-import type { TaskSort } from '../../protocol/schemas.ts'
+import type { TaskSort } from '../../protocol/choices.ts'
 import type { TaskPlace, TaskQuery } from './store.ts'
 
 /** SQL and its parameters. */

@@ -5,8 +5,7 @@
 import { keepPreviousData, QueryClient, useQuery } from '@tanstack/vue-query'
 import { type MaybeRefOrGetter, toValue } from 'vue'
 import { AppError } from '../../../src/core/errors.ts'
-import type { Input } from '../../../src/protocol/host-api.ts'
-import type { HistoryRange } from '../../../src/protocol/schemas.ts'
+import type { HistoryRange } from '../../../src/protocol/choices.ts'
 import { api } from './client.ts'
 
 export const keys = {
@@ -35,12 +34,14 @@ export const queryClient = new QueryClient({
       retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 8_000),
       refetchOnWindowFocus: true,
       placeholderData: keepPreviousData,
+      // an answer is replaced as a whole; and what Vue watches inside of it has members that hide others of that name,
+      // as `hasOwnProperty` of an environment
+      shallow: true,
     },
     mutations: { retry: false },
   },
 })
 
-type TaskQuery = NonNullable<Input<'listTasks'>['query']>
 type Wanted<T> = MaybeRefOrGetter<T>
 
 export function useOverview() {
@@ -63,15 +64,6 @@ export function useTaskEvents(id: Wanted<string>) {
   })
 }
 
-/** The first page of a list; longer lists page by themselves with `useInfiniteQuery` under the same key. */
-export function useTasks(query: Wanted<TaskQuery>) {
-  return useQuery({
-    queryKey: ['tasks', query],
-    queryFn: () => api.listTasks({ query: toValue(query) }),
-  })
-}
-
-/** `isWanted` false: they are not asked for yet. */
 export function useNodes(isWanted: Wanted<boolean> = true) {
   return useQuery({
     queryKey: keys.nodeLists,

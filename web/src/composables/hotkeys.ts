@@ -40,7 +40,8 @@ const sequenceMs = 900
 let first: { key: string; atMs: number } | null = null
 
 function isTyping(target: EventTarget | null): boolean {
-  if (target instanceof HTMLInputElement && ['checkbox', 'radio', 'button'].includes(target.type)) return false
+  if (target instanceof HTMLInputElement && ['checkbox', 'radio', 'button'].includes(target.type))
+    return false
   return (
     target instanceof HTMLElement &&
     (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))

@@ -18,16 +18,3 @@ export function useQueryState(name: string, { push = false } = {}): WritableComp
     },
   })
 }
-
-/** A parameter that may be there several times. */
-export function useQueryList(name: string): WritableComputedRef<string[]> {
-  const route = useRoute()
-  const router = useRouter()
-  return computed({
-    get: () => [route.query[name] ?? []].flat().filter((value) => value !== null),
-    set: (values) => {
-      const { [name]: _, ...rest } = route.query
-      void router.replace({ query: values.length === 0 ? rest : { ...rest, [name]: values } })
-    },
-  })
-}

@@ -1,6 +1,6 @@
 /** The range of a page's history, in its address: an hour unless it says otherwise. */
 import { computed, type WritableComputedRef } from 'vue'
-import type { HistoryRange } from '../../../src/protocol/schemas.ts'
+import type { HistoryRange } from '../../../src/protocol/choices.ts'
 import { useQueryState } from './query-state.ts'
 
 export const ranges: readonly HistoryRange[] = ['hour', 'day', 'month']

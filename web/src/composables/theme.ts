@@ -27,10 +27,6 @@ apply()
 export const theme = readonly(wished)
 export const shownTheme = readonly(shown)
 
-export function setTheme(theme: Theme): void {
-  wished.value = theme
-}
-
 export function nextTheme(): void {
   const at = themes.indexOf(wished.value)
   wished.value = themes[(at + 1) % themes.length] ?? 'system'

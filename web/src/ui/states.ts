@@ -47,9 +47,6 @@ export const looks: Record<Status, Look> = {
   lost: { tone: 'bad', word: 'lost', stroke: 'M8 2.2l6 11h-12zM8 6.4v3M8 11.4h.01' },
 }
 
-/** The order in which lists of counts are shown: what runs, what waits, what ended. */
-export const shownStatuses: readonly Status[] = statuses
-
 /** The tone of a whole batch: what is worst about it, else what it does. */
 export function toneOfCounts(counts: Partial<Record<Status, number>>): Tone {
   const has = (...wanted: Tone[]) =>

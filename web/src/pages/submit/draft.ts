@@ -2,7 +2,7 @@
  * The submit that is being written, in its three forms: fields, the `hakuriver` line, and the JSON of the API. Whichever
  * is changed, the others follow; one that cannot be read is left as it is typed, with what is wrong beside it.
  */
-import { computed, ref, shallowRef, watch } from 'vue'
+import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import { splitShellWords } from '../../../../src/core/shell-words.ts'
 import { emptyForm, type SubmitForm } from '../../../../src/core/submit-form.ts'
 import { formatSubmitLine, parseSubmitLine } from '../../../../src/core/submit-line.ts'
@@ -125,11 +125,17 @@ function jsonOf(form: SubmitForm): string {
   }
 }
 
-/** Calls back when a value has been still for a while. */
-export function watchQuiet<T>(source: () => T, waitMs: number, act: (value: T) => void): void {
+/** Calls back when a value has been still for a while, as long as the component lives. Returns how to stop that. */
+export function watchQuiet<T>(source: () => T, waitMs: number, act: (value: T) => void): () => void {
   let timer = 0
-  watch(source, (value) => {
+  const unwatch = watch(source, (value) => {
     clearTimeout(timer)
     timer = window.setTimeout(() => act(value), waitMs)
   })
+  const stop = () => {
+    clearTimeout(timer)
+    unwatch()
+  }
+  onScopeDispose(stop)
+  return stop
 }

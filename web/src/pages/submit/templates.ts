@@ -34,11 +34,6 @@ function keep(list: readonly Template[]): void {
   store(key, JSON.stringify(templates.value))
 }
 
-/** Another tab may have added some. */
-export function reloadTemplates(): void {
-  templates.value = readTemplates()
-}
-
 export function rememberLine(line: string): void {
   if (line.length > longestLine) return
   const others = readTemplates().filter((known) => known.name !== null || known.line !== line)

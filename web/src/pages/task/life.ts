@@ -1,52 +1,89 @@
 /** A task's life as a line of stretches, and in sentences. */
-import { isFinal, type Status } from '../../../../src/core/task.ts'
+import { type FinalStatus, isFinal, type Status } from '../../../../src/core/task.ts'
 import type { ClusterEvent, TaskView } from '../../../../src/protocol/schemas.ts'
-import type { Tone } from '../../ui/states.ts'
-import { looks } from '../../ui/states.ts'
+import { looks, type Tone } from '../../ui/states.ts'
 
 /** From one event to the next; the last one goes on until now where the task does. */
 export interface Stretch {
   /** What it was in meanwhile. */
   status: Status
   tone: Tone
-  /** "waited", "started", "ran". */
+  /** "waited", "ran"; "runs" while it does. */
   word: string
-  attempt: number
   fromMs: number
   toMs: number
 }
 
-const words: Partial<Record<Status, string>> = {
-  pending: 'waited',
-  assigning: 'being started',
-  running: 'ran',
-  unreachable: 'unreachable',
-  killing: 'being killed',
+/** The wait for one start, and what became of that start. */
+export interface AttemptLife {
+  number: number
+  node: string | null
+  stretches: Stretch[]
 }
 
-/** The stretches of a life, oldest first; those in one status that follow each other are one. */
-export function stretchesOf(events: readonly ClusterEvent[], nowMs: number): Stretch[] {
-  const stretches: Stretch[] = []
-  for (const [at, event] of events.entries()) {
-    const { status } = event
+const words: Record<Exclude<Status, FinalStatus>, { past: string; now: string }> = {
+  pending: { past: 'waited', now: 'waits' },
+  assigning: { past: 'started in', now: 'is being started' },
+  running: { past: 'ran', now: 'runs' },
+  unreachable: { past: 'unreachable', now: 'unreachable' },
+  killing: { past: 'took to end', now: 'is being killed' },
+}
+
+type Lived = Pick<TaskView, 'startedAt' | 'endedAt'>
+
+/**
+ * The life of a task by its attempts, oldest first; the last goes on until `nowMs`. What the task itself says of its
+ * last start and its end holds over when the host was told.
+ */
+export function livesOf(task: Lived, events: readonly ClusterEvent[], nowMs: number): AttemptLife[] {
+  const lives: AttemptLife[] = []
+  for (const [at, { status, attempt, node, at: instant }] of events.entries()) {
     if (status === null || isFinal(status)) continue
-    const fromMs = Date.parse(event.at)
+    // who waits waits for the start that comes next
+    const number = (attempt ?? 0) + (status === 'pending' ? 1 : 0)
+    let life = lives.at(-1)
+    if (life === undefined || life.number < number) {
+      life = { number, node: null, stretches: [] }
+      lives.push(life)
+    }
+    if (status !== 'pending') life.node ??= node
+    const fromMs = Date.parse(instant)
     const next = events[at + 1]
     const toMs = Math.max(fromMs, next === undefined ? nowMs : Date.parse(next.at))
-    const last = stretches.at(-1)
-    const attempt = event.attempt ?? 0
-    if (last !== undefined && last.status === status && last.attempt === attempt) last.toMs = toMs
-    else
-      stretches.push({
-        status,
-        tone: looks[status].tone,
-        word: words[status] ?? status,
-        attempt,
-        fromMs,
-        toMs,
-      })
+    const last = life.stretches.at(-1)
+    if (last?.status === status) last.toMs = Math.max(last.toMs, toMs)
+    else life.stretches.push({ status, tone: looks[status].tone, word: words[status].past, fromMs, toMs })
   }
-  return stretches
+  const life = lives.at(-1)
+  if (life !== undefined) correct(life.stretches, task)
+  for (const { stretches } of lives) dropEmpty(stretches)
+  const current = life?.stretches.at(-1)
+  if (current !== undefined && task.endedAt === null && !isFinal(current.status))
+    current.word = words[current.status].now
+  return lives
+}
+
+/** Moves the start and the end of the last attempt to where they were. */
+function correct(stretches: Stretch[], { startedAt, endedAt }: Lived): void {
+  const at = stretches.findIndex(({ status }) => status === 'running')
+  const running = stretches[at]
+  const before = stretches[at - 1]
+  if (startedAt !== null && running !== undefined) {
+    const startMs = Date.parse(startedAt)
+    running.fromMs = Math.max(before?.fromMs ?? startMs, Math.min(running.toMs, startMs))
+    running.toMs = Math.max(running.toMs, running.fromMs)
+    if (before !== undefined) before.toMs = running.fromMs
+  }
+  const last = stretches.at(-1)
+  if (endedAt !== null && last !== undefined) last.toMs = Math.max(last.fromMs, Date.parse(endedAt))
+}
+
+/** What took no time is not worth a word, but where there is nothing else. */
+function dropEmpty(stretches: Stretch[]): void {
+  for (let at = stretches.length - 1; at >= 0 && stretches.length > 1; at -= 1) {
+    const stretch = stretches[at]
+    if (stretch !== undefined && stretch.toMs - stretch.fromMs < 1) stretches.splice(at, 1)
+  }
 }
 
 /** One start of a task. */
@@ -77,11 +114,26 @@ export function attemptsOf(events: readonly ClusterEvent[]): Attempt[] {
   return [...attempts.values()]
 }
 
+/** What exit codes say by custom of shells. */
+const customs: Record<number, string> = {
+  126: 'Exit code 126 often says that the program may not be executed.',
+  127: 'Exit code 127 often says that there is no such program on the node, or not in its PATH.',
+  137: 'Exit code 137 often says that a process of it was killed, perhaps for lack of memory.',
+}
+
+type Advised = Pick<TaskView, 'status' | 'target' | 'requeue' | 'startedAt' | 'exitCode' | 'stuck'>
+
 /** What helps a task that waits, failed, or cannot be heard, where that can be said. */
-export function adviceOf(
-  task: Pick<TaskView, 'status' | 'memoryBytes' | 'timeoutMs' | 'requeue' | 'startedAt'>,
-): string | null {
+export function adviceOf(task: Advised): string | null {
   switch (task.status) {
+    case 'pending':
+      return task.target === 'any'
+        ? 'It starts by itself as soon as a node can take it.'
+        : 'It starts by itself as soon as that changes. Cloned for any node, it may start sooner.'
+    case 'killing':
+      return task.stuck === null
+        ? 'It was asked to end; what does not is made to after a while.'
+        : 'Nobody can end this from here: look at the node.'
     case 'unreachable':
       return 'It goes on if its node does. When the node is back, this page says what became of it.'
     case 'killed_oom':
@@ -89,9 +141,8 @@ export function adviceOf(
     case 'timed_out':
       return 'Clone it with a longer time limit, or none.'
     case 'failed':
-      return task.startedAt === null
-        ? 'It was never started: mend what the reason names, and clone it.'
-        : 'Its log says more, stderr first.'
+      if (task.startedAt === null) return 'It was never started: mend what the reason names, and clone it.'
+      return customs[task.exitCode ?? 0] ?? 'Its log says more, stderr first.'
     case 'lost':
       return task.requeue > 0
         ? null

@@ -1,5 +1,5 @@
 /** Columns of a list of tasks. */
-import type { TaskSort } from '../../../../src/protocol/schemas.ts'
+import type { TaskSort } from '../../../../src/protocol/choices.ts'
 
 export interface Column {
   key: 'state' | 'task' | 'id' | 'where' | 'cores' | 'memory' | 'since' | 'took' | 'cpu'

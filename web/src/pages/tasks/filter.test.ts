@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { statuses } from '../../../../src/core/task.ts'
-import { taskSorts } from '../../../../src/protocol/schemas.ts'
+import { taskSorts } from '../../../../src/protocol/choices.ts'
 import { batchSorts, isNarrowed, readFilter, type TaskFilter, wantedOf, writeFilter } from './filter.ts'
 
 const plain = readFilter({})

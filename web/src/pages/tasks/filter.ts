@@ -1,7 +1,7 @@
 /** What a list of tasks shows, and the address that says so. */
 import { type Status, statuses } from '../../../../src/core/task.ts'
+import { type TaskSort, taskSorts } from '../../../../src/protocol/choices.ts'
 import { limits } from '../../../../src/protocol/limits.ts'
-import { type TaskSort, taskSorts } from '../../../../src/protocol/schemas.ts'
 
 export interface TaskFilter {
   /** None: all. */

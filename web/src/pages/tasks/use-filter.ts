@@ -25,5 +25,3 @@ export function useTaskFilter(batchId: string | null = null) {
     clear: () => void router.replace(to({ statuses: [], node: null, q: '' })),
   }
 }
-
-export type FilterState = ReturnType<typeof useTaskFilter>
