@@ -90,6 +90,8 @@ describeInBrowser('a page of hostile texts', () => {
     expect(JSON.parse(json)).toMatchObject({
       specs: [{ arguments: ['-c', 'exit 3', ...texts, longName] }],
     })
+    // and nothing in it is unseen
+    expect(json.split('\n').filter((line) => printable(line) !== line)).toEqual([])
     expect(await madeOfTexts(page)).toEqual([])
     await look(page, `/tasks/${ids.killed}`, [printable(image)])
     for (const tab of ['usage', 'events']) await look(page, `/tasks/${ids.killed}?tab=${tab}`, [])
