@@ -166,7 +166,7 @@ describeInBrowser('a person at the page', () => {
     await page.getByRole('dialog', { name: 'Keys' }).waitFor()
     await page.keyboard.press('Escape')
     await page.keyboard.press('c')
-    await page.waitForURL(/\/submit/)
+    await page.waitForFunction(() => document.activeElement?.id === 'command')
     await page.keyboard.type('true')
     await page.keyboard.press('Control+Enter')
     await page.waitForURL(/\/tasks\/\d+/)

@@ -50,11 +50,11 @@ describeInBrowser('an operator', () => {
     const { page, faults } = await arrive('/nodes?sort=-cores')
     await page.getByRole('link', { name: 'haku', exact: true }).waitFor()
     await page.keyboard.press('j')
-    await page.waitForFunction('document.activeElement?.dataset.name === "haku"')
+    await page.locator('a[data-name=haku]:focus').waitFor()
     await page.keyboard.press('j')
-    await page.waitForFunction('document.activeElement?.dataset.name !== "haku"')
+    await page.locator('a[data-name]:not([data-name=haku]):focus').waitFor()
     await page.keyboard.press('k')
-    await page.waitForFunction('document.activeElement?.dataset.name === "haku"')
+    await page.locator('a[data-name=haku]:focus').waitFor()
     expect(page.url()).toContain('at=haku')
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'haku', level: 1 }).waitFor()
@@ -94,22 +94,14 @@ describeInBrowser('an operator', () => {
     const { page, faults } = await arrive('/nodes/haku')
     const chart = page.getByRole('slider', { name: 'Cores: moment' })
     await page.locator('.chart canvas').first().waitFor()
-    await page.waitForFunction(
-      `/allocated \\d+ core/.test(document.querySelector('[role=slider]')?.getAttribute('aria-valuetext') ?? '')`,
-    )
+    await page.locator('[role=slider][aria-valuetext*="allocated "]').first().waitFor()
     await chart.focus()
     await page.keyboard.press('Home')
-    await page.waitForFunction(
-      `document.querySelector('[role=slider]').getAttribute('aria-valuenow') === '0'`,
-    )
+    await page.locator('[role=slider][aria-valuenow="0"]').first().waitFor()
     await page.keyboard.press('ArrowRight')
-    await page.waitForFunction(
-      `document.querySelector('[role=slider]').getAttribute('aria-valuenow') === '1'`,
-    )
+    await page.locator('[role=slider][aria-valuenow="1"]').first().waitFor()
     await page.keyboard.press('Escape')
-    await page.waitForFunction(
-      `document.querySelector('[role=slider]').getAttribute('aria-valuetext').startsWith('now')`,
-    )
+    await page.locator('[role=slider][aria-valuetext^="now"]').first().waitFor()
     expect(faults).toEqual([])
   })
 
@@ -119,7 +111,7 @@ describeInBrowser('an operator', () => {
     await page.getByRole('alertdialog').getByText('1 task of it is then lost').waitFor()
     await page.getByRole('button', { name: 'Remove reed and lose 1 task' }).click()
     await page.getByRole('heading', { name: 'Nodes', level: 1 }).waitFor()
-    await page.waitForFunction(`document.querySelector('[data-name=reed]') === null`)
+    await page.locator('[data-name=reed]').waitFor({ state: 'detached' })
     const params = { id: scenario.unreachable }
     expect(await cluster.api.client.getTask({ params })).toMatchObject({ status: 'lost' })
     expect(faults).toEqual([])

@@ -70,6 +70,7 @@ export function taskOf(given: Partial<TaskView> & { id: string }): TaskView {
     privateNetwork: false,
     privatePids: false,
     requeue: 0,
+    rerunOf: null,
     target: 'any',
     node: 'n1',
     numaId: null,

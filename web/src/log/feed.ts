@@ -125,7 +125,7 @@ export class LogFeed {
     const ask = (may: boolean) =>
       deps.read({ tail: true, count: 1, ...seen, waitMs: may ? waitMs : 0 }, signal)
     doc.takeStats(await deps.withSlot(ask))
-    this.changed()
+    this.answered()
     await pause(statsPauseMs, signal)
   }
 
@@ -133,7 +133,7 @@ export class LogFeed {
     const { doc, deps } = this
     if (doc.end === null) {
       doc.takeTail(await deps.read({ tail: true, count: tailLines }, signal))
-      return this.changed()
+      return this.answered()
     }
     const { offset, size: seen } = doc.end
     let mayWait = true
@@ -143,7 +143,7 @@ export class LogFeed {
     })
     if (page.items.length > 1 && page.size - page.nextOffset > farBehindBytes) doc.end = null
     else doc.takeNext(page)
-    this.changed()
+    this.answered()
     const isLong = doc.end !== null && doc.size - doc.end.offset > longOpenBytes
     await pause(isLong ? statsPauseMs : mayWait ? followPauseMs : shortPollMs, signal)
   }
@@ -168,6 +168,11 @@ export class LogFeed {
     }
   }
 
+  private answered(): void {
+    this.ownCut = null
+    this.changed()
+  }
+
   private changed(): void {
     if (this.closed.signal.aborted || this.isOpening) return
     this.reader.plan()
@@ -187,9 +192,7 @@ export class LogFeed {
     for (let failures = 0; ; failures += 1) {
       try {
         await work()
-        const wasCut = this.ownCut !== null
         this.ownCut = null
-        if (wasCut) this.changed()
         return
       } catch (error) {
         signal.throwIfAborted()

@@ -247,7 +247,7 @@ export class LogDoc {
     if (end === null || end.number !== null) return
     const isOpen = lines[lines.length - 1]?.offset === end.offset
     end.number = first + lines.length - (isOpen ? 1 : 0)
-    this.learn(end.size, first + lines.length - 1)
+    if (isOpen || end.offset === end.size) this.learn(end.size, first + lines.length - 1)
   }
 
   private put(first: number, lines: readonly DocLine[]): void {

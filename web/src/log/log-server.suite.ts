@@ -2,9 +2,15 @@
 import { LineIndex } from '../../../src/core/line-index.ts'
 import { LineCutter, TailFinder } from '../../../src/core/log-lines.ts'
 import type { LogLines } from '../../../src/protocol/schemas.ts'
+import type { LinesQuery } from './calls.ts'
 
 export class MemoryLog {
   isEnded = false
+  /** What was asked for, in order. */
+  readonly asked: LinesQuery[] = []
+  /** Thrown by whatever is asked. */
+  failure: Error | null = null
+  private readonly waiting = new Set<() => void>()
   private bytes = Buffer.alloc(0)
   private index = new LineIndex()
 
@@ -28,6 +34,31 @@ export class MemoryLog {
 
   write(text: string): void {
     this.bytes = Buffer.concat([this.bytes, Buffer.from(text)])
+    this.wake()
+  }
+
+  end(): void {
+    this.isEnded = true
+    this.wake()
+  }
+
+  /** As the endpoint: waits where it is told to, until something is written or nobody waits any more. */
+  async read(query: LinesQuery, signal: AbortSignal): Promise<LogLines> {
+    this.asked.push(query)
+    const isOld = () => query.seen === undefined || query.seen !== this.size || this.isEnded
+    for (;;) {
+      signal.throwIfAborted()
+      if (this.failure !== null) throw this.failure
+      if (isOld() || (query.waitMs ?? 0) === 0) break
+      await new Promise<void>((resolve) => {
+        this.waiting.add(resolve)
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+    if (query.tail === true) return this.tail(query.count)
+    return query.offset === undefined
+      ? this.from(query.from ?? 1, query.count)
+      : this.at(query.offset, query.count)
   }
 
   /** Counts on for so many bytes. */
@@ -54,6 +85,11 @@ export class MemoryLog {
   tail(count = 200): LogLines {
     const start = this.size === 0 ? 0 : (new TailFinder(this.size, count).push(this.bytes) ?? 0)
     return this.at(start, count)
+  }
+
+  private wake(): void {
+    for (const go of this.waiting) go()
+    this.waiting.clear()
   }
 
   private lineOf(offset: number): number | null {
