@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { node } from '../../core/builders.suite.ts'
 import { Ledger } from '../../core/capacity.ts'
 import type { NodeLoad } from '../../core/node.ts'
+import type { Task } from '../../core/task.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Log, silentLog } from '../../platform/log.ts'
 import type { NodeState } from '../cluster.ts'
@@ -69,10 +70,15 @@ export class HandNodes {
   readonly nodes = new Map<string, NodeState>()
   readonly ledger = new Ledger()
   readonly running = new Map<string, number>()
+  readonly tasks = new Map<number, Task>()
   private readonly clock: HandClock
 
   constructor(clock: HandClock) {
     this.clock = clock
+  }
+
+  task(id: number): Task | null {
+    return this.tasks.get(id) ?? null
   }
 
   runningOn(name: string): number {
