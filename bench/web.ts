@@ -34,11 +34,12 @@ async function measureLists(browser: Browser): Promise<void> {
     heartbeatSeconds: 5,
     hostArgs: ['--log-level', 'warn'],
   })
+  let fakes: Awaited<ReturnType<typeof startFakeNodes>> | null = null
   try {
     await cluster.host.stop()
     seedTasks(join(cluster.home, 'cluster.db'), tasks)
     await cluster.startHost()
-    const fakes = await startFakeNodes(cluster, nodes, 8)
+    fakes = await startFakeNodes(cluster, nodes, 8)
     const page = await arrive(browser, cluster)
     const bytes = await scriptBytes(page, () => openAt(page, '/', 'h1'))
     atMost('web, scripts of the first view, gzipped', bytes / 1000, 200, 'KB')
@@ -68,8 +69,8 @@ async function measureLists(browser: Browser): Promise<void> {
     )
     await tellHeld(page, `the list of ${nodes} nodes`, 200)
     await page.context().close()
-    await fakes.stop()
   } finally {
+    await fakes?.stop()
     await cluster.close()
   }
 }
