@@ -1,9 +1,6 @@
 /** Start to finish of many tasks through the host, with fake runners: what the host itself can carry. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { waitFor } from '../src/platform/wait.ts'
 import { LocalCluster } from '../test/support/cluster.ts'
-import { Program, root } from '../test/support/program.ts'
+import { startFakeNodes } from '../test/support/fake-nodes.ts'
 import { tellMemoryAfter } from './memory.ts'
 import { atLeast, told } from './report.ts'
 
@@ -18,30 +15,15 @@ export async function measureFake(): Promise<void> {
       heartbeatSeconds: 5,
       hostArgs: ['--log-level', 'warn'],
     })
-    // in memory: a thousand machines do not share one disk with each other and with the host
-    const dir = mkdtempSync('/dev/shm/hakuriver-fake-')
-    const runners = await startFakeRunners(cluster, nodes, dir)
+    const runners = await startFakeNodes(cluster, nodes, Math.max(4, Math.ceil(512 / nodes)))
     const rate = await runAll(cluster)
     rates.push(rate)
     atLeast(`start to finish, ${nodes} fake ${nodes === 1 ? 'node' : 'nodes'}`, rate, 3_000, 'tasks/s')
     if (nodes === 1) tellMemoryAfter(cluster, `${tasks} tasks`)
     await runners.stop()
-    rmSync(dir, { recursive: true })
     await cluster.close()
   }
   told('slowest over fastest of these', `${(Math.min(...rates) / Math.max(...rates)).toFixed(2)} ×`)
-}
-
-async function startFakeRunners(cluster: LocalCluster, nodes: number, dir: string): Promise<Program> {
-  const args = [cluster.api.url, join(cluster.home, 'join-token'), dir, String(nodes)]
-  const cores = String(Math.max(4, Math.ceil(512 / nodes)))
-  const runners = new Program(process.execPath, [join(root, 'bench/fake-runners.ts'), ...args, cores])
-  const isUp = async () => {
-    const { items } = await cluster.api.client.listNodes({})
-    return items.filter(({ status }) => status === 'online').length === nodes
-  }
-  await waitFor(`${nodes} fake nodes (${runners.stderr})`, isUp, { deadlineMs: 120_000, everyMs: 200 })
-  return runners
 }
 
 async function runAll({ api }: LocalCluster): Promise<number> {

@@ -8,6 +8,7 @@ import { printTable } from './report.ts'
 import { measureStore } from './store.ts'
 import { measureSubmits } from './submits.ts'
 import { measureSystemd } from './systemd.ts'
+import { measureWeb } from './web.ts'
 
 const sections: Record<string, () => Promise<void>> = {
   idle: async () => {
@@ -26,6 +27,7 @@ const sections: Record<string, () => Promise<void>> = {
   fake: measureFake,
   store: measureStore,
   logs: measureLogs,
+  web: measureWeb,
 }
 
 const asked = process.argv.slice(2)

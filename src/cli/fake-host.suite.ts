@@ -18,6 +18,7 @@ import type {
   SubmitBody,
   SubmitResult,
   TaskDetail,
+  TaskUsage,
 } from '../protocol/schemas.ts'
 
 interface RerunResult {
@@ -120,6 +121,8 @@ type Intercept = (request: Seen, response: ServerResponse, socket: Socket) => bo
 export class FakeHost {
   url = ''
   readonly tasks = new Map<string, TaskDetail>()
+  /** What tasks use; of others nothing can be asked, as of an older host. */
+  readonly usages = new Map<string, TaskUsage>()
   readonly nodes: NodeView[] = []
   readonly seen: Seen[] = []
   /** Submits by their id, as the host remembers them. */
@@ -307,6 +310,11 @@ export class FakeHost {
     if (what === undefined) return json(response, 200, task)
     if (what === 'events')
       return json(response, 200, { items: this.events.filter((event) => event.taskId === id) })
+    const usage = this.usages.get(id)
+    if (what === 'usage')
+      return usage === undefined
+        ? refuse(response, 'not_found', `there is no ${path}`)
+        : json(response, 200, usage)
     if (what === 'logs' && path.endsWith('/search')) return this.search(id, stream, query, response)
     if (what === 'logs') return this.sendLog(task, stream === 'stderr' ? 'stderr' : 'stdout', query, response)
     if (isFinal(task.status)) return refuse(response, 'conflict', `cannot kill task ${id}: it has ended`)

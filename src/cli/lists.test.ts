@@ -46,6 +46,32 @@ it.each(pages.map((words) => [words]))('%j lets no control character through', a
   expect((await run(await filledHost(), words)).out).not.toMatch(dangerous)
 })
 
+it('shows what a task uses that runs, where the host tells it', async () => {
+  const host = await filledHost()
+  const usage = {
+    id: '6',
+    startAt: '2026-11-23T10:00:00.000Z',
+    stepMs: 5_000,
+    cpuCores: [0.5, 3.204, null],
+    memoryBytes: [1, 700 * 1024 ** 2, null],
+    cores: 4,
+    memoryLimitBytes: 1024 ** 3,
+    missing: null,
+  }
+  host.usages.set('6', usage)
+  expect((await run(host, ['show', '6'])).out).toContain('now  3.2 of 4 cores, 700 MiB of 1 GiB\n')
+  host.usages.set('6', { ...usage, cpuCores: [null], cores: 1, memoryLimitBytes: null })
+  expect((await run(host, ['show', '6'])).out).toContain('now  700 MiB\n')
+  host.usages.set('6', { ...usage, startAt: null, cpuCores: [], memoryBytes: [], missing: 'too new' })
+  expect((await run(host, ['show', '6'])).out).not.toContain('Uses')
+  // an older host
+  const { code, out } = await run(host, ['show', '5'])
+  expect([code, out.includes('Uses')]).toEqual([0, false])
+  // what has ended is not asked for
+  host.usages.set('7', usage)
+  expect((await run(host, ['show', '7'])).out).not.toContain('Uses')
+})
+
 it('writes control characters out', async () => {
   const { out } = await run(await filledHost(), ['show', '5'])
   expect(out).toContain('x\\x1b[2J\\x1b]0;owned\\x07\\r\\n\\x202ey\\x9b1A')

@@ -120,6 +120,78 @@ describe('a runner of the version before', () => {
   })
 })
 
+describe('what tasks use', () => {
+  const usageOf = (id: string) => host.client.getTaskUsage({ params: { id } })
+  const running = async (runner: Awaited<ReturnType<TestHost['link']>>, startedAtMs: number) => {
+    const id = await submit()
+    await waitFor('its start', () => runner.all('start').some(({ taskId }) => taskId === id))
+    runner.started(id, startedAtMs)
+    await reached(id, 'running')
+    return id
+  }
+
+  it('is asked of every runner, and told of its tasks', async () => {
+    const runner = await host.link()
+    expect((await runner.heard('welcome')).usageMs).toBe(5_000)
+    const id = await running(runner, Date.now())
+    const { startedAt } = await task(id)
+    expect(await usageOf(id)).toMatchObject({
+      startAt: null,
+      missing: expect.stringContaining('nothing of it yet'),
+    })
+    await waitFor('a moment of its life', () => Date.now() > Date.parse(startedAt ?? ''))
+    const tell = (atMs: number, cpuTimeMs: number) =>
+      runner.send({
+        type: 'usage',
+        atMs,
+        items: [
+          { taskId: '1', attempt: 1, cpuTimeMs: 9, memoryBytes: 9 },
+          { taskId: id, attempt: 1, cpuTimeMs, memoryBytes: 2 ** 20 },
+        ],
+      })
+    // by the clock of the node, which is another
+    tell(105_000, 0)
+    tell(110_000, 10_000)
+    tell(115_000, 20_000)
+    const usage = await waitFor('three steps', async () => {
+      const found = await usageOf(id)
+      return found.cpuCores.length === 3 && found
+    })
+    expect(usage).toEqual({
+      id,
+      startAt: startedAt,
+      stepMs: 5_000,
+      cpuCores: [expect.any(Number), 2, 2],
+      memoryBytes: [2 ** 20, 2 ** 20, 2 ** 20],
+      cores: 1,
+      memoryLimitBytes: null,
+      missing: null,
+    })
+    runner.exited(id)
+    await reached(id, 'completed')
+    expect(await usageOf(id)).toEqual(usage)
+    await host.restart()
+    expect(await usageOf(id)).toEqual(usage)
+    expect(await host.client.listUsage({ query: { ids: ['1', id, id] } })).toEqual({ items: [usage] })
+  })
+
+  it('is not believed of another, or of a time that cannot be', async () => {
+    const runner = await host.link()
+    const id = await running(runner, 100_000)
+    const other = await host.link({ node: 'n2', runnerId: 'runner-2' })
+    const items = [{ taskId: id, attempt: 1, cpuTimeMs: 1, memoryBytes: 1 }]
+    other.send({ type: 'usage', atMs: 105_000, items })
+    other.beat([], 7)
+    await other.heard('heard')
+    expect((await usageOf(id)).startAt).toBeNull()
+    other.send({ type: 'usage', atMs: 9e15, items })
+    await other.closed()
+    const third = await host.link({ node: 'n3', runnerId: 'runner-3' })
+    third.send({ type: 'usage', atMs: 1, items: new Array(4_097).fill(items[0]) })
+    await third.closed()
+  })
+})
+
 describe('orders', () => {
   it('are sent once per link, and again on a new one', async () => {
     const first = await host.link()

@@ -361,7 +361,17 @@ export const hostApi = {
     access: 'view',
     status: 200,
     query: Type.Object(
-      { ...RangeQuery, points: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 48 })) },
+      {
+        ...RangeQuery,
+        points: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 200,
+            default: 48,
+            description: 'most steps; of thousands of nodes there are fewer',
+          }),
+        ),
+      },
       closed,
     ),
     result: NodeHistories,

@@ -541,6 +541,79 @@ describe('log reads over a link', () => {
   })
 })
 
+describe('what tasks use', () => {
+  const item = { taskId: '7', attempt: 1, cpuTimeMs: 5, memoryBytes: null }
+  const ask = (connection: Connection, usageMs: number) =>
+    connection.send({ type: 'welcome', version: linkVersion, heartbeatMs: 20, usageMs })
+
+  test('is told again and again to a host that asks for it, in words of the protocol', async () => {
+    open({ measureUsage: async () => [item] })
+    const connection = await dialled()
+    ask(connection, 1) // no oftener than ten times a second, whatever it wants
+    const before = performance.now()
+    const told = await connection.first('usage', 3)
+    expect(performance.now() - before).toBeGreaterThan(3 * 80)
+    expect(told[0]).toEqual({ type: 'usage', atMs: expect.any(Number), items: [item] })
+    expect(Math.abs((told[0]?.atMs ?? 0) - Date.now())).toBeLessThan(10_000)
+    for (const message of told) expect(Check(FromRunner, message)).toBe(true)
+  })
+
+  test('is not measured for a host that does not ask, and not sent where nothing runs', async () => {
+    let measured = 0
+    const measureUsage = async () => {
+      measured += 1
+      return []
+    }
+    open({ measureUsage })
+    const first = await dialled(1)
+    first.welcome(1)
+    await first.first('heartbeat', 200) // longer than the least between two measurements
+    expect(measured).toBe(0)
+    first.socket.terminate()
+    const second = await dialled(2)
+    ask(second, 100)
+    await waitFor('two measurements', () => measured >= 2)
+    expect(second.all('usage')).toEqual([])
+  })
+
+  test('is measured once at a time, told on the link that asked, and no more after the end', async () => {
+    const answers: ((items: (typeof item)[]) => void)[] = []
+    const opened = open({ measureUsage: () => new Promise((resolve) => void answers.push(resolve)) })
+    const first = await dialled(1)
+    ask(first, 100)
+    await waitFor('the first measurement', () => answers.length === 1)
+    const beats = first.all('heartbeat').length
+    await first.first('heartbeat', beats + 10) // it takes longer than the time between two
+    expect(answers).toHaveLength(1)
+    first.socket.terminate()
+    const second = await dialled(2)
+    ask(second, 100)
+    answers[0]?.([item])
+    await waitFor('the next measurement', () => answers.length === 2)
+    expect(second.all('usage')).toEqual([])
+    answers[1]?.([item])
+    await second.first('usage')
+    await waitFor('one more measurement', () => answers.length === 3)
+    await opened.close()
+    answers[2]?.([item])
+    expect(second.all('usage')).toHaveLength(1)
+  })
+
+  test('is measured again where that has failed', async () => {
+    let measured = 0
+    const measureUsage = async () => {
+      measured += 1
+      if (measured === 1) throw new Error('no such luck')
+      return [item]
+    }
+    open({ measureUsage })
+    const connection = await dialled()
+    ask(connection, 100)
+    await connection.first('usage')
+    expect(warnings).toEqual(['Cannot tell what tasks use'])
+  })
+})
+
 describe('closing a link', () => {
   test('sends what is due, and dials no more', async () => {
     const opened = open()

@@ -46,6 +46,28 @@ describeInLab('tasks on systemd machines', () => {
     expect(task.peakMemoryBytes).toBeGreaterThan(100_000)
   })
 
+  it('tells what a task uses while it runs', async () => {
+    const { api } = cluster
+    const script = 'held=$(head -c 33554432 /dev/zero | tr "\\0" x); while :; do :; done'
+    const id = await api.submit({ command: 'sh', arguments: ['-c', script], memoryBytes: 128 * MiB }, 'node1')
+    const known = (values: (number | null)[]) => values.filter((value) => value !== null)
+    const usage = await waitFor(
+      'two steps of it',
+      async () => {
+        const found = await api.client.getTaskUsage({ params: { id } })
+        return known(found.cpuCores).length >= 2 && known(found.memoryBytes).length >= 2 && found
+      },
+      { deadlineMs: 30_000 },
+    )
+    // one core of quota, of a machine that others use too
+    expect(Math.max(...known(usage.cpuCores))).toBeGreaterThan(0.2)
+    expect(Math.max(...known(usage.cpuCores))).toBeLessThan(1.15)
+    expect(Math.max(...known(usage.memoryBytes))).toBeGreaterThan(32 * MiB)
+    expect(Math.max(...known(usage.memoryBytes))).toBeLessThanOrEqual(128 * MiB)
+    await api.client.killTask({ params: { id }, body: {} })
+    expect(await api.ended(id)).toMatchObject({ status: 'killed' })
+  })
+
   it('gives one CPU of time to a task of one core, however many processes it has', async () => {
     // both processes spin for 2 s of wall time: without a quota they take 4 s of CPU time on two cores
     const spin = 'timeout 2 sh -c "while :; do :; done"'

@@ -86,8 +86,12 @@ describeInBrowser('a page of hostile texts', () => {
     expect(await madeOfTexts(page)).toEqual([])
     await page.getByRole('button', { name: /json/i }).first().click()
     const json = (await page.locator('main pre').textContent()) ?? ''
-    expect(json.split('\n').length).toBeGreaterThan(20)
-    expect(json).toContain(printable(direction))
+    expect(json).toContain('\\u202egnp.eleven')
+    expect(JSON.parse(json)).toMatchObject({
+      specs: [{ arguments: ['-c', 'exit 3', ...texts, longName] }],
+    })
+    // and nothing in it is unseen
+    expect(json.split('\n').filter((line) => printable(line) !== line)).toEqual([])
     expect(await madeOfTexts(page)).toEqual([])
     await look(page, `/tasks/${ids.killed}`, [printable(image)])
     for (const tab of ['usage', 'events']) await look(page, `/tasks/${ids.killed}?tab=${tab}`, [])

@@ -1,5 +1,6 @@
 /** What people do with the page, from the first login on: real host, real runners, real Chromium. */
-import { readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
@@ -138,6 +139,50 @@ describeInBrowser('a person at the page', () => {
     expect(faults).toEqual([])
   })
 
+  it('follows a log as it is written, and searches through all of it', async () => {
+    const script =
+      'for i in $(seq 1 3000); do echo "line $i of many"; done; echo "a needle"; for i in 1 2 3; do echo "more $i"; done; read wait < "$GO"; echo "and the end"'
+    const go = join(cluster.dir, 'go')
+    execFileSync('mkfifo', ['-m', '666', go])
+    const id = await cluster.api.submit({ command: 'sh', arguments: ['-c', script], env: { GO: go } }, 'n1')
+    const { page, faults } = await arriveIn(`/tasks/${id}?tab=log`)
+    await page.getByText('more 3', { exact: true }).waitFor()
+    writeFileSync(go, '\n')
+    await page.getByText('and the end', { exact: true }).waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('line 1234 of')
+    await page.keyboard.press('Enter')
+    await page.locator('mark', { hasText: 'line 1234 of' }).waitFor()
+    expect(page.url()).toContain('q=line')
+    // a link to a line shows it to somebody else
+    await page.goto(`/tasks/${id}?tab=log&line=2000`)
+    await page.getByText('line 2000 of many', { exact: true }).waitFor()
+    const download = page.waitForEvent('download')
+    await page.getByRole('link', { name: /Download stdout/ }).click()
+    expect(readFileSync(await (await download).path(), 'utf8').split('\n')).toHaveLength(3_006)
+    expect(faults).toEqual([])
+  })
+
+  it('shows the output of a whole batch, and where its tasks are', async () => {
+    const specs = ['one', 'two', 'three'].map((name) => ({
+      command: 'sh',
+      arguments: ['-c', `echo "I am ${name}"; echo "oh ${name}" >&2; exit ${name === 'two' ? 1 : 0}`],
+      name,
+    }))
+    const { batchId } = await cluster.api.client.submitBatch({ body: { specs, name: 'three' } })
+    const { page, faults } = await arriveIn(`/batches/${batchId}?tab=log`)
+    for (const name of ['one', 'two', 'three']) {
+      await page.getByText(`I am ${name}`, { exact: true }).waitFor()
+      await page.getByText(`oh ${name}`, { exact: true }).waitFor()
+    }
+    await page.getByRole('link', { name: 'Run 1 again …' }).click()
+    await page.getByRole('button', { name: 'Run 1 task again' }).click()
+    await page.waitForURL(/\/batches\/\d+$/)
+    expect(page.url()).not.toContain(batchId ?? '-')
+    await page.getByText('1 of 1 task ended').or(page.getByText('without success')).first().waitFor()
+    expect(faults).toEqual([])
+  })
+
   it('goes through everything with the keyboard alone', async () => {
     const id = await cluster.api.submit(
       { command: 'sh', arguments: ['-c', 'echo by keys'], name: 'by keys' },
@@ -166,7 +211,7 @@ describeInBrowser('a person at the page', () => {
     await page.getByRole('dialog', { name: 'Keys' }).waitFor()
     await page.keyboard.press('Escape')
     await page.keyboard.press('c')
-    await page.waitForURL(/\/submit/)
+    await page.waitForFunction(() => document.activeElement?.id === 'command')
     await page.keyboard.type('true')
     await page.keyboard.press('Control+Enter')
     await page.waitForURL(/\/tasks\/\d+/)

@@ -4,7 +4,7 @@ import { sentenceOf } from '../../core/history.ts'
 import { isFinal, taskCan } from '../../core/task.ts'
 import { count, printable, shellQuote } from '../../core/text.ts'
 import { formatBytes, formatDuration } from '../../core/units.ts'
-import type { ClusterEvent, TaskDetail } from '../../protocol/schemas.ts'
+import type { ClusterEvent, TaskDetail, TaskUsage } from '../../protocol/schemas.ts'
 import type { Colors, Context } from '../context.ts'
 import { ago, commandLine, localTime, paintStatus } from '../output/text.ts'
 import { selectTask } from '../selectors.ts'
@@ -18,12 +18,24 @@ export async function show(word: string, context: Context): Promise<number> {
     host.client.listTaskEvents({ params: { id } }),
   ])
   if (context.json) await context.printJson({ task, events })
-  else await context.print(taskPage(task, events, host.now(), context.colors))
+  else {
+    // of an older host there are none: the page does without
+    const usage = isRunning(task)
+      ? await host.client.getTaskUsage({ params: { id } }).catch(() => null)
+      : null
+    await context.print(taskPage(task, events, host.now(), context.colors, usage))
+  }
   return exitCodes.ok
 }
 
 /** The page's lines. */
-export function taskPage(task: TaskDetail, events: ClusterEvent[], nowMs: number, colors: Colors): string[] {
+export function taskPage(
+  task: TaskDetail,
+  events: ClusterEvent[],
+  nowMs: number,
+  colors: Colors,
+  usage: TaskUsage | null = null,
+): string[] {
   const title = task.name === null ? '' : `  ${printable(task.name)}`
   return [
     `${colors.bold(`Task ${task.id}`)}${title}`,
@@ -33,6 +45,7 @@ export function taskPage(task: TaskDetail, events: ClusterEvent[], nowMs: number
     ...section('Command', [['', commandLine(task)], ...envRows(task)], colors),
     ...section('Asked for', askedRows(task), colors),
     ...section('Times', timeRows(task, nowMs), colors),
+    ...section('Uses', usesRows(usage), colors),
     ...section('Used', usedRows(task), colors),
     ...section(
       'History',
@@ -114,6 +127,22 @@ function timeRows(task: TaskDetail, nowMs: number): [string, string][] {
   return rows.flatMap(([name, at]): [string, string][] =>
     at === null ? [] : [[name, `${localTime(at)}  (${ago(at, nowMs)})`]],
   )
+}
+
+function isRunning(task: TaskDetail): boolean {
+  return task.startedAt !== null && !isFinal(task.status)
+}
+
+/** What was measured last: "0.98 of 4 cores, 1.2 GiB of 2 GiB". */
+function usesRows(usage: TaskUsage | null): [string, string][] {
+  const cpuCores = usage?.cpuCores.findLast((value) => value !== null) ?? null
+  const memoryBytes = usage?.memoryBytes.findLast((value) => value !== null) ?? null
+  if (usage === null) return []
+  const parts: string[] = []
+  if (cpuCores !== null) parts.push(`${Number(cpuCores.toFixed(2))} of ${count(usage.cores, 'core')}`)
+  const limit = usage.memoryLimitBytes === null ? '' : ` of ${formatBytes(usage.memoryLimitBytes)}`
+  if (memoryBytes !== null) parts.push(`${formatBytes(memoryBytes)}${limit}`)
+  return parts.length === 0 ? [] : [['now', parts.join(', ')]]
 }
 
 function usedRows(task: TaskDetail): [string, string][] {

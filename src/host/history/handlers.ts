@@ -1,5 +1,6 @@
 /** The endpoints that tell of load and usage over time. */
 import { AppError } from '../../core/errors.ts'
+import { parseId } from '../../core/id.ts'
 import type { Range } from '../../core/load-history.ts'
 import { isFinal, type Task } from '../../core/task.ts'
 import type { Handlers } from '../../protocol/host-api.ts'
@@ -34,8 +35,8 @@ export function createHistoryHandlers({
   store,
 }: HistoryHandlersDeps): Pick<Handlers<unknown>, HistoryEndpoint> {
   const taskOf = async (idText: string): Promise<Task | null> => {
-    const id = Number(idText)
-    return cluster.task(id) ?? (await store.task(id))
+    const id = parseId(idText)
+    return id === null ? null : (cluster.task(id) ?? (await store.task(id)))
   }
   return {
     getNodeHistory: async ({ params, query }) => {

@@ -12,7 +12,7 @@ import { TaskUsages } from './task-usage.ts'
 export interface HistoryDeps {
   /** The file in which it is kept. */
   path: string
-  cluster: Cluster
+  cluster: Pick<Cluster, 'nodes' | 'ledger' | 'runningOn' | 'task'>
   hub: EventHub
   clock: Clock
   log: Log

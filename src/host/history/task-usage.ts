@@ -30,10 +30,11 @@ const memory = 1
 
 interface Live {
   series: Series
-  /** Where its time is: of the runner's clock at first, then by what has passed. */
+  /** Where its time is: of this host's clock at first, then by what has passed. */
   positionMs: number
   attempt: number
   runnerId: string
+  /** When it was last measured: by the clock of its runner, and by that of this host that nobody can set. */
   atMs: number
   monotonicMs: number
   cpuTimeMs: number | null
@@ -41,7 +42,7 @@ interface Live {
 
 export interface TaskUsagesDeps {
   file: HistoryFile
-  clock: Pick<Clock, 'monotonic'>
+  clock: Pick<Clock, 'now' | 'monotonic'>
   /** The task as it is now; null: it has ended. */
   task: (id: number) => Task | null
 }
@@ -131,13 +132,14 @@ export class TaskUsages implements UsageSink {
     const now = this.deps.clock.monotonic()
     const { attempt, cpuTimeMs, memoryBytes } = item
     const runnerId = isHeldTask(task) ? task.dispatchedTo.runnerId : ''
-    const live = this.live.get(task.id) ?? this.begin(task, atMs, now)
+    const nowMs = this.deps.clock.now()
+    const live = this.live.get(task.id) ?? this.begin(task, nowMs)
     if (live === null) return
     const isSame = live.attempt === attempt && live.runnerId === runnerId
     const passedMs = passed(live, atMs, now, isSame)
     live.positionMs += passedMs
     // of a new attempt all is known since its start
-    const spanMs = isSame ? passedMs : atMs - (startOf(task) ?? atMs)
+    const spanMs = isSame ? passedMs : nowMs - (startOf(task) ?? nowMs)
     const cpuBefore = isSame ? live.cpuTimeMs : 0
     const isKnown = spanMs > 0 && spanMs <= silenceMs
     const { series, positionMs } = live
@@ -146,24 +148,24 @@ export class TaskUsages implements UsageSink {
     if (isKnown && cpuTimeMs !== null && cpuBefore !== null)
       series.add(cpu, positionMs - spanMs, positionMs, Math.max(0, cpuTimeMs - cpuBefore) / spanMs)
     if (memoryBytes !== null)
-      series.add(memory, positionMs - (isKnown ? spanMs : usageMs), positionMs, memoryBytes)
+      series.add(memory, positionMs - (isKnown ? spanMs : Math.min(spanMs, usageMs)), positionMs, memoryBytes)
     Object.assign(live, { attempt, runnerId, atMs, monotonicMs: now, cpuTimeMs })
   }
 
-  private begin(task: Task, atMs: number, now: number): Live | null {
+  private begin(task: Task, nowMs: number): Live | null {
     if (this.live.size >= maxLive) return null
     const started = startOf(task)
     // it may have been measured before this host's start
-    const isOld = task.attempt > 1 || started === null || atMs - started > silenceMs
+    const isOld = task.attempt > 1 || started === null || nowMs - started > silenceMs
     const series = (isOld ? this.saved(task.id) : null) ?? new Series(2, usageMs, manySteps)
-    const endMs = series.startMs === null ? atMs : series.startMs + series.length * series.stepMs
-    const live = {
+    const endMs = series.startMs === null ? nowMs : series.startMs + series.length * series.stepMs
+    const live: Live = {
       series,
-      positionMs: Math.max(atMs, endMs),
+      positionMs: Math.max(nowMs, endMs),
       attempt: 0,
       runnerId: '',
-      atMs,
-      monotonicMs: now,
+      atMs: 0,
+      monotonicMs: this.deps.clock.monotonic(),
       cpuTimeMs: null,
     }
     this.live.set(task.id, live)

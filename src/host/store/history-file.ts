@@ -55,17 +55,22 @@ export class HistoryFile {
     this.open = this.openOrReplace()
   }
 
-  /** All that `work` writes becomes one transaction; of what fails in it nothing is left. */
+  /** Does `work`, whose writes become one transaction. Where one of them fails, those before it are lost too. */
   together(work: () => void): void {
-    this.use(undefined, ({ raw }) => {
-      raw.exec('begin')
-      try {
-        work()
-      } finally {
-        // a failure within was dealt with, and may have closed it
-        if (raw.isOpen && raw.isTransaction) raw.exec('commit')
-      }
+    const begun = this.use(null, (open) => {
+      open.raw.exec('begin immediate')
+      return open
     })
+    try {
+      work()
+    } finally {
+      this.use(undefined, (open) => {
+        // after a failure there is nothing to commit: it is rolled back, or in another file
+        if (open !== begun || !open.raw.isTransaction) return
+        open.raw.exec('commit')
+        this.isFailing = false
+      })
+    }
   }
 
   /** Changes a block of a node; one that is not there yet is empty. */
@@ -180,9 +185,7 @@ export class HistoryFile {
     const { open } = this
     if (open === null) return without
     try {
-      const result = work(open)
-      this.isFailing = false
-      return result
+      return work(open)
     } catch (error) {
       if (this.open === open) this.failed(open, error)
       return without
@@ -248,9 +251,7 @@ function openAt(path: string): Open {
   try {
     if (path !== inMemory) chmodSync(path, 0o600)
     // a row has some 1000 bytes, of which a page of 4096 takes too few (sqlite.org/fileformat.html, section 1.6)
-    raw.exec(
-      'pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = off; pragma busy_timeout = 100',
-    )
+    raw.exec('pragma page_size = 8192; pragma journal_mode = wal; pragma synchronous = off')
     migrate(raw, steps)
     return {
       raw,

@@ -69,7 +69,6 @@ export function taskOf(given: Partial<TaskView> & { id: string }): TaskView {
     timeoutMs: null,
     privateNetwork: false,
     privatePids: false,
-    rerunOf: null,
     requeue: 0,
     rerunOf: null,
     target: 'any',

@@ -55,7 +55,7 @@ const longestPauseMs = 10_000
 /** A tab that was hidden for longer than this lets its stream go. */
 const hiddenMs = 60_000
 /** Answers are asked for again at most so often, however much happens. */
-const refreshMs = 1_000
+const refreshMs = 400
 /** The list of all nodes takes its time where there are thousands: so much more for each, and their load comes by itself. */
 const refreshNodeMs = 5
 

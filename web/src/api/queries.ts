@@ -73,9 +73,10 @@ export function useNodes(isWanted: Wanted<boolean> = true) {
   })
 }
 
-export function useNode(name: Wanted<string>) {
+export function useNode(name: Wanted<string>, isWanted: Wanted<boolean> = true) {
   return useQuery({
     queryKey: ['node', name],
+    enabled: () => toValue(isWanted),
     queryFn: () => api.getNode({ params: { name: toValue(name) } }),
     refetchInterval: 10_000,
     placeholderData: (before) => (before?.name === toValue(name) ? before : undefined),

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-
 import type { BatchTarget } from '../../../../src/protocol/schemas.ts'
 import { columnsOfMatrix, endedOf, failedOf, matrixOf, paceSentence, progressSentence } from './progress.ts'
 
@@ -25,22 +24,6 @@ describe('progress of a batch', () => {
   it('has a column for each status that occurs, in the order of a life', () => {
     const rows = [{ counts: { failed: 1, running: 2 } }, { counts: { pending: 3 } }]
     expect(columnsOfMatrix(rows)).toEqual(['pending', 'running', 'failed'])
-  })
-
-  it('puts what waits for a node beside what is there', () => {
-    const rows = matrixOf([
-      { target: 'n1', node: null, counts: { pending: 2 }, total: 2 },
-      { target: 'n1', node: 'n1', counts: { running: 1, failed: 1 }, total: 2 },
-      { target: 'n1:0', node: 'n1', counts: { running: 1 }, total: 1 },
-      { target: 'any', node: 'n2', counts: { lost: 1 }, total: 1 },
-      { target: 'any', node: null, counts: { pending: 1 }, total: 1 },
-    ])
-    expect(rows.map(({ place, node, total }) => [place, node, total])).toEqual([
-      ['n1', 'n1', 4],
-      ['n1:0', 'n1', 1],
-      ['any → n2', 'n2', 1],
-      ['any', null, 1],
-    ])
   })
 })
 

@@ -21,7 +21,7 @@ export function outcomeOfKill(items: readonly KillOutcome[], split: Split): Outc
   const gone = asked.filter(({ status }) => status === 'killed').length
   const still = asked.length - gone
   const parts = [
-    ...(gone > 0 ? [`${countOf(gone, 'task')} had not started and will not.`] : []),
+    ...(gone > 0 ? [`${countOf(gone, 'task')} ${gone === 1 ? 'is' : 'are'} killed.`] : []),
     ...(still > 0
       ? [
           `The end of ${countOf(still, 'task')} is asked for: killing until nothing of ${still === 1 ? 'it' : 'them'} is left.`,
