@@ -63,6 +63,11 @@ export class LogFeed {
     return this.following
   }
 
+  /** Lines that are to be shown: who follows sees no end that was not read so far. */
+  get count(): number {
+    return this.following ? this.doc.readTotal : this.doc.total
+  }
+
   /** `line`: from 1; null: at the end, which is then followed. */
   open(line: number | null): void {
     this.following = line === null
@@ -144,12 +149,13 @@ export class LogFeed {
     if (page.items.length > 1 && page.size - page.nextOffset > farBehindBytes) doc.end = null
     else doc.takeNext(page)
     this.answered()
-    const isLong = doc.end !== null && doc.size - doc.end.offset > longOpenBytes
+    if (doc.end === null) return
+    const isLong = doc.size - doc.end.offset > longOpenBytes
     await pause(isLong ? statsPauseMs : mayWait ? followPauseMs : shortPollMs, signal)
   }
 
   /** Asks how far the lines are counted, until all are: that also keeps the host counting. */
-  private async count(): Promise<void> {
+  private async countOn(): Promise<void> {
     const { doc, deps } = this
     const { signal } = this.closed
     for (let failures = 0; doc.needsCount; ) {
@@ -179,7 +185,7 @@ export class LogFeed {
     this.deps.onChange()
     if (this.isCounting || !this.doc.needsCount) return
     this.isCounting = true
-    this.count()
+    this.countOn()
       .catch(() => {}) // it ends when it is closed
       .finally(() => {
         this.isCounting = false

@@ -30,6 +30,8 @@ export class LogDoc {
   /** Byte to go on from, with its line's number where that is known; null: the end was not looked at so far. */
   end: { offset: number; number: number | null; size: number } | null = null
 
+  /** Lines up to the end that was read last; null: they are not counted. */
+  private readLines: number | null = null
   private readonly bounds: BlockBounds | undefined
   private blocks: LineBlocks
   /** The last lines, as long as their numbers are not known. */
@@ -60,6 +62,11 @@ export class LogDoc {
     const { known, size, loose } = this
     if (known.bytes >= size) return known.lines
     return Math.max(known.lines + Math.round((size - known.bytes) / this.bytesOfLine), loose.length)
+  }
+
+  /** Lines up to the end that was read last: there may be more by now. */
+  get readTotal(): number {
+    return this.readLines === null ? this.total : Math.min(this.total, this.readLines)
   }
 
   /** The first line without a number, counted from 0. */
@@ -214,6 +221,7 @@ export class LogDoc {
       this.loose = []
       this.known = { bytes: 0, lines: 0 }
       this.end = null
+      this.readLines = null
       this.bytesBefore = 0
     }
     this.version += 1
@@ -234,7 +242,12 @@ export class LogDoc {
     const isOpen = items[items.length - 1]?.offset === nextOffset
     const number = first === null ? null : first + items.length - (isOpen ? 1 : 0)
     this.end = { offset: nextOffset, number, size }
-    if (number !== null && (isOpen || nextOffset === size)) this.learn(size, number - 1 + (isOpen ? 1 : 0))
+    if (number === null) {
+      this.readLines = null
+      return
+    }
+    this.readLines = number - 1 + (isOpen ? 1 : 0)
+    if (isOpen || nextOffset === size) this.learn(size, this.readLines)
   }
 
   /** The loose ones are found to begin with this number. */
@@ -247,7 +260,8 @@ export class LogDoc {
     if (end === null || end.number !== null) return
     const isOpen = lines[lines.length - 1]?.offset === end.offset
     end.number = first + lines.length - (isOpen ? 1 : 0)
-    if (isOpen || end.offset === end.size) this.learn(end.size, first + lines.length - 1)
+    this.readLines = first + lines.length - 1
+    if (isOpen || end.offset === end.size) this.learn(end.size, this.readLines)
   }
 
   private put(first: number, lines: readonly DocLine[]): void {

@@ -85,6 +85,12 @@ describe('colours of a log', () => {
     expect(look('92').classes).toEqual(['ink10'])
   })
 
+  it('writes on a ground of its own with the ink that is read best there', () => {
+    const { ink, ground } = palettes.dark
+    expect(look('44', 'dark').colours?.color).toBe(`rgb(${ink.join(' ')})`)
+    expect(look('103', 'dark').colours?.color).toBe(`rgb(${ground.join(' ')})`)
+  })
+
   it('turns ink and ground around', () => {
     const { ink, ground } = palettes.dark
     expect(look('7', 'dark').colours).toEqual({

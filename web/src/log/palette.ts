@@ -40,11 +40,16 @@ export function lookOf({ style, isControl }: Segment, palette: Palette): Look {
 
 function coloursOf({ ink, ground, decorations }: Style, palette: Palette): Look['colours'] {
   const isReversed = decorations.has('reverse')
-  const wantedInk = ink === null ? palette.ink : rgbOf(ink, palette.inks)
   const wantedGround = ground === null ? palette.ground : rgbOf(ground, palette.grounds)
+  const wantedInk = ink === null ? usualInk(wantedGround, palette) : rgbOf(ink, palette.inks)
   const [front, back] = isReversed ? [wantedGround, wantedInk] : [wantedInk, wantedGround]
   const color = cssOf(readable(decorations.has('dim') ? mixed(front, back, 0.35) : front, back))
   return ground === null && !isReversed ? { color } : { color, backgroundColor: cssOf(back) }
+}
+
+/** The ink of the theme, or its opposite on a ground where that is read better. */
+function usualInk(ground: Rgb, palette: Palette): Rgb {
+  return contrast(palette.ink, ground) >= contrast(palette.ground, ground) ? palette.ink : palette.ground
 }
 
 /** Number of one of the 16; null: it is another colour. */

@@ -26,7 +26,7 @@ export interface Shown {
 export type Move = 'step' | 'drag'
 
 /** The bar has at least so much room for small steps on both sides, where the log has it. */
-const roomPx = 4_000
+const roomPx = 2_000
 
 /** Shows a place, or the last that can be at the top; the bar is to be put to `native`. */
 export function showAt(lines: Lines, viewport: number, wanted: Anchor): Shown {

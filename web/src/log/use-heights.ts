@@ -11,7 +11,8 @@ export interface HeightsOptions {
   onChange: () => void
 }
 
-/** Lines that are kept around those that are drawn. */
+/** Heights that are kept; of more, only those around what is drawn. */
+const mostKept = 20_000
 const keptAround = 200
 const lineShare = 1.6
 
@@ -73,6 +74,7 @@ export function useHeights({ scroller, layer, isWrapped, count, onChange }: Heig
         measured.set(line, height)
         line += 1
       }
+      if (measured.size <= mostKept) return isOther
       for (const known of measured.keys())
         if (known < first - keptAround || known > line + keptAround) measured.delete(known)
       return isOther

@@ -56,7 +56,7 @@ export function useLogRows({ log, drawn, look, chosen, found, endOf }: RowsOptio
     const range = chosen()
     const foundAt = found()
     const rows: Row[] = []
-    for (let index = drawn.value.first; index < Math.min(drawn.value.end, doc.total); index += 1) {
+    for (let index = drawn.value.first; index < Math.min(drawn.value.end, log.value.count); index += 1) {
       const line = doc.lineAt(index)
       const number = doc.numberAt(index)
       const end = line !== null && isLongBar(line) ? endOf(line) : null

@@ -39,6 +39,7 @@ export function useScroller(deps: ScrollerDeps) {
   let shown: Shown = { top: { line: 0, px: 0 }, native: 0, track: { nativeEnd: 0, virtualEnd: 0 } }
   let isDragged = false
   let handUntilMs = 0
+  let upUntilMs = 0
   let restTimer: ReturnType<typeof setTimeout> | undefined
 
   function take(next: Shown, isBarMoved: boolean): void {
@@ -106,9 +107,11 @@ export function useScroller(deps: ScrollerDeps) {
     else take({ ...shown, native: atRest(lines(), viewport, shown) }, true)
   }
 
-  const onHandNow = () => {
+  const onHandNow = (event: Event) => {
     handUntilMs = performance.now() + handMs
     isDragged = false
+    if (event instanceof WheelEvent && event.deltaY < 0 && shown.native > 0)
+      upUntilMs = performance.now() + restMs
   }
   const onDown = (event: PointerEvent) => {
     const element = scroller.value
@@ -150,12 +153,13 @@ export function useScroller(deps: ScrollerDeps) {
 
   /** The lines are others, or have other heights: shows the same place, or the end. */
   function refresh(isEndWanted: boolean): void {
-    if (isEndWanted) return take(showEnd(lines(), viewport), true)
+    // who begins to scroll up is let go
+    if (isEndWanted && performance.now() >= upUntilMs) return take(showEnd(lines(), viewport), true)
     const next = showAt(lines(), viewport, shown.top)
-    const isMoved = next.top.line !== shown.top.line || next.top.px !== shown.top.px
-    // whoever scrolls just now is not disturbed: the bar is put right when it rests
-    const native = Math.min(shown.native, next.track.nativeEnd)
-    take(isMoved ? next : { ...next, native }, true)
+    const isSame = next.top.line === shown.top.line && next.top.px === shown.top.px
+    // the bar may be on its way: it is put right when it rests
+    if (isSame && shown.native <= next.track.nativeEnd) take({ ...next, native: shown.native }, false)
+    else take(next, true)
     clearTimeout(restTimer)
     restTimer = setTimeout(rest, restMs)
   }

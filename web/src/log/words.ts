@@ -4,28 +4,28 @@ import type { LogStream } from '../../../src/protocol/routes.ts'
 import type { TaskDetail } from '../../../src/protocol/schemas.ts'
 import { countOf, formatAge, formatBytes, formatCount, printable } from '../ui/format.ts'
 import { outcomeWords } from '../ui/outcome.ts'
+import type { LogFeed } from './feed.ts'
 import type { LogDoc } from './log-doc.ts'
 
 export const streamNames: Record<LogStream, string> = { stdout: 'Standard output', stderr: 'Standard error' }
 
-export type FollowState = 'opening' | 'following' | 'paused' | 'ended' | 'cut'
+export type FollowState = 'opening' | 'waiting' | 'following' | 'paused' | 'ended' | 'cut'
 
-/** `isLookedAt`: the end is in sight. */
 export function followStateOf(
-  doc: LogDoc,
-  isOpening: boolean,
-  isFollowing: boolean,
-  isCut: boolean,
+  { doc, isOpening, isFollowing, cut }: Pick<LogFeed, 'doc' | 'isOpening' | 'isFollowing' | 'cut'>,
+  hasStarted: boolean,
 ): FollowState {
-  if (isCut) return 'cut'
+  if (cut !== null) return 'cut'
   if (isOpening) return 'opening'
   if (doc.isEnded) return 'ended'
+  if (!hasStarted && doc.size === 0) return 'waiting'
   return isFollowing ? 'following' : 'paused'
 }
 
 /** As it is announced and shown. */
 export const followWords: Record<FollowState, string> = {
   opening: 'Opening …',
+  waiting: 'Waiting for the task to start',
   following: 'Following: new lines appear as they are written',
   paused: 'Paused: new lines are counted, not shown',
   ended: 'Ended: all that it wrote is here',
@@ -34,6 +34,7 @@ export const followWords: Record<FollowState, string> = {
 
 export const followShort: Record<FollowState, string> = {
   opening: 'Opening …',
+  waiting: 'Waiting',
   following: 'Following',
   paused: 'Paused',
   ended: 'Ended',
