@@ -123,7 +123,9 @@ describe('a preview', () => {
               .map((item) => (item.outcome === 'starts' ? item : { outcome: item.outcome }))
           expect(outcomes(preview)).toEqual(outcomes(whole))
           expect(preview.starts + preview.waits + preview.refused).toBe(preview.looked)
-          if (whole.starts <= mostPlaced - 1) expect(preview).toEqual(whole)
+          // not the reasons: older tasks may have used up the passes, and a figure in one is then of a pass before
+          const { looked, starts, waits, refused } = whole
+          if (starts <= mostPlaced - 1) expect(preview).toMatchObject({ looked, starts, waits, refused })
           if (preview.looked < candidates.length) brokenOff += 1
         },
       ),
