@@ -81,10 +81,11 @@ export async function playScenario(cluster: LocalCluster): Promise<Scenario> {
     },
     'forge',
   )
-  await submit(
+  const serving = await submit(
     { command: 'sh', arguments: ['-c', 'while :; do sleep 1; done'], name: 'serve notebooks', cores: 2 },
     'forge',
   )
+  const real = [running, serving]
   const specs = Array.from({ length: 24 }, (_, at): SpecLike => {
     const isShort = at % 3 === 0
     return {
@@ -127,6 +128,9 @@ export async function playScenario(cluster: LocalCluster): Promise<Scenario> {
     unreachable,
     batch: batchId ?? '',
     close: async () => {
+      // real processes outlive their runner
+      for (const id of real) await api.client.killTask({ params: { id }, body: {} })
+      for (const id of real) await api.reached(id, 'killed')
       await Promise.all([...runners].map(([name, runner]) => (name === 'reed' ? null : runner.close())))
     },
   }
