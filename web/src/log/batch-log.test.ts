@@ -45,9 +45,16 @@ const task = (id: string, status: BatchTask['status']): BatchTask => ({ id, titl
 
 function logOf(texts: Parameters<typeof serverOf>[0]) {
   const server = serverOf(texts)
-  const log = new BatchLog({ read: server.read, onChange: () => {}, pause: async () => {} })
+  const clock = { ms: 0 }
+  const log = new BatchLog({
+    read: server.read,
+    onChange: () => {},
+    pause: async () => {},
+    now: () => clock.ms,
+  })
   return {
     log,
+    clock,
     texts,
     asked: server.asked,
     shown: () => log.lines.map(({ task: { id }, text }) => `${id}: ${text}`),
@@ -56,14 +63,19 @@ function logOf(texts: Parameters<typeof serverOf>[0]) {
 
 describe('the output of a batch', () => {
   it('is read from what has begun, and each line once', async () => {
-    const { log, texts, shown } = logOf({
+    const { log, clock, texts, shown } = logOf({
       '1 stdout': { text: 'a\nb', isEnded: false },
       '2 stdout': { text: 'x\n', isEnded: true },
     })
     log.setTasks([task('1', 'running'), task('2', 'completed'), task('3', 'pending')])
     await log.round()
+    // of what had ended only where that is asked for
+    expect(shown()).toEqual(['1: a'])
+    log.readEnded()
+    await log.round()
     expect(shown()).toEqual(['1: a', '2: x'])
     texts['1 stdout'] = { text: 'a\nbc\nd\n', isEnded: false }
+    clock.ms += 10_000
     await log.round()
     await log.round()
     expect(shown()).toEqual(['1: a', '2: x', '1: bc', '1: d'])
@@ -106,6 +118,18 @@ describe('the output of a batch', () => {
     expect(shown()).toHaveLength(1_200)
   })
 
+  it('asks less and less often for what is quiet, and at once when its task ends', async () => {
+    const { log, clock, texts, asked, shown } = logOf({ '1 stdout': { text: 'a\n', isEnded: false } })
+    log.setTasks([task('1', 'running')])
+    for (clock.ms = 0; clock.ms < 60_000; clock.ms += 500) await log.round()
+    // two outputs, within a minute
+    expect(asked.length).toBeLessThan(2 * 16)
+    texts['1 stdout'] = { text: 'a\nb\n', isEnded: true }
+    log.setTasks([task('1', 'failed')])
+    await log.round()
+    expect(shown()).toEqual(['1: a', '1: b'])
+  })
+
   it('goes on past what cannot be read, and says how much that is', async () => {
     const { log, shown } = logOf({ '2 stdout': { text: 'x\n', isEnded: true } })
     const failing = new BatchLog({
@@ -115,8 +139,10 @@ describe('the output of a batch', () => {
           : serverOf({ '2 stdout': { text: 'x\n', isEnded: true } }).read(name, query),
       onChange: () => {},
       pause: async () => {},
+      now: () => 0,
     })
     failing.setTasks([task('1', 'unreachable'), task('2', 'completed')])
+    failing.readEnded()
     await failing.round()
     expect(failing.failed).toBe(2)
     expect(failing.lines.map(({ text }) => text)).toEqual(['x'])

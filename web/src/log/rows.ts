@@ -63,7 +63,7 @@ export function isLongBar(line: DocLine): boolean {
 }
 
 /** What stands behind a line that is longer than what is told of it; empty: it is not. */
-export function cutWords(line: DocLine, isEndShown: boolean): string {
+export function cutWords(line: Pick<DocLine, 'bytes'>, isEndShown: boolean): string {
   const untold = untoldBytes(line)
   if (untold === 0) return ''
   return isEndShown

@@ -64,7 +64,7 @@ export function silenceWords(
 ): string | null {
   if (task.status !== 'unreachable' || task.unreachableSince === null) return null
   const age = formatAge(nowMs - Date.parse(task.unreachableSince))
-  return `Node ${printable(task.node ?? '?')} is unreachable since ${age}; what it wrote since is not here yet.`
+  return `Node ${printable(task.node ?? '?')} has been unreachable for ${age}; what it wrote since is not here yet.`
 }
 
 /** At the place where a log was cut. */
