@@ -77,8 +77,11 @@ describeInBrowser('a long list of tasks', () => {
     await page.locator(`tr[data-task="${deep.id}"] a.title`).click()
     await page.waitForURL(`**/tasks/${deep.id}`)
     await page.goBack()
-    await page.locator(`tr[data-task="${deep.id}"]`).waitFor()
-    expect((await steady(page)).id).toBe(deep.id)
+    const row = page.locator(`tr[data-task="${deep.id}"]`)
+    await row.waitFor()
+    await steady(page)
+    // what is above the list may have a line more or less by now
+    expect(Math.abs(((await row.boundingBox())?.y ?? 0) - deep.y)).toBeLessThan(60)
     await page.keyboard.press('Home')
     await page.locator(`tr[aria-rowindex="2"][data-task]`).waitFor()
     expect(faults).toEqual([])

@@ -100,6 +100,12 @@ export function useTaskPages(filter: Ref<TaskFilter>, isReading: Ref<boolean>) {
 
   const rows = computed(() => rowsOf(loaded.value.pages))
   const index = computed(() => new Map(rows.value.map((row, at) => [row.id, at])))
+  /** Number of rows that are known to be there, loaded or not: the page stays as long while others are read. */
+  const count = computed(() => {
+    const end = base.value + rows.value.length
+    const isAll = loaded.value.pages.length > 0 && !query.hasNextPage.value
+    return isAll ? end : Math.max(extent.value, end)
+  })
   const isHeld = computed(() => (loaded.value.pageParams[0] ?? null) !== null)
   const newer = shallowRef<Newer>(nothingNewer)
   watch([hash, isHeld], () => {
@@ -136,8 +142,7 @@ export function useTaskPages(filter: Ref<TaskFilter>, isReading: Ref<boolean>) {
     index,
     /** Number of rows before those that are loaded. */
     base,
-    /** Number of rows that are known to be there, loaded or not. */
-    extent,
+    count,
     total: computed(() => loaded.value.pages[0]?.total ?? null),
     /** Tasks that a search has looked at; it goes on while `hasNext`. */
     looked,
