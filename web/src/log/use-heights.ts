@@ -20,8 +20,9 @@ export function useHeights({ scroller, layer, isWrapped, count, onChange }: Heig
   /** Of a line of one row, in whole pixels. */
   const rowPx = ref(22)
   const measured = new Map<number, number>()
+  /** Of what can be seen of the lines, without the scrollbar. */
+  const width = ref(0)
   let footPx = 0
-  let width = 0
   let foot: Element | null = null
 
   const resized = new ResizeObserver((entries) => {
@@ -31,8 +32,8 @@ export function useHeights({ scroller, layer, isWrapped, count, onChange }: Heig
         const height = target.getBoundingClientRect().height
         isOther ||= Math.ceil(height) !== footPx
         footPx = Math.ceil(height)
-      } else if (target.clientWidth !== width) {
-        width = target.clientWidth
+      } else if (target.clientWidth !== width.value) {
+        width.value = target.clientWidth
         rowPx.value = Math.round(Number.parseFloat(getComputedStyle(target).fontSize) * lineShare)
         isOther ||= measured.size > 0
         measured.clear()
@@ -53,6 +54,7 @@ export function useHeights({ scroller, layer, isWrapped, count, onChange }: Heig
 
   return {
     rowPx,
+    width,
     lines: (): Lines => ({ count: count(), rowPx: rowPx.value, footPx, isWrapped: isWrapped(), heightOf }),
     /** Takes what stands behind the last line, or its leaving. */
     setFoot: (instance: Element | ComponentPublicInstance | null) => {
