@@ -83,7 +83,8 @@ export function useScroller(deps: ScrollerDeps) {
 
   function onScroll(): void {
     const element = scroller.value
-    if (element === null) return
+    // a window that has become taller scrolls by itself
+    if (element === null || resize()) return
     const native = Math.round(element.scrollTop)
     if (native === shown.native) return // ours
     const next = scrolled(lines(), viewport, shown, native, moveBy(native - shown.native))
@@ -120,13 +121,16 @@ export function useScroller(deps: ScrollerDeps) {
   const onFree = (event: PointerEvent) => {
     if (event.buttons === 0) isDragged = false
   }
-  const resized = new ResizeObserver(() => {
+  /** Takes the height of the window. true: it is another. */
+  function resize(): boolean {
     const height = scroller.value?.clientHeight ?? 0
-    if (height === viewport) return
+    if (height === viewport) return false
     const wasAtEnd = atEnd.value
     viewport = height
     refresh(wasAtEnd)
-  })
+    return true
+  }
+  const resized = new ResizeObserver(() => void resize())
   const passive = { passive: true } as const
   watch(
     scroller,

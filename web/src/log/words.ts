@@ -1,13 +1,18 @@
 /** Sentences about a log. Pure. */
 import { isFinal } from '../../../src/core/task.ts'
+import { cut } from '../../../src/core/text.ts'
+import { limits } from '../../../src/protocol/limits.ts'
 import type { LogStream } from '../../../src/protocol/routes.ts'
-import type { TaskDetail } from '../../../src/protocol/schemas.ts'
+import type { LogMatch, TaskDetail } from '../../../src/protocol/schemas.ts'
 import { countOf, formatAge, formatBytes, formatCount, printable } from '../ui/format.ts'
 import { outcomeWords } from '../ui/outcome.ts'
 import type { LogFeed } from './feed.ts'
 import type { LogDoc } from './log-doc.ts'
 
 export const streamNames: Record<LogStream, string> = { stdout: 'Standard output', stderr: 'Standard error' }
+
+/** More of a match says nothing more. */
+const farChars = 200
 
 export type FollowState = 'opening' | 'waiting' | 'following' | 'paused' | 'ended' | 'cut'
 
@@ -91,6 +96,23 @@ export function searchWords(
   const of = `${formatCount(hits.length)}${isFull ? '+' : ''}`
   if (rank !== null) return `${formatCount(rank)} of ${of}${looking}`
   return isLooking ? `${of} so far${looking}` : `${of} ${hits.length === 1 ? 'line' : 'lines'}`
+}
+
+/** Of a match in the part of its line that is not told: what stands around it. null: it can be seen. */
+export function farMatchWords(
+  match: Pick<LogMatch, 'offset' | 'matchOffset' | 'text'> | null,
+): string | null {
+  if (match === null || match.matchOffset - match.offset < limits.logLineBytes) return null
+  return `Found further on in the line, in what is not shown: ${cut(printable(match.text), farChars)}`
+}
+
+/** Of a line that the address names and that is not there; null: it is, or may be. */
+export function noSuchLineWords(
+  wanted: number | null,
+  { isCounted, total, isEnded }: Pick<LogDoc, 'isCounted' | 'total' | 'isEnded'>,
+): string | null {
+  if (wanted === null || !isCounted || wanted <= total) return null
+  return `There is no line ${formatCount(wanted)}${isEnded ? '' : ' yet'}: the log has ${countOf(total, 'line')}.`
 }
 
 /** What is to be said of a task that was started more than once. */
