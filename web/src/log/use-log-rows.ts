@@ -3,6 +3,7 @@ import { computed, type ShallowRef } from 'vue'
 import { isWithin, type LineRange } from './address.ts'
 import type { LogFeed } from './feed.ts'
 import type { DocLine } from './line-blocks.ts'
+import { RowSlots } from './row-slots.ts'
 import { cutWords, isLongBar, partsOf, type RowLook, type RowPart } from './rows.ts'
 
 export interface Row {
@@ -41,6 +42,7 @@ interface Remembered {
 
 export function useLogRows({ log, drawn, look, chosen, found, endOf }: RowsOptions) {
   const remembered = new WeakMap<DocLine, Remembered>()
+  const slots = new RowSlots()
 
   function partsOnce(line: DocLine, now: RowLook, end: string | null): RowPart[] {
     const known = remembered.get(line)
@@ -56,12 +58,15 @@ export function useLogRows({ log, drawn, look, chosen, found, endOf }: RowsOptio
     const range = chosen()
     const foundAt = found()
     const rows: Row[] = []
+    // what is selected in a row that goes must not be found in another
+    slots.keep(drawn.value.first, drawn.value.end, getSelection()?.isCollapsed !== false)
     for (let index = drawn.value.first; index < Math.min(drawn.value.end, log.value.count); index += 1) {
       const line = doc.lineAt(index)
       const number = doc.numberAt(index)
       const end = line !== null && isLongBar(line) ? endOf(line) : null
       rows.push({
-        key: line === null ? `at ${index}` : line.offset,
+        // those that may come to have other places keep their rows
+        key: number === null && line !== null ? `at byte ${line.offset}` : slots.of(index),
         index,
         number,
         parts: line === null ? null : partsOnce(line, now, end),

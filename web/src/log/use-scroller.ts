@@ -21,8 +21,9 @@ export interface ScrollerDeps extends ScrollerParts {
   onHand: () => void
 }
 
-/** Lines that are drawn beyond what is in sight, and by how many the drawn ones change at a time. */
-const beyond = 40
+/** Lines that are drawn beyond what is in sight, in the middle of a drag few; and by how many the drawn ones change at a time. */
+const usualBeyond = 40
+const leapBeyond = 6
 const stepLines = 8
 /** Nobody has scrolled for so long. */
 const restMs = 180
@@ -37,6 +38,7 @@ export function useScroller(deps: ScrollerDeps) {
   const top = shallowRef<Anchor>({ line: 0, px: 0 })
   let viewport = 0
   let shown: Shown = { top: { line: 0, px: 0 }, native: 0, track: { nativeEnd: 0, virtualEnd: 0 } }
+  let beyond = usualBeyond
   let isDragged = false
   let handUntilMs = 0
   let upUntilMs = 0
@@ -87,7 +89,9 @@ export function useScroller(deps: ScrollerDeps) {
     if (element === null || resize()) return
     const native = Math.round(element.scrollTop)
     if (native === shown.native) return // ours
-    const next = scrolled(lines(), viewport, shown, native, moveBy(native - shown.native))
+    const move = moveBy(native - shown.native)
+    beyond = move === 'drag' ? leapBeyond : usualBeyond
+    const next = scrolled(lines(), viewport, shown, native, move)
     take(next, next.native !== native)
     clearTimeout(restTimer)
     restTimer = setTimeout(rest, restMs)
@@ -104,8 +108,11 @@ export function useScroller(deps: ScrollerDeps) {
   }
 
   function rest(): void {
-    if (isDragged) restTimer = setTimeout(rest, restMs)
-    else take({ ...shown, native: atRest(lines(), viewport, shown) }, true)
+    beyond = usualBeyond
+    if (isDragged) {
+      draw()
+      restTimer = setTimeout(rest, restMs)
+    } else take({ ...shown, native: atRest(lines(), viewport, shown) }, true)
   }
 
   const onHandNow = (event: Event) => {
