@@ -5,7 +5,7 @@ import { logPath } from '../../src/platform/log-paths.ts'
 import { bigLog, bigLogLine } from '../support/big-log.ts'
 import { LocalCluster } from '../support/cluster.ts'
 import { temporaryDir } from '../support/program.ts'
-import { axe, describeInBrowser, startBrowser, type Visit, visit } from './browser.ts'
+import { axe, describeInBrowser, desktop, phone, startBrowser, type Visit, visit } from './browser.ts'
 import { heldBy } from './figures.ts'
 
 /** More than any browser has room for in one element. */
@@ -123,6 +123,19 @@ describeInBrowser('a log of three million lines', () => {
       return getSelection()?.toString()
     })
     expect(copied).toBe([1, 2, 3].map((line) => bigLogLine(line)).join('\n'))
+  })
+
+  it('keeps both outputs in windows of their own on a phone', async () => {
+    const { page } = seen
+    await page.setViewportSize(phone)
+    await page.goto(`/tasks/${id}?tab=log&stream=both`)
+    await page.getByText(bigLogLine(lines), { exact: true }).waitFor()
+    const heights = await page
+      .getByRole('log')
+      .evaluateAll((elements) => elements.map((element) => element.clientHeight))
+    expect(heights).toHaveLength(2)
+    for (const height of heights) expect(height).toBeLessThan(phone.height)
+    await page.setViewportSize(desktop)
   })
 
   it('holds little of it, wherever one has been', { timeout: 120_000 }, async () => {
