@@ -132,8 +132,8 @@ export const corpus: readonly Mutant[] = [
     name: 'S12',
     what: 'a submit that is sent again makes new tasks',
     file: 'src/host/submit.ts',
-    find: 'if (submissionId === undefined) return this.take(body)',
-    put: 'if (submissionId !== null) return this.take({ ...body, submissionId: `${submissionId}-${this.cluster.newId()}` })\n    if (submissionId === undefined) return this.take(body)',
+    find: 'const { submissionId, name, allOrNothing } = body',
+    put: 'const { name, allOrNothing } = body\n    const submissionId = body.submissionId && `${body.submissionId}-${this.cluster.newId()}`',
     catcher: simulation(),
   },
   {
