@@ -31,6 +31,7 @@ const meanings: Record<Status, string> = {
 const specimen: TaskBase = {
   id: 1,
   batchId: 1,
+  owner: 'admin',
   spec: spec(),
   target: { kind: 'any' },
   submittedAtMs: 0,

@@ -32,6 +32,7 @@ const submittedAt = '2026-11-23T10:00:00.000Z'
 export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail {
   return {
     batchId: '900',
+    owner: 'admin',
     status: 'running',
     name: null,
     command: 'echo',

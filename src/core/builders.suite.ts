@@ -77,6 +77,7 @@ export function pending(overrides: Partial<Task & { status: 'pending' }> = {}): 
   return {
     id: 12,
     batchId: 10,
+    owner: 'admin',
     spec: spec(),
     target: { kind: 'any' },
     submittedAtMs: 1_000,

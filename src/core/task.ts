@@ -128,6 +128,8 @@ export interface TaskExit {
 export interface TaskBase {
   id: number
   batchId: number
+  /** The user who submitted it. */
+  owner: string
   spec: TaskSpec
   target: Target
   submittedAtMs: number
@@ -434,9 +436,9 @@ function startOf(task: HeldTask): number | null {
 }
 
 function base(task: TaskBase): TaskBase {
-  const { id, batchId, spec, target, submittedAtMs, attempt, rerunOf } = task
+  const { id, batchId, owner, spec, target, submittedAtMs, attempt, rerunOf } = task
   const origin = rerunOf === undefined ? {} : { rerunOf }
-  return { id, batchId, spec, target, submittedAtMs, attempt, ...origin }
+  return { id, batchId, owner, spec, target, submittedAtMs, attempt, ...origin }
 }
 
 function placedPart(task: HeldTask): TaskBase & Placed {

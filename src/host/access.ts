@@ -48,7 +48,7 @@ export class Gate {
   callerOf(access: Access, request: Asked): Caller {
     if (this.tokens === null) return { ...admin, token: 'none' }
     const kind = access === 'check' ? this.tokens.kindOf(request.headers.authorization) : 'admin'
-    return kind === 'join' ? { name: 'a runner', token: 'join' } : admin
+    return kind === 'join' ? { name: 'a runner', role: 'viewer', token: 'join' } : admin
   }
 
   /** The session by which a request comes; null: by none. A token that is shown counts alone. */

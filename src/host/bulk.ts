@@ -37,7 +37,7 @@ export function createBulk(deps: BulkDeps): Pick<Handlers<By>, 'killBatch' | 'ki
     killTasks: async ({ body }, caller) => ({
       items: await killTasks(idsOf(body.ids), killReason(body, caller), deps),
     }),
-    rerunTasks: ({ body }) => rerunTasks(idsOf(body.ids), body, deps),
+    rerunTasks: ({ body }, caller) => rerunTasks(idsOf(body.ids), body, caller.name, deps),
   }
 }
 

@@ -1,9 +1,8 @@
 /** Who calls, as the endpoints see it. */
+import { type Actor, firstUser } from '../core/roles.ts'
 import type { TokenKind } from './store/store.ts'
 
-/** Roles come with users; for now whoever holds the admin token may do everything. */
-export interface Caller {
-  name: string
+export interface Caller extends Actor {
   /** What the token is for; `none`: no tokens are asked for. */
   token: TokenKind | 'none'
   /** Aborts when the caller is gone. Left out: it waits for every answer. */
@@ -22,4 +21,4 @@ export interface Visit {
   setCookie(text: string): void
 }
 
-export const admin: Caller = { name: 'admin', token: 'admin' }
+export const admin: Caller = { name: firstUser, role: 'admin', token: 'admin' }

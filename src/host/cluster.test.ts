@@ -77,11 +77,19 @@ class World {
     switch (step.do) {
       case 'submit': {
         const [batchId, id] = [cluster.newId(), cluster.newId()]
-        const batch = { id: batchId, submissionId: null, name: null, submittedAtMs: this.nowMs, answer: '{}' }
+        const batch = {
+          id: batchId,
+          owner: 'admin',
+          submissionId: null,
+          name: null,
+          submittedAtMs: this.nowMs,
+          answer: '{}',
+        }
         const target = parseTarget(step.target)
         const task: Task = {
           id,
           batchId,
+          owner: 'admin',
           spec: spec({ cores: step.cores, requeue: step.requeue }),
           target,
           submittedAtMs: 1,

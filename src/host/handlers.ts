@@ -53,7 +53,7 @@ export function createHandlers(
       await store.probe()
       return { ok: true }
     },
-    submitBatch: ({ body }) => submits.submit(body),
+    submitBatch: ({ body }, caller) => submits.submit(body, caller.name),
     previewBatch: async ({ body }) => previewBatch(body, cluster),
     listBatches: async ({ query }) => {
       const { items, total, next } = await store.batches(query.limit ?? 100, cursorOf(query.cursor))

@@ -13,7 +13,14 @@ import { Journal } from './journal.ts'
 import type { EventRecord, NodeRecord } from './store/rows.ts'
 
 const full = new AppError('store_full', 'cannot save: the disk of the host is full')
-const batch = (id: number) => ({ id, submissionId: null, name: null, submittedAtMs: 1, answer: '{}' })
+const batch = (id: number) => ({
+  id,
+  owner: 'admin',
+  submissionId: null,
+  name: null,
+  submittedAtMs: 1,
+  answer: '{}',
+})
 
 let dir: string
 let store: TestStore

@@ -155,6 +155,7 @@ export class LinkSession {
       batchId: String(task.batchId),
       spec: task.spec,
       numaId: task.placement.numaId,
+      owner: task.owner,
     })
   }
 

@@ -175,6 +175,7 @@ describe('a task under a lease', () => {
     const task: Task = {
       id,
       batchId,
+      owner: 'admin',
       spec: spec({ requeue }),
       target: { kind: 'any' },
       submittedAtMs: clockMs,
@@ -182,7 +183,14 @@ describe('a task under a lease', () => {
       status: 'pending',
     }
     cluster.add(task)
-    const batch = { id: batchId, submissionId: null, name: null, submittedAtMs: clockMs, answer: '' }
+    const batch = {
+      id: batchId,
+      owner: 'admin',
+      submissionId: null,
+      name: null,
+      submittedAtMs: clockMs,
+      answer: '',
+    }
     await cluster.submit(batch, [id])
     await runner.heard('start')
     runner.started(String(id))

@@ -25,12 +25,18 @@ export interface RerunDeps {
  * Each is answered for by itself, in the order of the ids. The same submission id again is the same rerun.
  * @throws AppError `too_large`, `store_full`, `conflict` where the submission id was used for another request
  */
-export function rerunTasks(ids: readonly number[], body: Input<'rerunTasks'>['body'], deps: RerunDeps) {
+export function rerunTasks(
+  ids: readonly number[],
+  body: Input<'rerunTasks'>['body'],
+  owner: string,
+  deps: RerunDeps,
+) {
   const { submits } = deps
   const { submissionId, name } = body
   return submits.once<RerunResult>(submissionId, 'items', async () => {
     const { wanted, refused } = await collect(ids, deps)
     return submits.take<RerunResult>(wanted, {
+      owner,
       submissionId,
       name,
       mayBeNone: true,

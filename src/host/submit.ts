@@ -25,6 +25,8 @@ export interface WantedTask {
 
 /** What tasks are made for. */
 export interface SubmitOptions<T> {
+  /** The user whose tasks they are. */
+  owner: string
   submissionId?: string | undefined
   name?: string | null | undefined
   allOrNothing?: boolean | undefined
@@ -48,11 +50,11 @@ export class Submits {
   }
 
   /** @throws AppError `invalid_request`, `too_large`, `unsatisfiable` where nothing could be taken, `store_full` */
-  submit(body: SubmitBody): Promise<SubmitResult> {
+  submit(body: SubmitBody, owner: string): Promise<SubmitResult> {
     const { submissionId, name, allOrNothing } = body
     const answerOf = (result: SubmitResult) => result
     return this.once(submissionId, 'tasks', async () =>
-      this.take(wantedTasks(body), { submissionId, name, allOrNothing, answerOf }),
+      this.take(wantedTasks(body), { owner, submissionId, name, allOrNothing, answerOf }),
     )
   }
 
@@ -92,6 +94,8 @@ export class Submits {
     const refusals = new Refusals({ queue, ledger, place: () => this.cluster.schedule() })
     const batchId = this.cluster.newId()
     const submittedAtMs = this.clock.now()
+    const { owner } = options
+    const common = { batchId, owner, submittedAtMs, attempt: 0, status: 'pending' } as const
     const taskIds: number[] = []
     const outcomes: Outcome[] = []
     for (const { spec, target, text, specIndex, rerunOf } of wanted) {
@@ -104,7 +108,7 @@ export class Submits {
       const id = this.cluster.newId()
       const origin = rerunOf === undefined ? {} : { rerunOf }
       // at once: a later one that may not queue must find the place taken
-      this.cluster.add({ id, batchId, spec, target, submittedAtMs, attempt: 0, status: 'pending', ...origin })
+      this.cluster.add({ ...common, id, spec, target, ...origin })
       taskIds.push(id)
       outcomes.push({ target: text, specIndex, taskId: String(id), error: null })
     }
@@ -120,7 +124,7 @@ export class Submits {
     const answer = options.answerOf({ batchId: String(batchId), tasks: outcomes })
     const { submissionId = null, name = null } = options
     await this.cluster.submit(
-      { id: batchId, submissionId, name, submittedAtMs, answer: JSON.stringify(answer) },
+      { id: batchId, owner, submissionId, name, submittedAtMs, answer: JSON.stringify(answer) },
       taskIds,
     )
     return answer

@@ -17,6 +17,7 @@ beforeEach(async () => {
     (_, at): Task => ({
       id: 10 + at,
       batchId: 1,
+      owner: 'admin',
       spec: spec({ arguments: [at % 1_000 === 0 ? 'rare' : 'plain'] }),
       target: { kind: 'any' },
       submittedAtMs: 1,
@@ -24,7 +25,7 @@ beforeEach(async () => {
       status: 'pending',
     }),
   )
-  const batch = { id: 1, submissionId: null, name: null, submittedAtMs: 1, answer: '{}' }
+  const batch = { id: 1, owner: 'admin', submissionId: null, name: null, submittedAtMs: 1, answer: '{}' }
   await store.commit({ ...none, batches: [batch], newTasks })
 })
 afterEach(() => store.close())

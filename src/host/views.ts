@@ -24,6 +24,7 @@ export function taskView(task: Task, cluster: Cluster): TaskView {
   return {
     id: String(task.id),
     batchId: String(task.batchId),
+    owner: task.owner,
     status: task.status,
     name: spec.name,
     command: spec.command,
@@ -93,6 +94,7 @@ export function batchView(batch: Batch, byStatus: ReadonlyMap<Status, number>): 
   const counts = countsView(byStatus)
   return {
     id: String(batch.id),
+    owner: batch.owner,
     name: batch.name,
     submittedAt: instant(batch.submittedAtMs),
     total: totalOf(counts),

@@ -262,6 +262,8 @@ export const Start = Type.Object(
     batchId: TaskId,
     spec: LinkSpec,
     numaId: Nullable(Type.Integer()),
+    /** The user who submitted it. Left out: the first one, by a host from before there were users. */
+    owner: Type.Optional(Type.String({ maxLength: 32 })),
   },
   closed,
 )
@@ -358,8 +360,9 @@ export function asVersion(message: FromHost, version: number): FromHost | null {
     case 'log_search':
       return null
     case 'start': {
-      const { requeue: _, ...spec } = message.spec
-      return { ...message, spec }
+      const { owner: _, ...rest } = message
+      const { requeue: __, ...spec } = message.spec
+      return { ...rest, spec }
     }
     default:
       return message

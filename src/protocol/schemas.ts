@@ -80,6 +80,7 @@ export type SubmitResult = Static<typeof SubmitResult>
 export const TaskView = Closed({
   id: Id,
   batchId: Id,
+  owner: Type.String({ description: 'the user who submitted it' }),
   status: StatusSchema,
   name: Nullable(Type.String()),
   command: Type.String(),
@@ -121,6 +122,7 @@ export type TaskDetail = Static<typeof TaskDetail>
 
 export const BatchView = Closed({
   id: Id,
+  owner: Type.String({ description: 'the user who submitted it' }),
   name: Nullable(Type.String()),
   submittedAt: Instant,
   total: Type.Integer(),

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import type { Capacity, NodeLoad } from '../core/node.ts'
+import { firstUser } from '../core/roles.ts'
 import type { RunnerIdentity, TaskExit } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
@@ -145,5 +146,6 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
 
 function startOrder(order: Extract<FromHost, { type: 'start' }>): Parameters<Attempts['start']>[0] {
   const { attempt, spec, numaId } = order
-  return { taskId: Number(order.taskId), attempt, batchId: Number(order.batchId), spec, numaId }
+  const owner = order.owner ?? firstUser
+  return { taskId: Number(order.taskId), attempt, batchId: Number(order.batchId), owner, spec, numaId }
 }

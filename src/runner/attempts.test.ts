@@ -102,7 +102,7 @@ function order(
   wanted: Partial<TaskSpec> = {},
   overrides: Partial<StartOrder> = {},
 ): StartOrder {
-  return { taskId, attempt: 1, batchId: 5, spec: spec(wanted), numaId: null, ...overrides }
+  return { taskId, attempt: 1, batchId: 5, owner: 'admin', spec: spec(wanted), numaId: null, ...overrides }
 }
 
 const sleeping: Partial<TaskSpec> = { command: 'sleep', arguments: ['600'] }

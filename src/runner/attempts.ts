@@ -24,6 +24,8 @@ export interface StartOrder {
   taskId: number
   attempt: number
   batchId: number
+  /** The user who submitted it. */
+  owner: string
   spec: TaskSpec
   numaId: number | null
 }

@@ -43,6 +43,7 @@ export function readFromHost(text: string): FromHost {
         batchId: id(message, 'batchId'),
         spec: specOf(record(message.spec, 'spec')),
         numaId: orNull(message, 'numaId', integer),
+        ...(message.owner === undefined ? {} : { owner: string(message, 'owner') }),
       }
     case 'kill':
       return { type: 'kill', ...attemptOf(message) }

@@ -41,6 +41,7 @@ function run(id: number): void {
   nodes.tasks.set(id, {
     id,
     batchId: 1,
+    owner: 'admin',
     spec: spec(),
     target: { kind: 'any' },
     submittedAtMs: startMs,

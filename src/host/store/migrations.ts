@@ -121,4 +121,12 @@ export const migrations: readonly Migration[] = [
       ) strict;
     `,
   },
+  {
+    number: 8,
+    // what was made before there were users was made by who had the admin token
+    sql: `
+      alter table batches add column owner text not null default 'admin';
+      alter table tasks add column owner text not null default 'admin';
+    `,
+  },
 ]

@@ -61,6 +61,7 @@ export function rowOfTask(task: Task): TasksTable {
   const row: TasksTable = {
     id: task.id,
     batch_id: task.batchId,
+    owner: task.owner,
     status: task.status,
     spec: specText(task.spec),
     target: formatTarget(task.target),
@@ -113,6 +114,7 @@ export function taskOfRow(row: TasksTable): Task {
   const base = {
     id: row.id,
     batchId: row.batch_id,
+    owner: row.owner,
     spec: JSON.parse(row.spec) as TaskSpec, // written by rowOfTask
     target: parseTarget(row.target),
     submittedAtMs: row.submitted_at_ms,

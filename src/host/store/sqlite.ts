@@ -160,7 +160,7 @@ export class SqliteStore implements Store {
 
   /** Without the answers, which are as large as their batches. */
   private batchRows() {
-    return this.db.selectFrom('batches').select(['id', 'name', 'submitted_at_ms'])
+    return this.db.selectFrom('batches').select(['id', 'owner', 'name', 'submitted_at_ms'])
   }
 
   async taskIdsOfBatch(batchId: number): Promise<number[]> {
@@ -285,12 +285,12 @@ interface Writers {
 }
 
 const taskColumns = Object.keys({
-  id: 0, batch_id: 0, status: 0, spec: 0, target: 0, node: 0, numa_id: 0, attempt: 0, runner_id: 0, boot_id: 0,
+  id: 0, batch_id: 0, owner: 0, status: 0, spec: 0, target: 0, node: 0, numa_id: 0, attempt: 0, runner_id: 0, boot_id: 0,
   submitted_at_ms: 0, placed_at_ms: 0, started_at_ms: 0, since_ms: 0, kill_requested_at_ms: 0, ended_at_ms: 0,
   exit_code: 0, signal: 0, reason: 0, cpu_time_ms: 0, peak_memory_bytes: 0, rerun_of: 0,
 } satisfies Record<keyof TasksTable, 0>) as (keyof TasksTable)[] // biome-ignore format: a list
 const changingColumns = taskColumns.filter(
-  (column) => !['id', 'batch_id', 'spec', 'target', 'submitted_at_ms', 'rerun_of'].includes(column),
+  (column) => !['id', 'batch_id', 'owner', 'spec', 'target', 'submitted_at_ms', 'rerun_of'].includes(column),
 )
 
 /** The statements of the hot path, prepared once and run for many rows: building a query for each would cost more than running it. */
@@ -321,7 +321,7 @@ function prepareWriters(raw: DatabaseSync): Writers {
     .map((column) => `${column} = excluded.${column}`)
     .join(', ')
   return {
-    batch: insert('batches', ['id', 'submission_id', 'name', 'submitted_at_ms', 'answer']),
+    batch: insert('batches', ['id', 'owner', 'submission_id', 'name', 'submitted_at_ms', 'answer']),
     newTask: insert('tasks', taskColumns),
     changedTask: runner(update, [...changingColumns, 'id']),
     node: insert('nodes', nodeColumns, ` on conflict (name) do update set ${upsert}`),
@@ -352,6 +352,7 @@ function runner(statement: StatementSync, columns: string[]): (row: object) => v
 function rowOfBatch(batch: BatchRecord): BatchesTable {
   return {
     id: batch.id,
+    owner: batch.owner,
     submission_id: batch.submissionId,
     name: batch.name,
     submitted_at_ms: batch.submittedAtMs,
@@ -359,8 +360,8 @@ function rowOfBatch(batch: BatchRecord): BatchesTable {
   }
 }
 
-function batchOfRow(row: Pick<BatchesTable, 'id' | 'name' | 'submitted_at_ms'>): Batch {
-  return { id: row.id, name: row.name, submittedAtMs: row.submitted_at_ms }
+function batchOfRow(row: Pick<BatchesTable, 'id' | 'owner' | 'name' | 'submitted_at_ms'>): Batch {
+  return { id: row.id, owner: row.owner, name: row.name, submittedAtMs: row.submitted_at_ms }
 }
 
 function rowOfNodeEvent(event: Extract<EventRecord, { kind: 'node' }>): NodeEventsTable {

@@ -23,10 +23,16 @@ const batch = (id: number) => ({
   id,
   submissionId: `submission-${id}`,
   name: null,
+  owner: 'admin',
   submittedAtMs: 1,
   answer: '{}',
 })
-const base = { batchId: 1, spec: spec({ arguments: ['a', 'b'], memoryBytes: 5 }), submittedAtMs: 1 }
+const base = {
+  batchId: 1,
+  owner: 'admin',
+  spec: spec({ arguments: ['a', 'b'], memoryBytes: 5 }),
+  submittedAtMs: 1,
+}
 const pending = (id: number): Task => ({
   ...base,
   id,

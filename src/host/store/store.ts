@@ -12,6 +12,8 @@ import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
 export interface Batch {
   id: number
   name: string | null
+  /** The user who submitted it. */
+  owner: string
   submittedAtMs: number
 }
 

@@ -18,6 +18,8 @@ export interface BatchesTable {
   submission_id: string | null
   name: string | null
   submitted_at_ms: number
+  /** The user who submitted it. */
+  owner: string
   /** The submit's answer as JSON, so that a repeated submit gets the same one. */
   answer: string
 }
@@ -25,6 +27,8 @@ export interface BatchesTable {
 export interface TasksTable {
   id: number
   batch_id: number
+  /** The user who submitted it. */
+  owner: string
   status: string
   /** TaskSpec as JSON. */
   spec: string

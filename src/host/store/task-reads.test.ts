@@ -41,7 +41,15 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
 
 function taskOf({ status, node, batchId, endedAtMs, ranMs, cpuTimeMs, size }: Drawn, id: number): Task {
   const words = spec({ command: 'work', arguments: [`part-${size}`], env: { SECRET: 'hidden' } })
-  const base = { id, batchId, spec: words, submittedAtMs: 1, attempt: 1, target: { kind: 'any' } as const }
+  const base = {
+    id,
+    batchId,
+    owner: 'admin',
+    spec: words,
+    submittedAtMs: 1,
+    attempt: 1,
+    target: { kind: 'any' } as const,
+  }
   const placed = {
     placement: { node, numaId: null },
     dispatchedTo: { runnerId: 'r', bootId: 'b' },
@@ -117,7 +125,14 @@ function listed(tasks: Task[], { sort, order, ...filter }: Omit<TaskQuery, 'afte
 
 async function seed(all: Drawn[]): Promise<Task[]> {
   const tasks = all.map((one, at) => taskOf(one, 10 + at))
-  const batches = [1, 2].map((id) => ({ id, submissionId: null, name: null, submittedAtMs: 1, answer: '{}' }))
+  const batches = [1, 2].map((id) => ({
+    id,
+    owner: 'admin',
+    submissionId: null,
+    name: null,
+    submittedAtMs: 1,
+    answer: '{}',
+  }))
   await store.commit({ ...none, batches, newTasks: tasks })
   return tasks
 }

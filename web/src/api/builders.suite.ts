@@ -59,6 +59,7 @@ export function numaNodeOf(
 export function taskOf(given: Partial<TaskView> & { id: string }): TaskView {
   return {
     batchId: '1',
+    owner: 'admin',
     status: 'running',
     name: null,
     command: 'sleep',
