@@ -155,7 +155,10 @@ function usedRows(task: TaskDetail): [string, string][] {
 }
 
 function envRows(task: TaskDetail): [string, string][] {
-  return Object.entries(task.env).map(([name, value]) => ['', `${name}=${printable(shellQuote(value))}`])
+  return Object.entries(task.env ?? {}).map(([name, value]) => [
+    '',
+    `${name}=${printable(shellQuote(value))}`,
+  ])
 }
 
 function hints(task: TaskDetail): string[] {
