@@ -31,6 +31,7 @@ import { Sessions } from './sessions.ts'
 import { damageOf } from './store/damage.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
+import { Vault } from './vault.ts'
 import { readWebFiles } from './web-files.ts'
 import { WebRoutes } from './web-routes.ts'
 
@@ -75,7 +76,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
       ? null
       : await Tokens.open(store, config.stateDir, clock.now(), log)
     const { sharedDir } = config
-    const engine = await startEngine({ config, store, clock, log, onBroken })
+    const vault = await Vault.open(config.stateDir, await store.hasSealedSets(), log)
+    const engine = await startEngine({ config, store, clock, log, vault, onBroken })
     const { cluster, hub, links, submits } = engine
     const { heartbeatMs } = config
     const historyFile = join(config.stateDir, 'history.db')

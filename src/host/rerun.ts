@@ -34,7 +34,7 @@ export function rerunTasks(
   const { submits } = deps
   const { submissionId, name } = body
   return submits.once<RerunResult>(submissionId, 'items', async () => {
-    const { wanted, refused } = await collect(ids, deps)
+    const { wanted, refused } = await collect(ids, owner, deps)
     return submits.take<RerunResult>(wanted, {
       owner,
       submissionId,
@@ -53,7 +53,7 @@ export function rerunTasks(
 }
 
 /** What is to be made again; `specIndex` is the place among the ids. */
-async function collect(ids: readonly number[], { store, clock }: RerunDeps) {
+async function collect(ids: readonly number[], owner: string, { store, clock }: RerunDeps) {
   const wanted: WantedTask[] = []
   const refused = new Map<number, Refusal>()
   const specs = new Map<string, TaskSpec>()
@@ -62,7 +62,7 @@ async function collect(ids: readonly number[], { store, clock }: RerunDeps) {
     const some = ids.slice(from, from + tasksPerTurn)
     for (const [at, task] of (await store.tasksById(some)).entries()) {
       const id = some[at] ?? 0
-      const refusal = refusalOf(id, task)
+      const refusal = refusalOf(id, task, owner)
       if (refusal !== null) refused.set(id, refusal)
       if (task === null || refusal !== null) continue
       // one object for all that are the same, as a submit has it
@@ -80,8 +80,15 @@ async function collect(ids: readonly number[], { store, clock }: RerunDeps) {
   return { wanted, refused }
 }
 
-function refusalOf(id: number, task: Task | null): Refusal | null {
+function refusalOf(id: number, task: Task | null, caller: string): Refusal | null {
   if (task === null) return { code: 'not_found', message: `there is no task ${id}` }
-  if (taskCan('rerun', task.status)) return null
+  if (taskCan('rerun', task.status)) return secretRefusalOf(task, caller)
   return { code: 'conflict', message: `cannot run task ${id} again: it has not ended (${task.status})` }
+}
+
+/** Secrets are sealed for their owner: whoever else ran the task again would run it with what was never theirs. */
+function secretRefusalOf({ id, owner, spec }: Task, caller: string): Refusal | null {
+  if (spec.sealed === undefined || owner === caller) return null
+  const message = `cannot run task ${id} again: it has secrets of ${owner}, and only ${owner} may start it`
+  return { code: 'not_permitted', message }
 }

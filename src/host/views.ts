@@ -55,7 +55,7 @@ export function taskView(task: Task, cluster: Cluster): TaskView {
 }
 
 export function taskDetail(task: Task, cluster: Cluster): TaskDetail {
-  return { ...taskView(task, cluster), env: task.spec.env }
+  return { ...taskView(task, cluster), env: task.spec.env, secretNames: task.spec.sealed?.names ?? [] }
 }
 
 function reasonOf(task: Task, cluster: Cluster): string | null {

@@ -20,11 +20,17 @@ export const Id = Type.String({
 export const Instant = Type.String({ description: 'ISO 8601 in UTC' })
 export const StatusSchema = Type.Enum([...statuses])
 
+/** No answer of the host ever holds one of the values. */
+const Secrets = Type.Record(Type.String(), Type.String(), {
+  description: 'variables that only the task itself sees: they are kept encrypted, and never shown again',
+})
+
 /** What is to be run. Keys that are left out take the default. */
 export const SpecInput = Closed({
   command: Type.String({ minLength: 1, description: 'Program: a path, or a name looked up in PATH' }),
   arguments: Type.Optional(Type.Array(Type.String(), { maxItems: 100_000 })),
   env: Type.Optional(Type.Record(Type.String(), Type.String())),
+  secrets: Type.Optional(Secrets),
   cwd: Type.Optional(Nullable(Type.String({ minLength: 1 }))),
   name: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 200 }))),
   cores: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 1 })),
@@ -64,6 +70,8 @@ export const SubmitBody = Closed({
   allOrNothing: Type.Optional(
     Type.Boolean({ description: 'true: where one spec and target is refused, no task is made' }),
   ),
+  /** So that a large sweep sends them once. */
+  secrets: Type.Optional(Secrets),
 })
 export type SubmitBody = Static<typeof SubmitBody>
 
@@ -117,6 +125,9 @@ export type TaskView = Static<typeof TaskView>
 export const TaskDetail = Closed({
   ...TaskView.properties,
   env: Type.Record(Type.String(), Type.String()),
+  secretNames: Type.Array(Type.String(), {
+    description: 'what its secrets are called; nothing shows their values',
+  }),
 })
 export type TaskDetail = Static<typeof TaskDetail>
 
@@ -159,6 +170,7 @@ export const ExecutorView = Closed({
     privatePids: Type.Boolean(),
     numa: Type.Boolean(),
     lease: Type.Optional(Type.Boolean()),
+    secrets: Type.Optional(Type.Boolean()),
   }),
 })
 

@@ -103,6 +103,7 @@ export function formOf(
     memoryBytes: options.memory,
     timeoutMs: options.timeout,
     env: taskEnvironment(options.envFile, options.env, context.io.env),
+    secrets: {},
     cwd: options.cwd,
     name: options.name,
     privateNetwork: options.privateNetwork,

@@ -129,4 +129,16 @@ export const migrations: readonly Migration[] = [
       alter table tasks add column owner text not null default 'admin';
     `,
   },
+  {
+    number: 11,
+    // sealed by a key that lies outside of the database; one row for all tasks of a batch that have the same
+    sql: `
+      create table secrets (
+        batch_id integer not null references batches (id),
+        number integer not null,
+        data blob not null,
+        primary key (batch_id, number)
+      ) strict;
+    `,
+  },
 ]

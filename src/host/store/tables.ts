@@ -87,6 +87,13 @@ export interface SessionsTable {
   expires_at_ms: number
 }
 
+/** Secrets of a batch's tasks, encrypted. */
+export interface SecretsTable {
+  batch_id: number
+  number: number
+  data: Uint8Array
+}
+
 export interface Database {
   nodes: NodesTable
   batches: BatchesTable
@@ -95,4 +102,5 @@ export interface Database {
   node_events: NodeEventsTable
   tokens: TokensTable
   sessions: SessionsTable
+  secrets: SecretsTable
 }
