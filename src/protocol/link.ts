@@ -369,7 +369,7 @@ export function asVersion(message: FromHost, version: number): FromHost | null {
     case 'log_search':
       return null
     case 'start': {
-      const { owner: _, ...rest } = message
+      const { owner: _, secrets: ___, ...rest } = message
       const { requeue: __, ...spec } = message.spec
       return { ...rest, spec }
     }
