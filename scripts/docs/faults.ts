@@ -1,6 +1,5 @@
 /** `docs/faults.md`: what happens when something fails, and the tests that show it, found by the number in their names. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { findNumberedTests, listTests } from './numbered-tests.ts'
 
 interface Row {
   fault: string
@@ -35,23 +34,13 @@ const rows: readonly Row[] = [
   { fault: 'SIGTERM of host and runner, an upgrade', outcome: 'A clean stop; tasks go on' },
 ] // biome-ignore format: a table
 
-const title =
-  /\b(?:it|test)(?:\.\w+)*(?:<[^(]*>)?(?:\((?:[^()]|\([^()]*\))*\))?\(\s*(['"`])(rows? [\d ,and]+: (?:\\.|(?!\1).)*)\1/g
-/** Rows of a table of tests: `['row 5: …', …]`. */
-const tableTitle = /\[\s*(['"`])(rows? [\d ,and]+: (?:\\.|(?!\1).)*)\1/g
-
-interface Found {
-  file: string
-  name: string
-}
-
 /** The page. @throws Error for a row that has neither a test nor a reason */
 export function describeFaults(): string {
-  const tests = findTests()
+  const tests = findNumberedTests('row')
   const lines = rows.map(({ fault, outcome, untested }, at) => {
-    const shown = (tests.get(at + 1) ?? []).map(
-      ({ file, name }) => `${name} ([${file.split('/').slice(1).join('/')}](../${file}))`,
-    )
+    const shown = listTests(tests.get(at + 1) ?? [])
+    if (shown.length === 0 && untested === undefined)
+      throw new Error(`row ${at + 1} of the faults has no test`)
     const rest = untested === undefined ? [] : [`_${untested}_`]
     return `| ${at + 1} | ${fault} | ${outcome} | ${[...shown, ...rest].join('<br>')} |`
   })
@@ -63,23 +52,4 @@ Each row is shown by the tests that carry its number; this page is made from the
 | --- | --- | --- | --- |
 ${lines.join('\n')}
 `
-}
-
-function findTests(): Map<number, Found[]> {
-  const found = new Map<number, Found[]>()
-  for (const file of ['test', 'src']
-    .flatMap((dir) => readdirSync(dir, { recursive: true, encoding: 'utf8' }).map((name) => join(dir, name)))
-    .sort()) {
-    if (!/\.(?:test|suite)\.ts$/.test(file)) continue
-    const text = readFileSync(file, 'utf8')
-    for (const match of [...text.matchAll(title), ...text.matchAll(tableTitle)]) {
-      const [, , name = ''] = match
-      const [, numbers = '', rest = ''] = /^rows? ([\d ,and]+): (.*)$/.exec(name) ?? []
-      for (const number of numbers.match(/\d+/g) ?? []) {
-        const row = Number(number)
-        found.set(row, [...(found.get(row) ?? []), { file, name: rest.replaceAll('|', '\\|') }])
-      }
-    }
-  }
-  return found
 }

@@ -155,7 +155,7 @@ function usedRows(task: TaskDetail): [string, string][] {
 }
 
 function envRows(task: TaskDetail): [string, string][] {
-  const rows: [string, string][] = Object.entries(task.env).map(([name, value]) => [
+  const rows: [string, string][] = Object.entries(task.env ?? {}).map(([name, value]) => [
     '',
     `${name}=${printable(shellQuote(value))}`,
   ])
