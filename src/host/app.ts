@@ -30,6 +30,7 @@ import { addSeedRoutes } from './seed-routes/routes.ts'
 import { damageOf } from './store/damage.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
+import { Vault } from './vault.ts'
 import { readWebFiles } from './web-files.ts'
 import { WebRoutes } from './web-routes.ts'
 import { WrongTries } from './wrong-tries.ts'
@@ -77,7 +78,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const identity = await openIdentity({ store, stateDir, clock, log, isOpen })
     const { users, tokens } = identity
     closers.push(() => tokens.close())
-    const engine = await startEngine({ config, store, clock, log, onBroken })
+    const vault = await Vault.open(stateDir, await store.hasSealedSets(), log)
+    const engine = await startEngine({ config, store, clock, log, vault, onBroken })
     const { cluster, hub, links, submits } = engine
     const { heartbeatMs } = config
     const historyFile = join(config.stateDir, 'history.db')

@@ -130,6 +130,8 @@ export class TestRunner {
   answersWelcome = true
   /** It answers `log_lines` and `log_search`. */
   logViews = false
+  /** It takes secrets with a start. */
+  secrets = true
   private helloAttempts: Attempts = []
   private seq = 0
 
@@ -189,6 +191,7 @@ export class TestRunner {
       attempts,
       ...(beat !== undefined && { beat }),
       ...(this.logViews && { logViews: true }),
+      ...(this.secrets && { secrets: true }),
     })
   }
 

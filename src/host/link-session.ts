@@ -78,6 +78,8 @@ export class LinkSession {
   private isGreeted = false
   /** It answers `log_lines` and `log_search`. */
   canViewLogs = false
+  /** It takes secrets with a start. */
+  takesSecrets = false
 
   constructor(connect: (events: WireEvents) => Wire, events: SessionEvents, clock: Clock) {
     this.events = events
@@ -107,7 +109,15 @@ export class LinkSession {
     this.runnerId = runnerId
     this.bootId = bootId
     const asked = usageMs === undefined ? {} : { usageMs }
-    this.send({ type: 'welcome', version: linkVersion, heartbeatMs, leaseMs, logViews: true, ...asked })
+    this.send({
+      type: 'welcome',
+      version: linkVersion,
+      heartbeatMs,
+      leaseMs,
+      logViews: true,
+      secrets: true,
+      ...asked,
+    })
   }
 
   /** Tells which heartbeat came. */
@@ -143,19 +153,29 @@ export class LinkSession {
     this.wire.close(1001)
   }
 
-  /** Orders the start of the task's current attempt, once per link. */
-  start(task: Task & { placement: { numaId: number | null } }): void {
+  /** Was the start of this attempt ordered over this link? */
+  hasStarted(task: Task): boolean {
+    return this.started.has(keyOf(task.id, task.attempt))
+  }
+
+  /** Orders the start of the task's current attempt, once per link. @param secrets only for a runner that takes them */
+  start(
+    task: Task & { placement: { numaId: number | null } },
+    secrets: Record<string, string> | null = null,
+  ): void {
     const key = keyOf(task.id, task.attempt)
     if (this.started.has(key)) return
     this.started.add(key)
+    const { sealed: _, ...spec } = task.spec
     this.send({
       type: 'start',
       taskId: String(task.id),
       attempt: task.attempt,
       batchId: String(task.batchId),
-      spec: task.spec,
+      spec,
       numaId: task.placement.numaId,
       owner: task.owner,
+      ...(secrets !== null && { secrets }),
     })
   }
 
@@ -258,6 +278,7 @@ export class LinkSession {
     switch (message.type) {
       case 'heartbeat':
         this.canViewLogs = message.logViews === true
+        this.takesSecrets = message.secrets === true
         return this.events.onHeartbeat(this, message)
       case 'usage':
         return this.events.onUsage(this, message)

@@ -1,8 +1,9 @@
 /** All links: who may join, what their messages mean for the cluster, and who has been silent for too long. */
 import { AppError, unreachable } from '../core/errors.ts'
+import type { ExecutorInfo } from '../core/node.ts'
 import { type HostAttempt, type ReconcileAction, type RunnerAttempt, reconcile } from '../core/reconcile.ts'
 import { isNodeName } from '../core/target.ts'
-import { type Effect, isHeldTask, type Task } from '../core/task.ts'
+import { type Effect, isHeldTask, type Task, type TaskExit } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Wire, WireEvents } from '../platform/wire.ts'
@@ -30,6 +31,8 @@ export interface LinksDeps {
   silenceFactor: number
   leases: Leases
   clock: Clock
+  /** @throws AppError `unavailable`, in words for the task's owner */
+  secretsOf: (task: Task) => Promise<Record<string, string>>
 }
 
 /** Who wants to know what tasks use. */
@@ -207,7 +210,8 @@ export class Links {
     this.sessions.get(name)?.drop('its runner has linked again')
     this.sessions.set(name, session)
     const before = cluster.nodes.get(name)?.record
-    const { capacity, executor, runnerVersion } = hello
+    const { capacity, runnerVersion } = hello
+    const executor = withSecrets(hello.executor, session.takesSecrets)
     const record: NodeRecord = {
       name,
       runnerId,
@@ -360,7 +364,7 @@ export class Links {
       case 'start':
         cluster.afterCommit(() => {
           const task = cluster.task(action.taskId)
-          if (task?.status === 'assigning' && task.attempt === action.attempt) session.start(task)
+          if (task?.status === 'assigning' && task.attempt === action.attempt) this.start(session, task)
         }, key)
         return
       case 'kill':
@@ -383,8 +387,47 @@ export class Links {
   private dispatch(type: Effect['type'], task: Task): void {
     if (!isHeldTask(task)) return
     const session = this.sessions.get(task.placement.node)
-    if (type === 'dispatch' && task.status === 'assigning') session?.start(task)
+    if (type === 'dispatch' && task.status === 'assigning' && session !== undefined) this.start(session, task)
     if (type === 'signal') session?.kill(task.id, task.attempt)
+  }
+
+  /** Orders a start. What has secrets is sent once they are opened, if it is still to be started then. */
+  private start(session: LinkSession, task: Extract<Task, { status: 'assigning' }>): void {
+    if (task.spec.sealed === undefined) return session.start(task)
+    if (session.hasStarted(task)) return
+    const { cluster, secretsOf, log } = this.deps
+    const stillToStart = () => {
+      const now = cluster.task(task.id)
+      const isCurrent = this.sessions.get(task.placement.node) === session
+      return now?.status === 'assigning' && now.attempt === task.attempt && isCurrent
+    }
+    secretsOf(task)
+      .then((secrets) => {
+        if (!stillToStart()) return
+        if (session.takesSecrets) return session.start(task, secrets)
+        throw new AppError('unavailable', `the runner of ${session.node} is too old for secrets: upgrade it`)
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof AppError)) log.error({ taskId: task.id }, 'Cannot read the secrets of a task')
+        const why = error instanceof AppError ? error.message : 'its secrets cannot be read now'
+        if (stillToStart() && !session.hasStarted(task)) this.failStart(task, why)
+      })
+  }
+
+  /** It was sent nowhere. */
+  private failStart({ id, attempt }: Task, reason: string): void {
+    const { cluster, clock } = this.deps
+    const exit: TaskExit = {
+      cause: 'launch_failed',
+      exitCode: null,
+      signal: null,
+      startedAtMs: null,
+      endedAtMs: clock.now(),
+      cpuTimeMs: null,
+      peakMemoryBytes: null,
+      reason,
+    }
+    cluster.apply(id, { type: 'exited', attempt, exit })
   }
 
   private heard(session: LinkSession): void {
@@ -455,6 +498,12 @@ export class Links {
  */
 function isBeyond(task: Task | null): boolean {
   return task === null || (task.status === 'lost' && task.placement === null)
+}
+
+/** What the executor gives, and whether its runner takes secrets. */
+function withSecrets(executor: ExecutorInfo, takesSecrets: boolean): ExecutorInfo {
+  const { secrets: _, ...features } = executor.features
+  return { ...executor, features: takesSecrets ? { ...features, secrets: true } : features }
 }
 
 /** What to tell of a node that has linked; null: it was only away for a moment. */

@@ -55,6 +55,7 @@ beforeEach(async () => {
     silenceFactor,
     leases: new Leases({ cluster, leaseMs, clock, log: silentLog }),
     clock,
+    secretsOf: async () => ({}),
   })
   server = createServer()
   const linkServer = createLinkServer(links)

@@ -28,6 +28,8 @@ export interface Io {
   now(): number
   /** Calls back on Ctrl-C, a polite kill or a closed terminal instead of ending the process. Returns how to stop that. */
   onInterrupt(handler: () => void): () => void
+  /** What comes on standard input until its end, or the first so many bytes of it. */
+  readStdin(most: number): Promise<Uint8Array>
   /** Is there somebody at a terminal who could answer? */
   readonly canAsk: boolean
   /** Calls back for each key on a terminal, unechoed. Returns how to stop that. */
@@ -55,6 +57,16 @@ export function processIo(process: NodeJS.Process): Io {
       return () => {
         for (const signal of interrupts) process.off(signal, handler)
       }
+    },
+    async readStdin(most) {
+      const parts: Buffer[] = []
+      let length = 0
+      for await (const part of process.stdin) {
+        parts.push(Buffer.from(part))
+        length += part.length
+        if (length >= most) break
+      }
+      return Buffer.concat(parts).subarray(0, most)
     },
     get canAsk() {
       return process.stdin.isTTY === true

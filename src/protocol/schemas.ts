@@ -25,11 +25,17 @@ export const UserName = Type.String({ pattern: userNamePattern })
 /** What a token is called, for the one who made it. */
 export const Label = Type.String({ minLength: 1, maxLength: limits.labelChars })
 
+/** No answer of the host ever holds one of the values. */
+const Secrets = Type.Record(Type.String(), Type.String(), {
+  description: 'variables that only the task itself sees: they are kept encrypted, and never shown again',
+})
+
 /** What is to be run. Keys that are left out take the default. */
 export const SpecInput = Closed({
   command: Type.String({ minLength: 1, description: 'Program: a path, or a name looked up in PATH' }),
   arguments: Type.Optional(Type.Array(Type.String(), { maxItems: 100_000 })),
   env: Type.Optional(Type.Record(Type.String(), Type.String())),
+  secrets: Type.Optional(Secrets),
   cwd: Type.Optional(Nullable(Type.String({ minLength: 1 }))),
   name: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 200 }))),
   cores: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 1 })),
@@ -69,6 +75,8 @@ export const SubmitBody = Closed({
   allOrNothing: Type.Optional(
     Type.Boolean({ description: 'true: where one spec and target is refused, no task is made' }),
   ),
+  /** So that a large sweep sends them once. */
+  secrets: Type.Optional(Secrets),
 })
 export type SubmitBody = Static<typeof SubmitBody>
 
@@ -123,6 +131,10 @@ export const TaskDetail = Closed({
   ...TaskView.properties,
   /** null: not shown to who asks. */
   env: Nullable(Type.Record(Type.String(), Type.String())),
+  secretNames: Type.Array(Type.String(), {
+    description:
+      'what its secrets are called, for those who may see its environment; nothing shows their values',
+  }),
   mayTouch: Type.Boolean({ description: 'who asks may end it, read its output and run it again' }),
 })
 export type TaskDetail = Static<typeof TaskDetail>
@@ -166,6 +178,7 @@ export const ExecutorView = Closed({
     privatePids: Type.Boolean(),
     numa: Type.Boolean(),
     lease: Type.Optional(Type.Boolean()),
+    secrets: Type.Optional(Type.Boolean()),
   }),
 })
 

@@ -145,7 +145,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
 }
 
 function startOrder(order: Extract<FromHost, { type: 'start' }>): Parameters<Attempts['start']>[0] {
-  const { attempt, spec, numaId } = order
+  const { attempt, spec, numaId, secrets } = order
   const owner = order.owner ?? firstUser
-  return { taskId: Number(order.taskId), attempt, batchId: Number(order.batchId), owner, spec, numaId }
+  const base = { taskId: Number(order.taskId), attempt, batchId: Number(order.batchId), owner, spec, numaId }
+  return secrets === undefined ? base : { ...base, secrets }
 }

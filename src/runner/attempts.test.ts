@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  type Dirent,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -378,6 +387,48 @@ describe('attempts of a runner', () => {
       taskDir: taskDir(held(), 7, 1),
       bootId: 'boot-1',
     })
+  })
+})
+
+describe('attempts with secrets', () => {
+  const canary = 'canary-91d2'
+  const secrets = { TOKEN: canary }
+  const files = () =>
+    (readdirSync(root, { recursive: true, withFileTypes: true }) as Dirent[])
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+      .join('\n')
+
+  test('hand them to the executor, and write them nowhere', async () => {
+    const launches: LaunchSpec[] = []
+    const runner = await boot(changed(() => ({ start: async (launch) => void launches.push(launch) })))
+    await runner.attempts.start(order(7, sleeping, { secrets }))
+    expect(launches[0]?.secrets).toEqual(secrets)
+    expect(files()).toContain('"hasSecrets":true')
+    expect(files()).not.toContain(canary)
+    expect(JSON.stringify(runner.attempts.list())).not.toContain(canary)
+  })
+
+  test('that were never started are not held by the next runner: the host has them, and sends the start again', async () => {
+    const first = await boot(changed(() => ({ start: () => new Promise(() => {}) })))
+    first.attempts.start(order(7, sleeping, { secrets })).catch(() => {})
+    await crash(first)
+    const next = await boot()
+    await next.attempts.recover()
+    expect(next.attempts.list()).toEqual([])
+    expect(readdirSync(held())).toEqual([])
+    expect(next.told).toEqual([])
+    await next.attempts.start(order(7, sleeping, { secrets }))
+    await toldBy(next, 'started 7-1')
+  })
+
+  test('that run are found again without them', async () => {
+    const first = await boot()
+    await first.attempts.start(order(7, sleeping, { secrets }))
+    await crash(first)
+    const next = await boot()
+    await next.attempts.recover()
+    expect(next.attempts.list()).toMatchObject([{ taskId: '7', phase: 'running' }])
   })
 })
 

@@ -28,6 +28,14 @@ export interface StartOrder {
   owner: string
   spec: TaskSpec
   numaId: number | null
+  /** Variables that only the task sees; left out: none. */
+  secrets?: Record<string, string>
+}
+
+/** What is kept of a launch, on the node's own disk: not its secrets. */
+interface KeptLaunch extends Omit<LaunchSpec, 'secrets'> {
+  /** It cannot be started without them. */
+  hasSecrets?: true
 }
 
 interface Held {
@@ -136,7 +144,13 @@ export class Attempts implements ExecutorEvents {
     if (this.held.has(id)) return
     const launch = this.launchOf(order)
     const handle = this.deps.executor.handleFor(launch)
-    const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false, launch }
+    const held: Held = {
+      phase: 'starting',
+      startedAtMs: null,
+      handle,
+      isKillRequested: false,
+      launch: { spec: launch.spec, numaId: launch.numaId },
+    }
     this.held.set(id, held)
     const noRoom = this.deps.logLimit?.problem(this.logsOf(order.taskId)) ?? null
     if (noRoom !== null) {
@@ -146,7 +160,7 @@ export class Attempts implements ExecutorEvents {
     try {
       const { disk } = this.deps
       disk.makeDir(launch.taskDir, 0o700)
-      disk.write(join(launch.taskDir, launchFile), JSON.stringify(launch))
+      disk.write(join(launch.taskDir, launchFile), JSON.stringify(keptOf(launch)))
       disk.write(join(launch.taskDir, 'handle.json'), JSON.stringify(handle))
       this.deps.logLimit?.prepare(this.logsOf(order.taskId))
     } catch (error) {
@@ -270,7 +284,7 @@ export class Attempts implements ExecutorEvents {
   private async recoverOne(handle: Handle): Promise<void> {
     const { taskId, attempt } = handle
     const { outbox, log } = this.deps
-    const launch = this.readJson<LaunchSpec>(join(handle.taskDir, launchFile))
+    const launch = this.readJson<KeptLaunch>(join(handle.taskDir, launchFile))
     const held: Held = {
       phase: 'starting',
       startedAtMs: null,
@@ -311,9 +325,19 @@ export class Attempts implements ExecutorEvents {
         // the runner went down between writing the handle and the start: the order is still to be carried out
         if (launch === null)
           this.onExit(taskId, attempt, this.failed('the runner went down before it was started'))
+        else if (launch.hasSecrets === true) await this.letHostStartAgain(handle, executor)
         else await this.launch(launch, held)
       }
     }
+  }
+
+  /** Only the host has the secrets of what was never started here: it misses the attempt, and sends it once more. */
+  private async letHostStartAgain(handle: Handle, executor: Executor): Promise<void> {
+    const { taskId, attempt } = handle
+    await this.deps.logLimit?.end(keyOf(taskId, attempt))
+    this.held.delete(keyOf(taskId, attempt))
+    await executor.collect(handle)
+    this.deps.disk.remove(handle.taskDir)
   }
 
   private hasEnded(held: Held): boolean {
@@ -336,7 +360,7 @@ export class Attempts implements ExecutorEvents {
 
   private launchOf(order: StartOrder): LaunchSpec {
     const { config, taskUser } = this.deps
-    const { taskId, attempt, spec, numaId } = order
+    const { taskId, attempt, spec, numaId, secrets } = order
     const logs = this.logsOf(taskId)
     return {
       taskId,
@@ -349,6 +373,7 @@ export class Attempts implements ExecutorEvents {
       stderrPath: logs.stderr,
       defaultCwd: config.localTempDir,
       user: taskUser,
+      ...(secrets !== undefined && { secrets }),
     }
   }
 
@@ -407,6 +432,10 @@ export class Attempts implements ExecutorEvents {
       return null
     }
   }
+}
+
+function keptOf({ secrets, ...launch }: LaunchSpec): KeptLaunch {
+  return secrets === undefined ? launch : { ...launch, hasSecrets: true }
 }
 
 function takesOf({ phase, launch }: Held): Pick<HeldAttempt, 'takes'> {

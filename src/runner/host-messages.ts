@@ -26,6 +26,7 @@ export function readFromHost(text: string): FromHost {
         ...ifThere(message, 'leaseMs'),
         ...ifThere(message, 'usageMs'),
         ...flagIfThere(message, 'logViews'),
+        ...flagIfThere(message, 'secrets'),
       }
     case 'heard':
       return { type: 'heard', beat: integer(message, 'beat') }
@@ -44,6 +45,7 @@ export function readFromHost(text: string): FromHost {
         spec: specOf(record(message.spec, 'spec')),
         numaId: orNull(message, 'numaId', integer),
         ...(message.owner === undefined ? {} : { owner: string(message, 'owner') }),
+        ...(message.secrets === undefined ? {} : { secrets: variables(record(message.secrets, 'secrets')) }),
       }
     case 'kill':
       return { type: 'kill', ...attemptOf(message) }

@@ -82,6 +82,8 @@ export class Link {
   private lastProblem = ''
   /** The host asks for lines of logs, not only for bytes. */
   private hasLogViews = false
+  /** The host sends secrets to a runner that takes them. */
+  private hasSecrets = false
   /** Log reads that are not answered yet, by request. */
   private readonly logReads = new Map<number, AbortController>()
   private deferred: OutboxReport[] = []
@@ -205,6 +207,7 @@ export class Link {
     this.failures = 0
     this.lastProblem = ''
     this.heartbeatMs = message.heartbeatMs
+    this.hasSecrets = message.secrets === true
     this.hasLogViews = message.logViews === true && this.deps.onLogView !== undefined
     this.deps.lease?.onWelcome(message.leaseMs)
     this.deps.log.info({ host: this.deps.hostUrl }, 'Linked')
@@ -242,7 +245,10 @@ export class Link {
     const numbered = beat === null ? {} : { beat }
     const problem = this.deps.problem?.() ?? null
     const told = problem === null ? {} : { problem }
-    const able = this.hasLogViews ? { logViews: true } : {}
+    const able = {
+      ...(this.hasLogViews && { logViews: true }),
+      ...(this.hasSecrets && { secrets: true }),
+    }
     this.send({ type: 'heartbeat', load, attempts: this.deps.attempts(), ...numbered, ...told, ...able })
   }
 

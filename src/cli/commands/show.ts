@@ -155,10 +155,13 @@ function usedRows(task: TaskDetail): [string, string][] {
 }
 
 function envRows(task: TaskDetail): [string, string][] {
-  return Object.entries(task.env ?? {}).map(([name, value]) => [
+  const rows: [string, string][] = Object.entries(task.env ?? {}).map(([name, value]) => [
     '',
     `${name}=${printable(shellQuote(value))}`,
   ])
+  // an older host tells of none
+  for (const name of task.secretNames ?? []) rows.push(['', `${printable(name)} (secret)`])
+  return rows
 }
 
 function hints(task: TaskDetail): string[] {

@@ -175,4 +175,16 @@ export const migrations: readonly Migration[] = [
       create index batches_by_owner on batches (owner, id);
     `,
   },
+  {
+    number: 11,
+    // sealed by a key that lies outside of the database; one row for all tasks of a batch that have the same
+    sql: `
+      create table secrets (
+        batch_id integer not null references batches (id),
+        number integer not null,
+        data blob not null,
+        primary key (batch_id, number)
+      ) strict;
+    `,
+  },
 ]

@@ -27,7 +27,7 @@ import type {
   TokenRecord,
   UserRecord,
 } from './store.ts'
-import type { BatchesTable, Database, NodeEventsTable, TasksTable } from './tables.ts'
+import type { BatchesTable, Database, NodeEventsTable, SecretsTable, TasksTable } from './tables.ts'
 import { countAll, TaskReads } from './task-reads.ts'
 
 export class SqliteStore implements Store {
@@ -54,7 +54,11 @@ export class SqliteStore implements Store {
 
   async commit(changes: Changes): Promise<void> {
     this.inTransaction(() => {
-      for (const batch of changes.batches) this.write.batch(rowOfBatch(batch))
+      for (const batch of changes.batches) {
+        this.write.batch(rowOfBatch(batch))
+        for (const { set, data } of batch.sealed ?? [])
+          this.write.secrets({ batch_id: batch.id, number: set, data })
+      }
       for (const task of changes.newTasks) this.write.newTask(rowOfTask(task))
       for (const task of changes.changedTasks) this.write.changedTask(rowOfTask(task))
       for (const name of changes.removedNodes ?? []) this.write.removedNode({ name })
@@ -195,6 +199,20 @@ export class SqliteStore implements Store {
     return rows.map(({ id }) => id)
   }
 
+  async sealedSet(batchId: number, set: number): Promise<Uint8Array | null> {
+    const row = await this.db
+      .selectFrom('secrets')
+      .select('data')
+      .where('batch_id', '=', batchId)
+      .where('number', '=', set)
+      .executeTakeFirst()
+    return row?.data ?? null
+  }
+
+  async hasSealedSets(): Promise<boolean> {
+    return (await this.db.selectFrom('secrets').select('number').limit(1).executeTakeFirst()) !== undefined
+  }
+
   async taskEvents(taskId: number): Promise<TaskEventRecord[]> {
     const rows = await this.db
       .selectFrom('task_events')
@@ -280,6 +298,7 @@ export class SqliteStore implements Store {
 
 interface Writers {
   batch(row: BatchesTable): void
+  secrets(row: SecretsTable): void
   newTask(row: TasksTable): void
   changedTask(row: TasksTable): void
   node(row: Database['nodes']): void
@@ -326,6 +345,7 @@ function prepareWriters(raw: DatabaseSync): Writers {
     .join(', ')
   return {
     batch: insert('batches', ['id', 'owner', 'submission_id', 'name', 'submitted_at_ms', 'answer']),
+    secrets: insert('secrets', ['batch_id', 'number', 'data']),
     newTask: insert('tasks', taskColumns),
     changedTask: runner(update, [...changingColumns, 'id']),
     node: insert('nodes', nodeColumns, ` on conflict (name) do update set ${upsert}`),
@@ -348,7 +368,7 @@ function prepareWriters(raw: DatabaseSync): Writers {
 
 function runner(statement: StatementSync, columns: string[]): (row: object) => void {
   return (row) => {
-    const values = row as Record<string, string | number | null>
+    const values = row as Record<string, string | number | Uint8Array | null>
     statement.run(...columns.map((column) => values[column] ?? null))
   }
 }

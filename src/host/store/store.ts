@@ -23,6 +23,14 @@ export interface BatchRecord extends Batch {
   submissionId: string | null
   /** The submit's answer as JSON; as large as the batch. */
   answer: string
+  /** Sets of secrets that its tasks refer to; left out: none. */
+  sealed?: readonly SealedSet[]
+}
+
+/** Secrets that some tasks of a batch share, encrypted. */
+export interface SealedSet {
+  set: number
+  data: Uint8Array
 }
 
 /** All that one commit makes durable, together or not at all. */
@@ -160,6 +168,9 @@ export interface Store {
   taskIdsOfBatch(batchId: number): Promise<number[]>
   /** Number of tasks of a batch by target, node and status, in the order of the submit. */
   batchTargets(batchId: number): Promise<TargetCount[]>
+  /** Encrypted secrets of a batch; null: there are no such. */
+  sealedSet(batchId: number, set: number): Promise<Uint8Array | null>
+  hasSealedSets(): Promise<boolean>
   taskEvents(taskId: number): Promise<TaskEventRecord[]>
   /** The last thousand of a node, oldest first. */
   nodeEvents(node: string): Promise<EventRecord[]>

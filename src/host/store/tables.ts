@@ -102,6 +102,13 @@ export interface TokensTable {
   revoked_at_ms: number | null
 }
 
+/** Secrets of a batch's tasks, encrypted. */
+export interface SecretsTable {
+  batch_id: number
+  number: number
+  data: Uint8Array
+}
+
 export interface Database {
   nodes: NodesTable
   batches: BatchesTable
@@ -110,4 +117,5 @@ export interface Database {
   node_events: NodeEventsTable
   users: UsersTable
   tokens: TokensTable
+  secrets: SecretsTable
 }

@@ -452,6 +452,17 @@ export function executorSuite(
       expect(lines.some((line) => line.startsWith('PATH='))).toBe(true)
     })
 
+    test('secrets arrive as variables, behind the runner and before the environment', async () => {
+      const { executor, seen } = await open()
+      const secret = `a 'quoted' "value" $HOME \`id\` %h \\ \n end`
+      const started = launch({ command: 'env', arguments: ['-0'], env: { A: 'env' } })
+      started.extraEnv.HAKURIVER_NODE = 'n1'
+      await executor.start({ ...started, secrets: { A: 'secret', ODD: secret, HAKURIVER_NODE: 'forged' } })
+      await seen.exitOf(started)
+      const lines = readFileSync(started.stdoutPath, 'utf8').split('\0')
+      expect(lines).toEqual(expect.arrayContaining([`ODD=${secret}`, 'A=secret', 'HAKURIVER_NODE=n1']))
+    })
+
     test("nothing of the runner's own environment reaches the task", async () => {
       process.env.HAKURIVER_JOIN_TOKEN = 'a-secret'
       try {

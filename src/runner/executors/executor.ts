@@ -14,6 +14,8 @@ export interface LaunchSpec {
   numaId: number | null
   /** Variables the runner adds (HAKURIVER_*); they win over the user's of the same name. */
   extraEnv: Record<string, string>
+  /** Variables that are to stand in the start script alone: in no record, log or unit. Left out: none. */
+  secrets?: Record<string, string>
   /** Directory of this attempt on the node's own disk, made by the runner, mode 0700 (root's or the runner's). */
   taskDir: string
   /** Where the task's standard output and error go: appended to, created where missing. */
