@@ -27,6 +27,8 @@ export interface TestIoOptions {
   env?: Record<string, string>
   /** The key that is pressed when something is asked; left out: nobody is there. */
   answer?: string
+  /** What is piped in; left out: nothing. */
+  input?: string
   /** Takes the place of standard output. */
   stdout?: Sink
 }
@@ -41,7 +43,7 @@ export interface TestIo {
 }
 
 /** What a command touches besides the host. */
-export function testIo({ columns, env = {}, answer, stdout }: TestIoOptions = {}): TestIo {
+export function testIo({ columns, env = {}, answer, input = '', stdout }: TestIoOptions = {}): TestIo {
   const home = temporaryDir()
   const written = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
   const handlers = new Set<() => void>()
@@ -67,6 +69,7 @@ export function testIo({ columns, env = {}, answer, stdout }: TestIoOptions = {}
         if (answer !== undefined) queueMicrotask(() => handler(answer))
         return () => {}
       },
+      readInput: async () => input,
     },
     out: () => Buffer.concat(written.stdout).toString(),
     err: () => Buffer.concat(written.stderr).toString(),

@@ -1,5 +1,7 @@
 /** What the command line has to do with the world: two outputs, an environment, a clock, interrupts. */
 
+import { AppError } from '../core/errors.ts'
+
 /** The reader of our output is gone (`… | head`): nothing more is to be said. */
 export class BrokenPipeError extends Error {
   override readonly name = 'BrokenPipeError'
@@ -32,6 +34,8 @@ export interface Io {
   readonly canAsk: boolean
   /** Calls back for each key on a terminal, unechoed. Returns how to stop that. */
   onKey(handler: (key: string) => void): () => void
+  /** All of standard input, which is no terminal. @throws AppError where it is longer than so many bytes */
+  readInput(mostBytes: number): Promise<string>
 }
 
 const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -64,6 +68,17 @@ export function processIo(process: NodeJS.Process): Io {
       const listener = (data: Buffer) => handler(data.toString())
       process.stdin.setRawMode(true).on('data', listener)
       return () => process.stdin.setRawMode(false).off('data', listener).pause()
+    },
+    async readInput(mostBytes) {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      for await (const chunk of process.stdin) {
+        const part = Buffer.from(chunk)
+        bytes += part.length
+        if (bytes > mostBytes) throw new AppError('too_large', 'standard input is too long for what is asked')
+        chunks.push(part)
+      }
+      return Buffer.concat(chunks).toString()
     },
   }
 }
