@@ -36,6 +36,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
   return {
     batchId: '900',
     owner: 'admin',
+    mayTouch: true,
     status: 'running',
     name: null,
     command: 'echo',

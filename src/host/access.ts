@@ -4,67 +4,94 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../core/errors.ts'
+import { type Permission, roleMay } from '../core/roles.ts'
 import type { Access } from '../protocol/host-api.ts'
-import type { Tokens } from './auth.ts'
-import { admin, type Caller } from './caller.ts'
-import type { Sessions } from './sessions.ts'
-import type { TokenKind } from './store/store.ts'
+import { anybody, type Caller, nobody } from './caller.ts'
+import { sessionOf } from './sessions.ts'
+import type { TokenRecord } from './store/store.ts'
+import type { Tokens } from './tokens.ts'
+import { instant } from './views.ts'
+import type { WrongTries } from './wrong-tries.ts'
 
 /** What of a request counts. */
 export interface Asked {
   method: string
   headers: IncomingHttpHeaders
+  /** Where it comes from. */
+  address: string
+}
+
+export interface GateDeps {
+  tokens: Tokens
+  tries: WrongTries
+  /** No tokens are asked for. */
+  isOpen: boolean
 }
 
 export class Gate {
-  private readonly tokens: Tokens | null
-  private readonly sessions: Sessions
+  private readonly deps: GateDeps
 
-  /** `tokens` null: no tokens are asked for. */
-  constructor(tokens: Tokens | null, sessions: Sessions) {
-    this.tokens = tokens
-    this.sessions = sessions
+  constructor(deps: GateDeps) {
+    this.deps = deps
   }
 
-  /** Lets a request go on. @throws AppError `unauthenticated`, `not_permitted` */
-  authorize(access: Access, request: Asked): void {
+  /**
+   * Lets a request go on, and tells who calls. `sessions` false: where browsers have nothing to do.
+   * @throws AppError `unauthenticated`, `not_permitted`, `too_many`
+   */
+  admit(access: Access, request: Asked, { sessions = true } = {}): Caller {
+    const { tokens, isOpen } = this.deps
     if (access === 'public') {
       if (!isReading(request)) refuseForeign(request)
-    } else if (this.tokens !== null && this.sessionOf(request) !== null) refuseForgery(request)
-    else this.authorizeByToken(access, request)
+      return isOpen ? anybody : nobody
+    }
+    if (isOpen) {
+      refuseForeign(request)
+      return anybody
+    }
+    const { headers, address } = request
+    const isSession = sessions && headers.authorization === undefined && headers.cookie !== undefined
+    const token = isSession ? this.sessionIn(request) : this.tokenIn(request)
+    const name = token.user ?? 'a runner'
+    const caller: Caller = { name, role: tokens.roleOf(token), via: isSession ? 'session' : 'token', token }
+    refuseWeaker(caller, access, tokens)
+    tokens.used(token, address)
+    return caller
   }
 
-  /** The same for routes where a session is not taken. */
-  authorizeByToken(access: Access, request: Asked): void {
-    if (access === 'public') return
-    if (this.tokens === null) return refuseForeign(request)
-    const { authorization } = request.headers
-    const kind = this.tokens.kindOf(authorization)
-    if (kind === 'admin' || (kind === 'join' && access === 'check')) return
-    throw refusalOf(kind, authorization)
+  /** Calls back when what the caller came by ends, or may do less. @returns how to stop that */
+  onEnd({ token }: Caller, action: () => void): () => void {
+    return token === null ? () => {} : this.deps.tokens.onEnd(token, action)
   }
 
-  /** Who calls, after `authorize`. Only where a join token will do is there more than one. */
-  callerOf(access: Access, request: Asked): Caller {
-    if (this.tokens === null) return { ...admin, token: 'none' }
-    const kind = access === 'check' ? this.tokens.kindOf(request.headers.authorization) : 'admin'
-    return kind === 'join' ? { name: 'a runner', role: 'viewer', token: 'join' } : admin
+  /** May a runner link? @throws AppError `unauthenticated`, `not_permitted`, `too_many` */
+  refuseLink(request: Asked): void {
+    if (this.deps.isOpen) return
+    const token = this.tokenIn(request)
+    if (token.kind !== 'join')
+      throw new AppError('not_permitted', 'a runner links with the join token, not with one of a user')
   }
 
-  /** The session by which a request comes; null: by none. A token that is shown counts alone. */
-  sessionOf({ headers }: Asked): string | null {
-    if (headers.authorization !== undefined) return null
-    return this.sessions.find(headers.cookie)?.hash ?? null
+  /** The session by which a browser comes. @throws AppError */
+  private sessionIn(request: Asked): TokenRecord {
+    const { tokens } = this.deps
+    const session = sessionOf(tokens, request.headers.cookie)
+    if (session === null) throw refusalOf(null, undefined)
+    refuseForgery(request)
+    return session
   }
 
-  /** Calls back when that session ends. @returns how to stop that */
-  onEnd(session: string, action: () => void): () => void {
-    return this.sessions.onEnd(session, action)
-  }
-
-  /** May a runner link? */
-  mayLink(headers: IncomingHttpHeaders): boolean {
-    return this.tokens === null || this.tokens.kindOf(headers.authorization) === 'join'
+  /** The token of the Authorization header (RFC 6750, section 2.1). @throws AppError */
+  private tokenIn({ headers: { authorization }, address }: Asked): TokenRecord {
+    const { tokens, tries } = this.deps
+    const match = /^Bearer +([A-Za-z0-9._~+/=-]{1,200})$/i.exec(authorization ?? '')
+    if (match?.[1] === undefined) throw refusalOf(null, authorization)
+    const token = tokens.find(match[1])
+    // what a cookie or an invitation holds is no token
+    if (token === null || token.kind === 'browser' || token.kind === 'login')
+      throw tries.refuse(address, refusalOf(null, authorization))
+    if (tokens.stateOf(token) !== 'good') throw refusalOf(endWords(token, tokens), authorization)
+    return token
   }
 }
 
@@ -100,12 +127,43 @@ function refuseForgery(request: Asked): void {
     throw new AppError('not_permitted', 'a page has to send JSON: set content-type to application/json')
 }
 
-function refusalOf(kind: TokenKind | null, authorization: string | undefined): AppError {
-  if (kind === 'join')
-    return new AppError('not_permitted', 'a join token is for runners: show the admin token here')
-  const why = authorization === undefined ? 'no token was shown' : 'the token is not one of this host'
+/** @throws AppError `not_permitted` where the role is too weak */
+function refuseWeaker({ name, role, token, via }: Caller, access: Access, tokens: Tokens): void {
+  if (token?.kind === 'join') {
+    if (access === 'check') return
+    throw new AppError('not_permitted', 'a join token is for runners: show a token of a user here')
+  }
+  const permission: Permission = access === 'check' || access === 'public' ? 'view' : access
+  if (roleMay(role, permission)) return
+  const needed = neededWords[permission]
+  const isWeakToken = token !== null && roleMay(tokens.userRoleOf(token), permission)
+  const what = via === 'session' ? 'login' : 'token'
+  const who = isWeakToken ? `this ${what} of ${name} is only ${role}` : `${name} is ${role}`
+  throw new AppError('not_permitted', `this needs the role ${needed}, and ${who}`)
+}
+
+const neededWords: Record<Permission, string> = {
+  view: 'viewer',
+  submit: 'submitter',
+  operate: 'operator',
+  admin: 'admin',
+}
+
+/** Why a token that is known cannot be used. */
+function endWords(token: TokenRecord, tokens: Tokens): string {
+  const { user, label, revokedAtMs, expiresAtMs } = token
+  const name = `the token "${label}" of ${user ?? 'the runners'}`
+  const state = tokens.stateOf(token)
+  if (state === 'revoked') return `${name} was revoked at ${instant(revokedAtMs ?? 0)}: use another one`
+  if (state === 'disabled') return `the user ${user} is disabled: ask an admin`
+  return `${name} has expired at ${instant(expiresAtMs ?? 0)}: ask an admin for an invitation, and log in by it`
+}
+
+function refusalOf(why: string | null, authorization: string | undefined): AppError {
+  if (why !== null) return new AppError('unauthenticated', why)
+  const what = authorization === undefined ? 'no token was shown' : 'the token is not one of this host'
   return new AppError(
     'unauthenticated',
-    `${why}: send "Authorization: Bearer …" with what is in the host's file admin-token`,
+    `${what}: send "Authorization: Bearer …" with a token of yours, or with what is in the host's file admin-token`,
   )
 }

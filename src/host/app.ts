@@ -8,9 +8,8 @@ import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { Gate } from './access.ts'
-import { Tokens } from './auth.ts'
+import { openIdentity } from './auth.ts'
 import { backupRoute } from './backup.ts'
-import { admin } from './caller.ts'
 import { createChecks } from './checks.ts'
 import type { HostConfig } from './config.ts'
 import { addCspReports } from './csp-reports.ts'
@@ -19,7 +18,8 @@ import { eventStream } from './event-stream.ts'
 import { createHandlers } from './handlers.ts'
 import { createHistoryHandlers } from './history/handlers.ts'
 import { History } from './history/history.ts'
-import { createHttpServer } from './http.ts'
+import { createHttpServer, type HttpDeps } from './http.ts'
+import { createIdentity } from './identity.ts'
 import { createLinkServer } from './link-server.ts'
 import { LiveFeed, liveRoute } from './live.ts'
 import { createTaskLogs } from './log-handlers.ts'
@@ -27,12 +27,12 @@ import { createLogin } from './login.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
 import { addSeedRoutes } from './seed-routes/routes.ts'
-import { Sessions } from './sessions.ts'
 import { damageOf } from './store/damage.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
 import { readWebFiles } from './web-files.ts'
 import { WebRoutes } from './web-routes.ts'
+import { WrongTries } from './wrong-tries.ts'
 
 export interface HostOptions {
   config: HostConfig
@@ -44,6 +44,8 @@ export interface HostOptions {
   openStore?: (path: string) => Store
   /** Where the build of the web page lies. Left out: there is none. */
   webDir?: string
+  /** Told of every route that the server has. */
+  onRoute?: HttpDeps['onRoute'] & {}
 }
 
 export interface Host {
@@ -71,10 +73,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
   try {
     const store = openStoreOf(options)
     closers.push(() => store.close())
-    const tokens = config.insecureLoopback
-      ? null
-      : await Tokens.open(store, config.stateDir, clock.now(), log)
-    const { sharedDir } = config
+    const { sharedDir, stateDir, insecureLoopback: isOpen } = config
+    const identity = await openIdentity({ store, stateDir, clock, log, isOpen })
+    const { users, tokens } = identity
+    closers.push(() => tokens.close())
     const engine = await startEngine({ config, store, clock, log, onBroken })
     const { cluster, hub, links, submits } = engine
     const { heartbeatMs } = config
@@ -90,18 +92,18 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const logs = { cluster, store, hub, links, sharedDir }
     const taskLogs = createTaskLogs(logs)
     closers.push(() => taskLogs.close())
-    const sessions = await Sessions.open({ store, clock, log })
-    closers.push(() => sessions.close())
+    const tries = new WrongTries(clock, log)
     const handlers = {
       ...createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock),
-      ...createLogin({ tokens, sessions, clock, log }),
+      ...createLogin({ users, tokens, tries, isOpen, clock, log }),
+      ...createIdentity({ users, tokens, clock, log }),
       ...createHistoryHandlers({ history, cluster, store }),
     }
     const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })
     closers.push(() => live.close())
     const http = await createHttpServer({
       config,
-      gate: new Gate(tokens, sessions),
+      gate: new Gate({ tokens, tries, isOpen }),
       log,
       handlers,
       web: new WebRoutes(options.webDir === undefined ? new Map() : await readWebFiles(options.webDir)),
@@ -112,8 +114,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
         backupRoute(store, config.stateDir),
         openapiRoute,
       ],
-      addRoutes: async (app, authorize) => {
-        await addSeedRoutes(app, { handlers, cluster, store, logs, caller: admin, authorize, log })
+      ...(options.onRoute === undefined ? {} : { onRoute: options.onRoute }),
+      addRoutes: async (app, admit) => {
+        await addSeedRoutes(app, { handlers, cluster, store, logs, admit, log })
         await addCspReports(app, log, clock)
       },
       onLink: (request, socket, head) => linkServer.upgrade(request, socket, head),

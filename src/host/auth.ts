@@ -1,51 +1,62 @@
-/** Tokens: made at the first start, kept as hashes, shown to this machine's user in files of mode 0600. */
-import { createHash, randomBytes } from 'node:crypto'
+/** What a host needs of users and tokens from its first start on, shown to this machine's user in files of mode 0600. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { firstUser } from '../core/roles.ts'
+import type { Clock } from '../platform/clock.ts'
 import { writeFileAtomic } from '../platform/files.ts'
 import type { Log } from '../platform/log.ts'
-import type { Store, TokenKind } from './store/store.ts'
+import type { Store } from './store/store.ts'
+import { type NewToken, Tokens } from './tokens.ts'
+import { Users } from './users.ts'
 
-const files: Record<TokenKind, string> = { admin: 'admin-token', join: 'join-token' }
-
-export class Tokens {
-  private readonly kinds: ReadonlyMap<string, TokenKind>
-
-  private constructor(kinds: ReadonlyMap<string, TokenKind>) {
-    this.kinds = kinds
-  }
-
-  /** Makes the tokens that are not there yet. */
-  static async open(store: Store, stateDir: string, nowMs: number, log: Log): Promise<Tokens> {
-    const known = await store.tokens()
-    for (const kind of ['admin', 'join'] as const) {
-      const path = join(stateDir, files[kind])
-      if (known.some((token) => token.kind === kind)) {
-        if (!existsSync(path))
-          log.warn({ path }, `The ${kind} token is not in its file any more; the host still accepts it`)
-        continue
-      }
-      const token = `hakuriver_${kind}_${randomBytes(24).toString('base64url')}`
-      const hash = hashOf(token)
-      await writeFileAtomic(path, `${token}\n`, { mode: 0o600, sync: true })
-      await store.addToken(hash, kind, nowMs)
-      known.push({ hash, kind })
-      log.info({ path }, `Made the ${kind} token`)
-    }
-    return new Tokens(new Map(known.map(({ hash, kind }) => [hash, kind])))
-  }
-
-  /**
-   * What the token of an Authorization header (RFC 6750, section 2.1) is for; null: nothing. Looked up by its
-   * hash, so the time it takes tells nothing of the tokens.
-   */
-  kindOf(authorization: string | undefined): TokenKind | null {
-    const match = /^Bearer +([A-Za-z0-9._~+/=-]{1,200})$/i.exec(authorization ?? '')
-    return match?.[1] === undefined ? null : (this.kinds.get(hashOf(match[1])) ?? null)
-  }
+export interface Identity {
+  users: Users
+  tokens: Tokens
 }
 
-/** The tokens are 192 random bits: a plain hash cannot be turned back by guessing. */
-function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
+export interface IdentityDeps {
+  store: Store
+  stateDir: string
+  clock: Clock
+  log: Log
+  /** No tokens are asked for, so none are made. */
+  isOpen: boolean
+}
+
+/** Takes up users and tokens, and makes those without which nobody could begin. */
+export async function openIdentity({ store, stateDir, clock, log, isOpen }: IdentityDeps): Promise<Identity> {
+  const users = await Users.open({ store, clock })
+  const tokens = await Tokens.open({ store, users, clock, log })
+  if (isOpen) return { users, tokens }
+  if (users.list().length === 0) await users.create(firstUser, 'admin')
+  const admins = users.admins()
+  const { name } = admins.find((user) => user.name === firstUser) ?? admins[0] ?? { name: firstUser }
+  const files = [
+    {
+      file: 'admin-token',
+      token: { kind: 'api', user: name, role: 'admin', label: 'admin-token' },
+      // whoever has revoked the last one gets another by a restart
+      isThere: admins.some((user) =>
+        tokens.liveOf(user.name, 'api').some((token) => tokens.roleOf(token) === 'admin'),
+      ),
+    },
+    {
+      file: 'join-token',
+      token: { kind: 'join', user: null, role: 'viewer', label: 'join-token' },
+      isThere: tokens.liveOf(null, 'join').length > 0,
+    },
+  ] satisfies { file: string; token: Omit<NewToken, 'expiresAtMs'>; isThere: boolean }[]
+  for (const { file, token, isThere } of files) {
+    const path = join(stateDir, file)
+    if (isThere) {
+      if (!existsSync(path))
+        log.warn({ path }, 'A token is not in its file any more; the host still accepts it')
+      continue
+    }
+    await tokens.make({ ...token, expiresAtMs: null }, (secret) =>
+      writeFileAtomic(path, `${secret}\n`, { mode: 0o600, sync: true }),
+    )
+    log.info({ path }, 'Made a token')
+  }
+  return { users, tokens }
 }

@@ -1,6 +1,8 @@
 /** The end of many tasks. Some at a time: each commit is short, and what else has come in goes between them. */
+import { type Actor, mayTouch } from '../core/roles.ts'
 import { isFinal, type Status } from '../core/task.ts'
 import type { KillOutcome } from '../protocol/schemas.ts'
+import { othersWords } from './caller.ts'
 import type { Cluster } from './cluster.ts'
 import type { Store } from './store/store.ts'
 
@@ -13,20 +15,37 @@ const tasksPerTurn = 300
  */
 export async function killTasks(
   ids: readonly number[],
-  reason: string,
+  { reason, caller }: { reason: string; caller: Actor },
   { cluster, store }: { cluster: Cluster; store: Store },
 ): Promise<KillOutcome[]> {
   const outcomes = new Map<number, KillOutcome>()
   const order = waitingFirst(ids, cluster)
   for (let at = 0; at < order.length; at += tasksPerTurn) {
     const some = order.slice(at, at + tasksPerTurn)
-    const open = new Set(some.filter((id) => cluster.task(id) !== null))
+    const { open, foreign } = sort(some, caller, cluster)
     for (const id of open) cluster.apply(id, { type: 'kill_requested', reason })
     await cluster.settled() // also an end is told only when it is on disk
     const statuses = await store.statusesOf(some)
-    for (const id of some) outcomes.set(id, outcomeOf(id, open.has(id), statuses.get(id) ?? null))
+    for (const id of some) {
+      const outcome = outcomeOf(id, open.has(id), statuses.get(id) ?? null)
+      const message = foreign.get(id)
+      outcomes.set(id, message === undefined ? outcome : { ...outcome, message })
+    }
   }
   return ids.flatMap((id) => outcomes.get(id) ?? [])
+}
+
+/** Those that can be ended, and those that this caller may not end, with the reason. */
+function sort(ids: readonly number[], caller: Actor, cluster: Cluster) {
+  const open = new Set<number>()
+  const foreign = new Map<number, string>()
+  for (const id of ids) {
+    const task = cluster.task(id)
+    if (task === null) continue
+    if (mayTouch(caller, task.owner)) open.add(id)
+    else foreign.set(id, othersWords(caller, task.owner, `kill task ${id}`))
+  }
+  return { open, foreign }
 }
 
 /** What waits comes before what runs, or it would be started in the place of that. */

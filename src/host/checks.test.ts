@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AppError } from '../core/errors.ts'
+import { anybody } from './caller.ts'
 import { createChecks } from './checks.ts'
 import { TestHost } from './host.suite.ts'
 
@@ -80,7 +81,7 @@ describe('the host', () => {
     const before = Date.now()
     const answer = await host.client.checkHost({ query: { node: 'n1' } })
     expect(Date.parse(answer.time)).toBeGreaterThanOrEqual(before)
-    expect(answer).toMatchObject({ token: 'admin', node: null, version: expect.any(String) })
+    expect(answer).toMatchObject({ token: 'user', node: null, version: expect.any(String) })
     const runner = await host.link({ node: 'n1' })
     expect(await host.client.checkHost({ query: { node: 'n1' } })).toMatchObject({
       node: { name: 'n1', status: 'online', runnerVersion: 'test', executor: { name: 'fake' } },
@@ -97,7 +98,7 @@ describe('the host', () => {
   })
 })
 
-const caller = { name: 'admin', token: 'admin' } as const
+const caller = anybody
 function ask(name: string) {
   return { params: undefined, query: undefined, body: { name } }
 }

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../platform/wait.ts'
+import { anybody } from './caller.ts'
 import { EventHub } from './event-hub.ts'
 import { eventStream } from './event-stream.ts'
 import { TestHost } from './host.suite.ts'
@@ -27,7 +28,7 @@ function listen(hub: EventHub, store: Partial<Store>, headers: Record<string, st
   const raw = Object.assign(new PassThrough(), { writeHead() {} })
   raw.on('close', () => gone.abort())
   const reply = { raw, hijack() {} } as unknown as FastifyReply
-  const request = { params: {}, query: {}, headers, signal: gone.signal }
+  const request = { params: {}, query: {}, headers, caller: anybody, signal: gone.signal }
   const handled = eventStream(hub, store as Store).handle(request, reply)
   return { raw, handled, ids: () => idsIn(String(raw.read() ?? '')) }
 }

@@ -6,10 +6,11 @@ import type { Clock } from '../platform/clock.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { BatchView } from '../protocol/schemas.ts'
 import { createBulk, killReason } from './bulk.ts'
-import type { Caller } from './caller.ts'
+import { type Caller, refuseOthers } from './caller.ts'
 import type { CheckHandlers } from './checks.ts'
 import type { Cluster } from './cluster.ts'
 import type { HistoryEndpoint } from './history/handlers.ts'
+import type { IdentityHandlers } from './identity.ts'
 import type { Links } from './links.ts'
 import type { LogHandlers } from './log-handlers.ts'
 import type { LoginHandlers } from './login.ts'
@@ -21,8 +22,11 @@ import type { Submits } from './submit.ts'
 import { createTaskLists } from './task-lists.ts'
 import { batchView, eventView, nodeView, taskDetail } from './views.ts'
 
-/** All endpoints but those of logins (`login.ts`) and of history (`history/handlers.ts`). */
-export type ClusterHandlers = Omit<Handlers<Caller>, keyof LoginHandlers | HistoryEndpoint>
+/** All endpoints but those of logins (`login.ts`), users (`identity.ts`) and of history (`history/handlers.ts`). */
+export type ClusterHandlers = Omit<
+  Handlers<Caller>,
+  keyof LoginHandlers | keyof IdentityHandlers | HistoryEndpoint
+>
 
 /** Tasks of large batches are counted so long at a time. */
 const turnMs = 8
@@ -46,6 +50,7 @@ export function createHandlers(
     if (batch === null) throw new AppError('not_found', `there is no batch ${idText}`)
     return batch
   }
+  const countsOf = async ({ id }: Batch) => (await store.counts({ batchId: id })) ?? new Map()
   return {
     health: async () => ({ ok: true }),
     ready: async () => {
@@ -56,11 +61,15 @@ export function createHandlers(
     submitBatch: ({ body }, caller) => submits.submit(body, caller.name),
     previewBatch: async ({ body }) => previewBatch(body, cluster),
     listBatches: async ({ query }) => {
-      const { items, total, next } = await store.batches(query.limit ?? 100, cursorOf(query.cursor))
+      const { items, total, next } = await store.batches(
+        query.limit ?? 100,
+        cursorOf(query.cursor),
+        query.owner,
+      )
       const views: BatchView[] = []
       let until = clock.monotonic() + turnMs
       for (const batch of items) {
-        views.push(batchView(batch, await store.counts({ batchId: batch.id })))
+        views.push(batchView(batch, await countsOf(batch)))
         if (clock.monotonic() < until) continue
         await new Promise<void>((resolve) => clock.soon(resolve))
         until = clock.monotonic() + turnMs
@@ -69,21 +78,22 @@ export function createHandlers(
     },
     getBatch: async ({ params }) => {
       const batch = await batchOf(params.id)
-      return batchView(batch, await store.counts({ batchId: batch.id }))
+      return batchView(batch, await countsOf(batch))
     },
-    getTask: async ({ params }) => taskDetail(await taskOf(params.id), cluster),
+    getTask: async ({ params }, caller) => taskDetail(await taskOf(params.id), cluster, caller),
     listTaskEvents: async ({ params }) => {
       const task = await taskOf(params.id)
       return { items: (await store.taskEvents(task.id)).map(eventView) }
     },
     killTask: async ({ params, body }, caller) => {
-      const { id, status } = await taskOf(params.id)
+      const { id, status, owner } = await taskOf(params.id)
+      refuseOthers(caller, owner, `kill task ${id}`)
       const outcome = cluster.apply(id, { type: 'kill_requested', reason: killReason(body, caller) })
       if (isFinal(status)) throw new AppError('conflict', `cannot kill task ${id}: it has ended (${status})`)
       await cluster.settled() // also an end is told only when it is on disk
       if (outcome.kind === 'illegal')
         throw new AppError('conflict', `cannot kill task ${id}: ${outcome.reason}`)
-      return taskDetail(await taskOf(params.id), cluster)
+      return taskDetail(await taskOf(params.id), cluster, caller)
     },
     listNodes: async () => {
       const nodes = [...cluster.nodes.values()].sort((a, b) =>
@@ -115,7 +125,7 @@ export function createHandlers(
     }),
     forgetTask: async ({ params, body }, caller) => {
       await forgetTask(cluster, await taskOf(params.id), { by: caller.name, reason: body.reason })
-      return taskDetail(await taskOf(params.id), cluster)
+      return taskDetail(await taskOf(params.id), cluster, caller)
     },
     ...createTaskLists(cluster, store, clock),
     ...createBulk({ cluster, store, submits, clock }),

@@ -13,6 +13,7 @@ import { limits } from '../protocol/limits.ts'
 import { linkPath } from '../protocol/routes.ts'
 import type { ErrorBody } from '../protocol/schemas.ts'
 import type { Gate } from './access.ts'
+import { Admissions, type Admit } from './admission.ts'
 import type { Caller, Visit } from './caller.ts'
 import type { HostConfig } from './config.ts'
 import { Packer } from './encoding.ts'
@@ -29,12 +30,11 @@ export interface HttpDeps {
   /** Routes that answer with a stream. */
   streams: readonly StreamRoute[]
   onLink: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
-  /** Adds routes that are not of the native API. */
-  addRoutes: (app: FastifyInstance, authorize: Authorize) => Promise<void>
+  /** Adds routes that are not of the native API. Sessions are not taken there. */
+  addRoutes: (app: FastifyInstance, admit: Admit) => Promise<void>
+  /** Told of every route that there is. */
+  onRoute?: (route: { method: string | string[]; url: string }) => void
 }
-
-/** Lets a request go on. @throws AppError `unauthenticated`, `not_permitted` */
-export type Authorize = (access: Access, request: FastifyRequest) => void
 
 /** A route whose answer is written piece by piece. */
 export interface StreamRoute {
@@ -49,7 +49,8 @@ export interface StreamRequest {
   params: unknown
   query: unknown
   headers: IncomingMessage['headers']
-  /** Aborts when the caller is gone or the host stops. */
+  caller: Caller
+  /** Aborts when the caller is gone, may not see this any more, or the host stops. */
   signal: AbortSignal
 }
 
@@ -88,10 +89,15 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     if (!isOurName(request.headers.host)) throw wrongHost(request.headers.host)
     if (await deps.web.sendShared(request, reply)) return reply
   })
+  if (deps.onRoute !== undefined) app.addHook('onRoute', deps.onRoute)
   const packer = new Packer()
-  for (const name of Object.keys(hostApi) as EndpointName[]) addEndpoint(app, deps, packer, name)
-  for (const route of deps.streams) addStream(app, deps, route)
-  await deps.addRoutes(app, (access, request) => deps.gate.authorizeByToken(access, request))
+  const admissions = new Admissions(deps.gate)
+  for (const name of Object.keys(hostApi) as EndpointName[])
+    addEndpoint(app, deps, { admissions, packer }, name)
+  for (const route of deps.streams) addStream(app, admissions, route)
+  await deps.addRoutes(app, (access, request, reply) =>
+    admissions.admit(access, request, reply, { sessions: false }),
+  )
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
     const refusal = linkRefusal(request, deps, isOurName)
@@ -106,7 +112,17 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   return app
 }
 
-function addEndpoint(app: FastifyInstance, deps: HttpDeps, packer: Packer, name: EndpointName): void {
+interface EndpointTools {
+  admissions: Admissions
+  packer: Packer
+}
+
+function addEndpoint(
+  app: FastifyInstance,
+  deps: HttpDeps,
+  { admissions, packer }: EndpointTools,
+  name: EndpointName,
+): void {
   const endpoint = hostApi[name]
   const check = {
     params: 'params' in endpoint ? checkerOf('params', endpoint.params) : () => undefined,
@@ -118,17 +134,15 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, packer: Packer, name:
   app.route({
     method: endpoint.method,
     url: endpoint.path,
-    onRequest: async (request) => deps.gate.authorize(endpoint.access, request),
+    onRequest: async (request, reply) => void admissions.admit(endpoint.access, request, reply),
     handler: async (request, reply) => {
       const input = {
         params: check.params(request.params),
         query: check.query(request.query),
         body: check.body(request.body),
       }
-      const signal = signalOf(deps.gate, endpoint.access, request, reply)
-      const caller = deps.gate.callerOf(endpoint.access, request)
-      const visit = visitOf(request, reply)
-      const result = await handle(input, { ...caller, signal, visit })
+      const caller = admissions.callerOf(request)
+      const result = await handle(input, { ...caller, visit: visitOf(request, reply) })
       reply.code(endpoint.status).header('content-type', 'application/json; charset=utf-8')
       const { body, encoding } = await packer.pack(JSON.stringify(result), request.headers['accept-encoding'])
       if (encoding !== null) reply.header('content-encoding', encoding).header('vary', 'accept-encoding')
@@ -137,33 +151,22 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, packer: Packer, name:
   })
 }
 
-function addStream(app: FastifyInstance, deps: HttpDeps, route: StreamRoute): void {
+function addStream(app: FastifyInstance, admissions: Admissions, route: StreamRoute): void {
   const checkParams = route.params === undefined ? () => undefined : checkerOf('params', route.params)
   const checkQuery = route.query === undefined ? () => undefined : checkerOf('query', route.query)
   app.route({
     method: 'GET',
     url: route.path,
     exposeHeadRoute: false,
-    onRequest: async (request) => deps.gate.authorize(route.access, request),
+    onRequest: async (request, reply) => void admissions.admit(route.access, request, reply),
     handler: async (request, reply) => {
-      const signal = signalOf(deps.gate, route.access, request, reply)
-      const { params, query, headers } = request
-      return route.handle({ params: checkParams(params), query: checkQuery(query), headers, signal }, reply)
+      const caller = admissions.callerOf(request)
+      const { signal } = caller
+      const { headers } = request
+      const given = { params: checkParams(request.params), query: checkQuery(request.query) }
+      return route.handle({ ...given, headers, caller, signal }, reply)
     },
   })
-}
-
-/** Aborts when the caller is gone. An answer that is still to come to a session is cut off where that ends. */
-function signalOf(gate: Gate, access: Access, request: FastifyRequest, reply: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  // a logout itself is answered
-  const session = access === 'public' ? null : gate.sessionOf(request)
-  const letGo = session === null ? () => {} : gate.onEnd(session, () => reply.raw.destroy())
-  reply.raw.once('close', () => {
-    letGo()
-    gone.abort()
-  })
-  return gone.signal
 }
 
 /** What the request says of who logs in or out. */
@@ -171,13 +174,13 @@ function visitOf(request: FastifyRequest, reply: FastifyReply): Visit {
   const { host = '', cookie } = request.headers
   return {
     address: request.ip,
-    host,
+    origin: `${request.protocol}://${host}`,
     cookies: cookie,
     setCookie: (text) => void reply.header('set-cookie', text),
   }
 }
 
-/** The status line of a refusal; null where the runner may link. */
+/** The status line of a refusal, and what further headers it has; null where the runner may link. */
 function linkRefusal(
   request: IncomingMessage,
   deps: HttpDeps,
@@ -187,7 +190,15 @@ function linkRefusal(
   if (!isOurName(request.headers.host)) return '421 Misdirected Request'
   // a browser sends an origin; a runner does not
   if (request.headers.origin !== undefined) return '403 Forbidden'
-  return deps.gate.mayLink(request.headers) ? null : '401 Unauthorized'
+  try {
+    const { method = 'GET', headers, socket } = request
+    deps.gate.refuseLink({ method, headers, address: socket.remoteAddress ?? '' })
+    return null
+  } catch (error) {
+    const { code, details } = asAppError(error)
+    if (code === 'too_many') return `429 Too Many Requests\r\nRetry-After: ${details?.retryAfterSeconds}`
+    return '401 Unauthorized'
+  }
 }
 
 /**
@@ -212,6 +223,13 @@ function wrongHost(header: string | undefined): AppError {
   )
 }
 
+/** What HTTP asks of a refusal (RFC 9110, sections 11.6.1 and 10.2.3). */
+export function addRefusalHeaders({ code, details }: AppError, reply: FastifyReply): void {
+  if (code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
+  const seconds = details?.retryAfterSeconds
+  if (typeof seconds === 'number') reply.header('retry-after', seconds)
+}
+
 function sendError(error: AppError, request: FastifyRequest, reply: FastifyReply, log: Log): void {
   const { code, message, details } = error
   if (code === 'internal')
@@ -222,7 +240,7 @@ function sendError(error: AppError, request: FastifyRequest, reply: FastifyReply
     ...(details === undefined ? {} : { details }),
     requestId: request.id,
   }
-  if (code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
+  addRefusalHeaders(error, reply)
   reply
     .code(errorTable[code].http)
     .header('content-type', 'application/json; charset=utf-8')

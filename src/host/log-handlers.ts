@@ -6,9 +6,10 @@ import { LogViews } from '../platform/log-views.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { LogStream } from '../protocol/routes.ts'
 import type { LogLines } from '../protocol/schemas.ts'
-import { type LogDeps, TaskLog } from './task-log.ts'
+import type { Caller } from './caller.ts'
+import { type LogDeps, refuseOthersLog, TaskLog } from './task-log.ts'
 
-export type LogHandlers = Pick<Handlers<{ signal?: AbortSignal }>, 'readLogLines' | 'searchLog'>
+export type LogHandlers = Pick<Handlers<Caller>, 'readLogLines' | 'searchLog'>
 
 export interface TaskLogs {
   handlers: LogHandlers
@@ -32,14 +33,18 @@ export function createTaskLogs(deps: LogDeps): TaskLogs {
   }
   return {
     handlers: {
-      readLogLines: async ({ params, query }, { signal = neverAborted }) => {
+      readLogLines: async ({ params, query }, caller) => {
+        const { signal = neverAborted } = caller
         refuseTwoPlaces(query)
+        await refuseOthersLog(deps.store, params.id, caller)
         const { name, open, makeReader } = logOf(params)
         const told = await linesFromNode(open(signal), query, signal)
         return told ?? views.lines(name, makeReader, query, signal)
       },
-      searchLog: async ({ params, query }, { signal = neverAborted }) => {
+      searchLog: async ({ params, query }, caller) => {
+        const { signal = neverAborted } = caller
         refuseLineBreak(query.q)
+        await refuseOthersLog(deps.store, params.id, caller)
         const { name, open, makeReader } = logOf(params)
         const told = await open(signal).view({ type: 'log_search', query })
         return told?.view.search ?? views.search(name, makeReader, query, signal)

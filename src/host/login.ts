@@ -1,4 +1,7 @@
-/** How a browser logs in and out: by the admin token, or by the code of a link that is good once. */
+/**
+ * How persons come in: a browser by a token, by the code of a link or by an invitation, and a program by an
+ * invitation. What is good once is used up in the same commit that makes what it is exchanged for.
+ */
 import { createHash, randomBytes } from 'node:crypto'
 import { AppError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -6,164 +9,184 @@ import type { Log } from '../platform/log.ts'
 import { version } from '../platform/version.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { SessionView } from '../protocol/schemas.ts'
-import type { Tokens } from './auth.ts'
-import { admin, type Caller, type Visit } from './caller.ts'
-import { type Sessions, setCookieOf } from './sessions.ts'
+import { anybody, type Caller, type Visit } from './caller.ts'
+import { boundSessions, type Login, sessionFor, sessionOf, setCookieOf } from './sessions.ts'
+import type { TokenRecord } from './store/store.ts'
+import type { Tokens } from './tokens.ts'
+import type { Users } from './users.ts'
 import { instant } from './views.ts'
+import type { WrongTries } from './wrong-tries.ts'
 
 const codeMs = 5 * 60_000
 /** Links that have not been used; a further one takes the place of the oldest. */
 export const maxCodes = 100
-/** Wrong tries of one address in a minute. */
-export const maxTries = 10
-const triesMs = 60_000
-const maxAddresses = 10_000
+/** Of a login by invitation. */
+const loginMs = 90 * 86_400_000
 
 export interface LoginDeps {
-  /** null: no tokens are asked for. */
-  tokens: Tokens | null
-  sessions: Sessions
+  users: Users
+  tokens: Tokens
+  tries: WrongTries
+  /** No tokens are asked for. */
+  isOpen: boolean
   clock: Clock
   log: Log
 }
 
 export type LoginHandlers = Pick<
   Handlers<Caller>,
-  'getSession' | 'beginSession' | 'endSession' | 'makeLoginLink'
+  'getSession' | 'beginSession' | 'endSession' | 'makeLoginLink' | 'claimLogin'
 >
 
-export function createLogin({ tokens, sessions, clock, log }: LoginDeps): LoginHandlers {
+type Credentials = Parameters<LoginHandlers['beginSession']>[0]['body']
+
+export function createLogin(deps: LoginDeps): LoginHandlers {
+  const { users, tokens, tries, isOpen, clock, log } = deps
   const codes = new LoginCodes(clock)
-  const tries = new WrongTries(clock)
-  const view = (expiresAtMs: number | null): SessionView => ({
-    name: tokens === null || expiresAtMs !== null ? admin.name : null,
-    isOpen: tokens === null,
-    expiresAt: expiresAtMs === null ? null : instant(expiresAtMs),
+  const view = (session: TokenRecord | null): SessionView => ({
+    name: isOpen ? anybody.name : (session?.user ?? null),
+    role: isOpen ? anybody.role : session === null ? null : tokens.roleOf(session),
+    isOpen,
+    expiresAt: session?.expiresAtMs == null ? null : instant(session.expiresAtMs),
     version,
   })
+  const refused = (visit: Visit, refusal: AppError) => {
+    log.warn({ address: visit.address }, 'A login was refused')
+    return tries.refuse(visit.address, refusal)
+  }
+  /** The invitation of this secret, where it can be used now. */
+  const invitationOf = (secret: string): TokenRecord | null => {
+    const token = tokens.find(secret)
+    if (token?.kind !== 'login' || tokens.stateOf(token) !== 'good') return null
+    const maker = token.madeBy === null ? null : users.get(token.madeBy)
+    return maker?.isDisabled === false && maker.role === 'admin' ? token : null
+  }
+  /** What an invitation is exchanged for is its user's in full. */
+  const loginBy = (invitation: TokenRecord): Login => ({
+    user: invitation.user,
+    role: tokens.roleOf(invitation),
+    boundMs: null,
+  })
+  const begin = async (body: Credentials, visit: Visit) => {
+    const { known, invitation } = 'token' in body ? byToken(body.token) : byCode(body.code)
+    if (invitation !== null) return tokens.exchange(invitation, sessionFor(loginBy(invitation), clock.now()))
+    if (known === null) throw refused(visit, refusalOf(body))
+    // a full disk is a reason to look: it holds as long as this host runs where it cannot be saved
+    return tokens.makeUnsaved(sessionFor(known, clock.now()))
+  }
+  const byToken = (secret: string) => {
+    const token = tokens.find(secret)
+    if (token?.kind === 'join')
+      throw new AppError('not_permitted', 'a join token is for runners: log in with a token of yours')
+    return {
+      known: token?.kind === 'api' && tokens.stateOf(token) === 'good' ? token : null,
+      invitation: null,
+    }
+  }
+  const byCode = (code: string) => ({ known: codes.take(code, tokens), invitation: invitationOf(code) })
 
   return {
-    getSession: async (_, { visit }) => view(sessions.find(visit?.cookies)?.expiresAtMs ?? null),
+    getSession: async (_, { visit }) => view(sessionOf(tokens, visit?.cookies)),
     beginSession: async ({ body }, caller) => {
-      if (tokens === null) return view(null)
+      if (isOpen) return view(null)
       const visit = visitOf(caller)
-      if (!tries.mayTry(visit.address))
-        throw new AppError('too_many', 'too many wrong tokens or links: wait a minute, then try again')
-      const isRight =
-        'token' in body ? tokens.kindOf(`Bearer ${body.token}`) === 'admin' : codes.take(body.code)
-      if (!isRight) {
-        tries.wrong(visit.address)
-        log.warn({ address: visit.address }, 'A login was refused')
-        throw refusalOf(body, tokens)
-      }
       // one browser, one session
-      const before = sessions.find(visit.cookies)
-      const { value, expiresAtMs } = await sessions.begin()
-      if (before !== null) await sessions.end([before.hash])
-      visit.setCookie(setCookieOf(value))
-      log.info({ address: visit.address }, 'A browser has logged in')
-      return view(expiresAtMs)
+      const before = sessionOf(tokens, visit.cookies)
+      const { secret, token } = await begin(body, visit)
+      if (before !== null) await tokens.revoke([before])
+      await boundSessions(tokens, token.user)
+      const { createdAtMs, expiresAtMs } = token
+      visit.setCookie(setCookieOf({ value: secret, ageMs: (expiresAtMs ?? createdAtMs) - createdAtMs }))
+      log.info({ address: visit.address, user: token.user }, 'A browser has logged in')
+      return view(token)
     },
     endSession: async (_, caller) => {
-      if (tokens === null) return view(null)
+      if (isOpen) return view(null)
       const visit = visitOf(caller)
-      const session = sessions.find(visit.cookies)
+      const session = sessionOf(tokens, visit.cookies)
       visit.setCookie(setCookieOf(null))
       if (session === null) return view(null)
-      await sessions.end([session.hash])
-      log.info({ address: visit.address }, 'A browser has logged out')
+      await tokens.revoke([session])
+      log.info({ address: visit.address, user: session.user }, 'A browser has logged out')
       return view(null)
     },
     makeLoginLink: async (_, caller) => {
-      const { host } = visitOf(caller)
-      const code = tokens === null ? null : codes.make()
+      const { origin } = visitOf(caller)
+      const code = caller.token === null ? null : codes.make(caller.token, caller.role)
       // behind the # it is sent to no server, and stands in no log
       const path = code === null ? '/' : `/login#code=${code}`
-      return { url: `http://${host}${path}`, expiresAt: instant(clock.now() + codeMs) }
+      return { url: `${origin}${path}`, expiresAt: instant(clock.now() + codeMs) }
+    },
+    claimLogin: async ({ body }, caller) => {
+      const visit = visitOf(caller)
+      const invitation = invitationOf(body.secret)
+      if (invitation === null) throw refused(visit, refusalOf({ code: body.secret }))
+      const login = loginBy(invitation)
+      const expiresAtMs = clock.now() + loginMs
+      const label = body.label ?? 'login'
+      const { secret, token } = await tokens.exchange(invitation, {
+        ...login,
+        kind: 'api',
+        label,
+        expiresAtMs,
+      })
+      log.info({ address: visit.address, user: token.user, token: token.id }, 'An invitation was used')
+      return {
+        token: secret,
+        user: token.user ?? '',
+        role: tokens.roleOf(token),
+        expiresAt: instant(expiresAtMs),
+      }
     },
   }
 }
 
-function visitOf({ visit }: Caller): Visit {
+/** The request of a caller. */
+export function visitOf({ visit }: Caller): Visit {
   if (visit === undefined) throw new Error('a login without a request')
   return visit
 }
 
-function refusalOf(body: { token: string } | { code: string }, tokens: Tokens): AppError {
+function refusalOf(body: Credentials): AppError {
   if ('code' in body)
-    return new AppError('unauthenticated', 'this link was used or is too old: ask for a new one')
-  return tokens.kindOf(`Bearer ${body.token}`) === 'join'
-    ? new AppError('not_permitted', 'a join token is for runners: log in with the admin token')
-    : new AppError(
-        'unauthenticated',
-        "this is not the admin token: it is in the host's file admin-token, and `hakuriver web` makes a link without it",
-      )
+    return new AppError(
+      'unauthenticated',
+      'this link or invitation was used or is too old: ask for a new one',
+    )
+  return new AppError(
+    'unauthenticated',
+    "this is no token that can be used: the admin token is in the host's file admin-token, and `hakuriver web` makes a link without one",
+  )
 }
 
 /** The codes of links that were not used yet, by their hash, oldest first. */
 class LoginCodes {
   private readonly clock: Clock
-  /** When each is too old, by the clock that nobody can set. */
-  private readonly endOf = new Map<string, number>()
+  /** When each is too old, by the clock that nobody can set, and whose it is. */
+  private readonly codes = new Map<string, { endMs: number; maker: TokenRecord; role: Login['role'] }>()
 
   constructor(clock: Clock) {
     this.clock = clock
   }
 
-  make(): string {
+  make(maker: TokenRecord, role: Login['role']): string {
     const code = randomBytes(24).toString('base64url')
-    this.endOf.set(hashOf(code), this.clock.monotonic() + codeMs)
-    const [oldest] = this.endOf.keys()
-    if (this.endOf.size > maxCodes && oldest !== undefined) this.endOf.delete(oldest)
+    this.codes.set(hashOf(code), { endMs: this.clock.monotonic() + codeMs, maker, role })
+    const [oldest] = this.codes.keys()
+    if (this.codes.size > maxCodes && oldest !== undefined) this.codes.delete(oldest)
     return code
   }
 
-  /** Is it good? It is so once. */
-  take(code: string): boolean {
+  /** Whom it logs in; null: nobody. It does so once, and as long as what made it is good. */
+  take(code: string, tokens: Tokens): Login | null {
     const hash = hashOf(code)
-    const end = this.endOf.get(hash)
-    this.endOf.delete(hash)
-    return end !== undefined && this.clock.monotonic() < end
+    const known = this.codes.get(hash)
+    this.codes.delete(hash)
+    if (known === undefined || this.clock.monotonic() >= known.endMs) return null
+    const { maker, role } = known
+    if (tokens.get(maker.id) !== maker || tokens.stateOf(maker) !== 'good') return null
+    return { user: maker.user, role, boundMs: maker.boundMs }
   }
-}
-
-/** Counts wrong tries by address. */
-class WrongTries {
-  private readonly clock: Clock
-  /** Addresses that were wrong lately, the earliest first. */
-  private readonly byAddress = new Map<string, { count: number; endMs: number }>()
-
-  constructor(clock: Clock) {
-    this.clock = clock
-  }
-
-  mayTry(address: string): boolean {
-    const tried = this.byAddress.get(networkOf(address))
-    return tried === undefined || tried.endMs <= this.clock.monotonic() || tried.count < maxTries
-  }
-
-  wrong(address: string): void {
-    const nowMs = this.clock.monotonic()
-    const network = networkOf(address)
-    const before = this.byAddress.get(network)
-    if (before !== undefined && before.endMs > nowMs) {
-      before.count += 1
-      return
-    }
-    this.byAddress.delete(network)
-    this.byAddress.set(network, { count: 1, endMs: nowMs + triesMs })
-    const [oldest] = this.byAddress.keys()
-    if (this.byAddress.size > maxAddresses && oldest !== undefined) this.byAddress.delete(oldest)
-  }
-}
-
-/** Of IPv6 the first half: whoever has one address of a network has all of them (RFC 4291, section 2.5.4). */
-function networkOf(address: string): string {
-  if (!address.includes(':') || address.includes('.')) return address
-  const [front = '', back = ''] = address.split('::')
-  const [before, after] = [front, back].map((part) => part.split(':').filter((group) => group !== ''))
-  const zeros = Array<string>(Math.max(0, 8 - (before?.length ?? 0) - (after?.length ?? 0))).fill('0')
-  return [...(before ?? []), ...zeros, ...(after ?? [])].slice(0, 4).join(':')
 }
 
 function hashOf(code: string): string {

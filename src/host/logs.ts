@@ -9,7 +9,7 @@ import { type LogStream, logHeaders, logStreams, streamRoutes } from '../protoco
 import { Id } from '../protocol/schemas.ts'
 import type { StreamRequest, StreamRoute } from './http.ts'
 import { drained } from './sse.ts'
-import { type LogDeps, TaskLog, type TaskLogPart } from './task-log.ts'
+import { type LogDeps, refuseOthersLog, TaskLog, type TaskLogPart } from './task-log.ts'
 
 const Params = Type.Object({ id: Id, stream: Type.Enum([...logStreams]) }, { additionalProperties: false })
 const Query = Type.Object(
@@ -36,13 +36,14 @@ interface LogQuery {
 export function logRoute(deps: LogDeps): StreamRoute {
   return {
     path: streamRoutes.taskLog.path,
-    access: 'view',
+    access: 'submit',
     params: Params,
     query: Query,
     handle: async (request, reply) => {
       const { id, stream } = request.params as { id: string; stream: LogStream } // checked against Params
       const query = request.query as LogQuery // and Query
       refuseMixed(query)
+      await refuseOthersLog(deps.store, id, request.caller)
       const log = new TaskLog(deps, parseId(id) ?? 0, stream, request.signal)
       const first = await log.read(query.offset ?? 0, query.limit ?? limits.logReadBytes, 0)
       reply.headers({

@@ -1,9 +1,11 @@
 /** Tasks once more: a new batch of the same specs on the same targets. */
 import { AppError } from '../core/errors.ts'
+import { type Actor, mayTouch } from '../core/roles.ts'
 import { formatTarget } from '../core/target.ts'
 import { type Task, type TaskSpec, taskCan } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Input, Output } from '../protocol/host-api.ts'
+import { othersWords } from './caller.ts'
 import type { Store } from './store/store.ts'
 import type { Submits, WantedTask } from './submit.ts'
 
@@ -28,13 +30,14 @@ export interface RerunDeps {
 export function rerunTasks(
   ids: readonly number[],
   body: Input<'rerunTasks'>['body'],
-  owner: string,
+  caller: Actor,
   deps: RerunDeps,
 ) {
   const { submits } = deps
   const { submissionId, name } = body
-  return submits.once<RerunResult>(submissionId, 'items', async () => {
-    const { wanted, refused } = await collect(ids, deps)
+  const { name: owner } = caller
+  return submits.once<RerunResult>({ submissionId, owner, key: 'items' }, async () => {
+    const { wanted, refused } = await collect(ids, caller, deps)
     return submits.take<RerunResult>(wanted, {
       owner,
       submissionId,
@@ -53,7 +56,7 @@ export function rerunTasks(
 }
 
 /** What is to be made again; `specIndex` is the place among the ids. */
-async function collect(ids: readonly number[], { store, clock }: RerunDeps) {
+async function collect(ids: readonly number[], caller: Actor, { store, clock }: RerunDeps) {
   const wanted: WantedTask[] = []
   const refused = new Map<number, Refusal>()
   const specs = new Map<string, TaskSpec>()
@@ -62,7 +65,7 @@ async function collect(ids: readonly number[], { store, clock }: RerunDeps) {
     const some = ids.slice(from, from + tasksPerTurn)
     for (const [at, task] of (await store.tasksById(some)).entries()) {
       const id = some[at] ?? 0
-      const refusal = refusalOf(id, task)
+      const refusal = refusalOf(id, task, caller)
       if (refusal !== null) refused.set(id, refusal)
       if (task === null || refusal !== null) continue
       // one object for all that are the same, as a submit has it
@@ -80,8 +83,10 @@ async function collect(ids: readonly number[], { store, clock }: RerunDeps) {
   return { wanted, refused }
 }
 
-function refusalOf(id: number, task: Task | null): Refusal | null {
+function refusalOf(id: number, task: Task | null, caller: Actor): Refusal | null {
   if (task === null) return { code: 'not_found', message: `there is no task ${id}` }
+  if (!mayTouch(caller, task.owner))
+    return { code: 'not_permitted', message: othersWords(caller, task.owner, `run task ${id} again`) }
   if (taskCan('rerun', task.status)) return null
   return { code: 'conflict', message: `cannot run task ${id} again: it has not ended (${task.status})` }
 }

@@ -41,7 +41,7 @@ export class Submits {
   private readonly store: Store
   private readonly clock: Clock
   /** Submits under way, by the id that their client made: the same again waits for the same answer. */
-  private readonly open = new Map<string, Promise<unknown>>()
+  private readonly open = new Map<string, { owner: string; answer: Promise<unknown> }>()
 
   constructor(cluster: Cluster, store: Store, clock: Clock) {
     this.cluster = cluster
@@ -53,24 +53,24 @@ export class Submits {
   submit(body: SubmitBody, owner: string): Promise<SubmitResult> {
     const { submissionId, name, allOrNothing } = body
     const answerOf = (result: SubmitResult) => result
-    return this.once(submissionId, 'tasks', async () =>
+    return this.once({ submissionId, owner, key: 'tasks' }, async () =>
       this.take(wantedTasks(body), { owner, submissionId, name, allOrNothing, answerOf }),
     )
   }
 
   /**
    * The same submission id again gets the answer of the first time; `key` is in every answer of this kind.
-   * @throws AppError `conflict` where the id was used for something else
+   * @throws AppError `conflict` where the id was used for something else, or by another user
    */
   async once<T extends object>(
-    submissionId: string | undefined,
-    key: keyof T & string,
+    { submissionId, owner, key }: { submissionId: string | undefined; owner: string; key: keyof T & string },
     make: () => Promise<T>,
   ): Promise<T> {
     if (submissionId === undefined) return make()
     const open = this.open.get(submissionId)
-    const answer = open ?? this.knownOr(submissionId, make)
-    if (open === undefined) this.open.set(submissionId, answer)
+    if (open !== undefined && open.owner !== owner) throw usedByAnother(submissionId)
+    const answer = open?.answer ?? this.knownOr(submissionId, owner, make)
+    if (open === undefined) this.open.set(submissionId, { owner, answer })
     try {
       const given = (await answer) as T // our own words, of now or from an earlier commit
       if (key in given) return given
@@ -80,9 +80,11 @@ export class Submits {
     }
   }
 
-  private async knownOr(submissionId: string, make: () => Promise<unknown>): Promise<unknown> {
+  private async knownOr(submissionId: string, owner: string, make: () => Promise<unknown>): Promise<unknown> {
     const known = await this.store.batchBySubmission(submissionId)
-    return known === null ? make() : JSON.parse(known.answer)
+    if (known === null) return make()
+    if (known.owner !== owner) throw usedByAnother(submissionId)
+    return JSON.parse(known.answer)
   }
 
   /**
@@ -160,6 +162,14 @@ function specOf(input: SpecInput): TaskSpec {
     queue: input.queue ?? true,
     ...(input.requeue ? { requeue: input.requeue } : {}),
   }
+}
+
+/** What another has submitted is not told. */
+function usedByAnother(submissionId: string): AppError {
+  return new AppError(
+    'conflict',
+    `the submission id ${submissionId} was used by another user: send another one`,
+  )
 }
 
 /** Why nothing was made: nothing could be, or not all could and all was asked for. */

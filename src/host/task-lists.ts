@@ -61,7 +61,13 @@ export function createTaskLists(cluster: Cluster, store: Store, clock: Clock): T
       }
     },
     countTasks: async ({ query }) => {
-      const counts = countsView(await store.counts(filterOf(query)))
+      const byStatus = await store.counts(filterOf(query))
+      if (byStatus === null)
+        throw new AppError(
+          'invalid_request',
+          'the tasks of an owner on a node are not counted: leave owner or node out, or name a batchId',
+        )
+      const counts = countsView(byStatus)
       return { counts, total: totalOf(counts) }
     },
     listTaskIds: async ({ query }, { signal }) => {
@@ -107,15 +113,16 @@ interface FilterQuery {
   status?: Status[]
   node?: string
   batchId?: string
+  owner?: string
 }
 
 /** @throws AppError `not_found` for a batch that cannot be */
 function filterOf(query: FilterQuery): TaskFilter {
-  const { status: statuses, node, batchId } = query
-  if (batchId === undefined) return { statuses, node }
+  const { status: statuses, node, batchId, owner } = query
+  if (batchId === undefined) return { statuses, node, owner }
   const id = parseId(batchId)
   if (id === null) throw new AppError('not_found', `there is no batch ${batchId}`)
-  return { statuses, node, batchId: id }
+  return { statuses, node, owner, batchId: id }
 }
 
 /** One for each target and node, with its statuses. */

@@ -1,9 +1,12 @@
 /** One output of one task, wherever it lies: in the shared directory, or on a node. */
 import { AppError } from '../core/errors.ts'
+import { parseId } from '../core/id.ts'
+import type { Actor } from '../core/roles.ts'
 import { isFinal, type Task } from '../core/task.ts'
 import { logPath } from '../platform/log-paths.ts'
 import { awaitLogPart, boundedReader } from '../platform/log-reader.ts'
 import type { LogStream } from '../protocol/routes.ts'
+import { refuseOthers } from './caller.ts'
 import type { Cluster } from './cluster.ts'
 import type { EventHub } from './event-hub.ts'
 import type { FromRunnerOf, LogAnswer, LogViewQuery } from './link-session.ts'
@@ -19,6 +22,17 @@ export interface LogDeps {
   hub: EventHub
   links: Links
   sharedDir: string | null
+}
+
+/** What a task has written is for its owner, and for operators. @throws AppError `not_found`, `not_permitted` */
+export async function refuseOthersLog(
+  store: Pick<Store, 'task'>,
+  idText: string,
+  caller: Actor,
+): Promise<void> {
+  const task = await store.task(parseId(idText) ?? 0)
+  if (task === null) throw new AppError('not_found', `there is no task ${idText}`)
+  refuseOthers(caller, task.owner, `read the output of task ${task.id}`)
 }
 
 /** What is wanted of a log besides bytes. */

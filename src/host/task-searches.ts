@@ -88,7 +88,8 @@ export class TaskSearches {
     if (idPrefix === null || possible.length === 0) return rest
     const ranges = idRanges(idPrefix)
     if (order === 'desc') ranges.reverse()
-    const filter = { statuses: possible.length === statuses.length ? undefined : possible, node: query.node }
+    const { node, owner } = query
+    const filter = { statuses: possible.length === statuses.length ? undefined : possible, node, owner }
     for (const ids of ranges) {
       const left = limit - found.length
       const part = { ...filter, sort: 'submitted', order, after, ids, limit: left } as const

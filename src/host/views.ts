@@ -1,5 +1,6 @@
 /** What the API shows of the host's records. */
 import { countStatuses, isBatchFinal, type StatusCounts, totalOf } from '../core/batch.ts'
+import { type Actor, mayTouch } from '../core/roles.ts'
 import { formatTarget } from '../core/target.ts'
 import { isFinalTask, type Status, statuses, type Task } from '../core/task.ts'
 import { explainWait } from '../core/waiting.ts'
@@ -54,8 +55,10 @@ export function taskView(task: Task, cluster: Cluster): TaskView {
   }
 }
 
-export function taskDetail(task: Task, cluster: Cluster): TaskDetail {
-  return { ...taskView(task, cluster), env: task.spec.env }
+/** What of it is for its owner alone depends on who asks. */
+export function taskDetail(task: Task, cluster: Cluster, caller: Actor): TaskDetail {
+  const isHis = mayTouch(caller, task.owner)
+  return { ...taskView(task, cluster), env: isHis ? task.spec.env : null, mayTouch: isHis }
 }
 
 function reasonOf(task: Task, cluster: Cluster): string | null {

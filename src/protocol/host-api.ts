@@ -11,16 +11,20 @@ import {
   History,
   HostCheck,
   Id,
+  Invitation,
   KillOutcome,
+  Label,
   LoginLink,
   LogLines,
   LogSearch,
+  Me,
   NodeHistories,
   NodeView,
   Overview,
   Page,
   PreviewResult,
   RerunOutcome,
+  RoleSchema,
   SessionView,
   SharedFileCheck,
   StatusSchema,
@@ -29,11 +33,14 @@ import {
   TaskDetail,
   TaskPage,
   TaskUsage,
+  TokenView,
+  UserName,
+  UserView,
 } from './schemas.ts'
 
 /**
- * What a caller must be allowed to do. `public` needs no token; `check` is also for who holds only a join token.
- * The roles that map to these come later.
+ * What a caller must be allowed to do (`core/roles.ts`). `public` needs no token; `check` is also for who holds only a
+ * join token. Whose a task is counts beside it: see `protocol/access-table.ts`.
  */
 export type Access = 'public' | 'check' | 'view' | 'submit' | 'operate' | 'admin'
 
@@ -51,6 +58,7 @@ interface Endpoint {
 
 const closed = { additionalProperties: false } as const
 const IdParams = Type.Object({ id: Id }, closed)
+const UserParams = Type.Object({ name: UserName }, closed)
 const NameParams = Type.Object({ name: Type.String({ maxLength: 255 }) }, closed)
 const PageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
@@ -60,6 +68,7 @@ const TaskFilterQuery = {
   status: Type.Optional(Type.Array(StatusSchema)),
   node: Type.Optional(Type.String({ maxLength: 255 })),
   batchId: Type.Optional(Id),
+  owner: Type.Optional(UserName),
   q: Type.Optional(
     Type.String({
       minLength: 1,
@@ -100,7 +109,7 @@ export const hostApi = {
     summary: 'Batches, newest first',
     access: 'view',
     status: 200,
-    query: Type.Object(PageQuery, closed),
+    query: Type.Object({ ...PageQuery, owner: TaskFilterQuery.owner }, closed),
     result: Page(BatchView),
   },
   getBatch: {
@@ -162,7 +171,10 @@ export const hostApi = {
     summary: 'Number of tasks in each status',
     access: 'view',
     status: 200,
-    query: Type.Object({ node: TaskFilterQuery.node, batchId: TaskFilterQuery.batchId }, closed),
+    query: Type.Object(
+      { node: TaskFilterQuery.node, batchId: TaskFilterQuery.batchId, owner: TaskFilterQuery.owner },
+      closed,
+    ),
     result: Type.Object({ counts: Counts, total: Type.Integer() }, closed),
   },
   listTaskIds: {
@@ -229,7 +241,7 @@ export const hostApi = {
     ...routes.readLogLines,
     summary:
       'Lines of a log: from a line on, from a byte on, or the last. Without any of these: from the first line on',
-    access: 'view',
+    access: 'submit',
     status: 200,
     params: LogParams,
     query: Type.Object(
@@ -271,7 +283,7 @@ export const hostApi = {
   searchLog: {
     ...routes.searchLog,
     summary: 'Search through a whole log, a bounded time at a time',
-    access: 'view',
+    access: 'submit',
     status: 200,
     params: LogParams,
     query: Type.Object(
@@ -449,11 +461,120 @@ export const hostApi = {
   },
   makeLoginLink: {
     ...routes.makeLoginLink,
-    summary: 'A link that logs a browser in, once',
-    access: 'admin',
+    summary: 'A link that logs a browser of the caller in, once',
+    access: 'view',
     status: 201,
     body: Type.Object({}, closed),
     result: LoginLink,
+  },
+  whoAmI: {
+    ...routes.whoAmI,
+    summary: 'Who calls',
+    access: 'view',
+    status: 200,
+    result: Me,
+  },
+  listUsers: {
+    ...routes.listUsers,
+    summary: 'All users by name',
+    access: 'admin',
+    status: 200,
+    result: Type.Object({ items: Type.Array(UserView) }, closed),
+  },
+  createUser: {
+    ...routes.createUser,
+    summary: 'A new user, who has no token yet: invite it',
+    access: 'admin',
+    status: 201,
+    body: Type.Object({ name: UserName, role: RoleSchema }, closed),
+    result: UserView,
+  },
+  updateUser: {
+    ...routes.updateUser,
+    summary: 'Give a user another role, or disable it: what it may not do any more ends within a second',
+    access: 'admin',
+    status: 200,
+    params: UserParams,
+    body: Type.Object({ role: Type.Optional(RoleSchema), isDisabled: Type.Optional(Type.Boolean()) }, closed),
+    result: UserView,
+  },
+  inviteUser: {
+    ...routes.inviteUser,
+    summary: 'A login for a user, good once',
+    access: 'admin',
+    status: 201,
+    params: UserParams,
+    body: Type.Object(
+      {
+        ttlSeconds: Type.Optional(
+          Type.Integer({ minimum: 60, maximum: limits.invitationSeconds, default: 3_600 }),
+        ),
+      },
+      closed,
+    ),
+    result: Invitation,
+  },
+  claimLogin: {
+    ...routes.claimLogin,
+    summary: 'Take an API token for the secret of an invitation, once',
+    access: 'public',
+    status: 200,
+    body: Type.Object(
+      { secret: Type.String({ minLength: 1, maxLength: 200 }), label: Type.Optional(Label) },
+      closed,
+    ),
+    result: Type.Object(
+      {
+        token: Type.String(),
+        user: Type.String(),
+        role: RoleSchema,
+        expiresAt: TokenView.properties.expiresAt,
+      },
+      closed,
+    ),
+  },
+  listTokens: {
+    ...routes.listTokens,
+    summary: "The caller's tokens and browsers, newest first; an admin asks also for those of others",
+    access: 'view',
+    status: 200,
+    query: Type.Object(
+      {
+        user: Type.Optional(UserName),
+        all: Type.Optional(Type.Boolean({ description: 'of all users' })),
+      },
+      closed,
+    ),
+    result: Type.Object({ items: Type.Array(TokenView) }, closed),
+  },
+  createToken: {
+    ...routes.createToken,
+    summary: 'A new token, not stronger than the one that makes it; it is shown this once',
+    access: 'view',
+    status: 201,
+    body: Type.Object(
+      {
+        label: Label,
+        role: Type.Optional(RoleSchema),
+        expiresInSeconds: Type.Optional(
+          Type.Union([Type.Integer({ minimum: 60, maximum: limits.tokenSeconds }), Type.Null()], {
+            description: 'null: for ever; left out: 90 days',
+          }),
+        ),
+        user: Type.Optional(UserName),
+      },
+      closed,
+    ),
+    result: Type.Object({ token: Type.String(), ...TokenView.properties }, closed),
+  },
+  revokeToken: {
+    ...routes.revokeToken,
+    summary: 'End a token or the login of a browser; what goes on by it ends within a second',
+    access: 'view',
+    status: 200,
+    params: IdParams,
+    body: Type.Object({}, closed),
+    result: TokenView,
   },
   checkHost: {
     ...routes.checkHost,

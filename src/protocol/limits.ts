@@ -26,4 +26,12 @@ export const limits = {
   /** Attempts of one message of a runner on what they use. */
   usageItems: 4_096,
   searchChars: 200,
+  users: 10_000,
+  /** Tokens of one user that can be used, without browsers. */
+  tokensPerUser: 100,
+  labelChars: 100,
+  /** A login by invitation waits at most so long. */
+  invitationSeconds: 7 * 86_400,
+  /** Of a token that is to end at all. */
+  tokenSeconds: 10 * 365 * 86_400,
 } as const

@@ -1,6 +1,7 @@
 /** The shapes that cross the wire, as JSON Schema: types, validation and OpenAPI come from here. */
 import { type Static, type TProperties, type TSchema, Type } from 'typebox'
 import { nodeStatuses } from '../core/node.ts'
+import { roles, userNamePattern } from '../core/roles.ts'
 import { statuses } from '../core/task.ts'
 import { historyRanges } from './choices.ts'
 import { limits } from './limits.ts'
@@ -19,6 +20,10 @@ export const Id = Type.String({
 })
 export const Instant = Type.String({ description: 'ISO 8601 in UTC' })
 export const StatusSchema = Type.Enum([...statuses])
+export const RoleSchema = Type.Enum([...roles])
+export const UserName = Type.String({ pattern: userNamePattern })
+/** What a token is called, for the one who made it. */
+export const Label = Type.String({ minLength: 1, maxLength: limits.labelChars })
 
 /** What is to be run. Keys that are left out take the default. */
 export const SpecInput = Closed({
@@ -116,7 +121,9 @@ export type TaskView = Static<typeof TaskView>
 /** A task with what only its own page shows. */
 export const TaskDetail = Closed({
   ...TaskView.properties,
-  env: Type.Record(Type.String(), Type.String()),
+  /** null: not shown to who asks. */
+  env: Nullable(Type.Record(Type.String(), Type.String())),
+  mayTouch: Type.Boolean({ description: 'who asks may end it, read its output and run it again' }),
 })
 export type TaskDetail = Static<typeof TaskDetail>
 
@@ -393,6 +400,7 @@ export type LogSearch = Static<typeof LogSearch>
 export const SessionView = Closed({
   /** null: nobody. */
   name: Nullable(Type.String()),
+  role: Nullable(RoleSchema),
   /** The host asks for no tokens. */
   isOpen: Type.Boolean(),
   expiresAt: Nullable(Instant),
@@ -406,11 +414,56 @@ export const LoginLink = Closed({
 })
 export type LoginLink = Static<typeof LoginLink>
 
+/** Who calls, as the host sees it. */
+export const Me = Closed({
+  name: Type.String(),
+  role: RoleSchema,
+  via: Type.Enum(['token', 'session', 'open'], { description: 'open: the host asks for no tokens' }),
+  tokenId: Nullable(Id),
+  expiresAt: Nullable(Instant),
+})
+export type Me = Static<typeof Me>
+
+export const UserView = Closed({
+  name: Type.String(),
+  role: RoleSchema,
+  isDisabled: Type.Boolean(),
+  createdAt: Instant,
+  tokens: Type.Integer({ description: 'tokens and browsers that can be used now' }),
+  lastUsedAt: Nullable(Instant),
+})
+export type UserView = Static<typeof UserView>
+
+export const Invitation = Closed({
+  invitation: Type.String({ description: 'for `hakuriver login`' }),
+  link: Type.String({ description: 'for a browser; one of both can be used, once' }),
+  expiresAt: Instant,
+})
+export type Invitation = Static<typeof Invitation>
+
+/** A token, without what makes it one. */
+export const TokenView = Closed({
+  id: Id,
+  kind: Type.Enum(['api', 'browser'], { description: 'browser: one that is logged in' }),
+  user: Type.String(),
+  role: Type.Enum([...roles], { description: 'in which it acts now: never more than its user may' }),
+  label: Type.String(),
+  createdAt: Instant,
+  /** null: never. */
+  expiresAt: Nullable(Instant),
+  lastUsedAt: Nullable(Instant),
+  lastUsedFrom: Nullable(Type.String({ description: 'an address' })),
+  revokedAt: Nullable(Instant),
+})
+export type TokenView = Static<typeof TokenView>
+
 /** What the host answers to a machine that checks itself. */
 export const HostCheck = Closed({
   version: Type.String(),
   time: Type.String({ description: "the host's clock: ISO 8601 in UTC, to the millisecond" }),
-  token: Type.Enum(['admin', 'join', 'none'], { description: 'what the token that was shown is for' }),
+  token: Type.Enum(['user', 'join', 'none'], {
+    description: 'whose the token is that was shown: of a person, or of runners',
+  }),
   /** null: none was asked for, or it is not known. */
   node: Nullable(
     Closed({

@@ -6,7 +6,7 @@ import { type Behaviour, wordsOf } from './machine.ts'
 import type { Chance } from './timeline.ts'
 import type { World } from './world.ts'
 
-const caller = { name: 'user', role: 'admin' as const, token: 'none' as const }
+const caller = { name: 'user', role: 'admin', via: 'open', token: null } as const
 /** An answer that does not come by then is not waited for. */
 const patienceMs = 6_000
 const againMs = 400

@@ -64,9 +64,9 @@ describe('the way to the host', () => {
 describe('tokens', () => {
   const refused = probe({ token: 'refused', answer: null })
   const missing = probe({ token: 'missing', answer: null })
-  const of = (token: 'admin' | 'join' | 'none') => probe({ answer: hostCheck({ token }) })
+  const of = (token: 'user' | 'join' | 'none') => probe({ answer: hostCheck({ token }) })
   it.each([
-    [tokenFinding(of('admin'), null, false), /^token ok/],
+    [tokenFinding(of('user'), null, false), /^token ok/],
     [tokenFinding(of('none'), null, false), /^token ok: .*no tokens/],
     [tokenFinding(of('join'), null, false), /^token warning: .*join/],
     [tokenFinding(refused, null, false), /^token problem: .*not accept/],
@@ -79,7 +79,7 @@ describe('tokens', () => {
   it.each([
     [joinTokenFinding(runnerFacts()), /^join-token ok/],
     [joinTokenFinding(runnerFacts({ host: of('none'), config })), /^join-token ok/],
-    [joinTokenFinding(runnerFacts({ host: of('admin') })), /^join-token problem: .*is an admin token/],
+    [joinTokenFinding(runnerFacts({ host: of('user') })), /^join-token problem: .*is an admin token/],
     [joinTokenFinding(runnerFacts({ host: refused })), /^join-token problem: .*not accept/],
     [joinTokenFinding(runnerFacts({ host: missing, config })), /^join-token problem: there is no/],
     [joinTokenFinding(runnerFacts({ host: missing, config, hasRun: false })), /^join-token not_checked/],

@@ -92,7 +92,7 @@ export function tokenFinding(probe: HostProbe, note: string | null, isRunner: bo
   switch (probe.token) {
     case 'accepted':
       if (probe.answer?.token === 'none') return ok(id, 'the host asks for no tokens')
-      if (probe.answer?.token === 'admin') return ok(id, 'the host accepts the token')
+      if (probe.answer?.token === 'user') return ok(id, 'the host accepts the token')
       return warning(id, 'the token lets runners join, but not use the cluster', give)
     case 'refused':
       return problem(id, 'the host does not accept the token', give)

@@ -12,9 +12,10 @@ import type { Access, Handlers } from '../../protocol/host-api.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { LogStream } from '../../protocol/routes.ts'
 import type { TaskDetail } from '../../protocol/schemas.ts'
-import type { Caller } from '../caller.ts'
+import type { Admit } from '../admission.ts'
+import { type Caller, nobody, refuseOthers } from '../caller.ts'
 import type { Cluster } from '../cluster.ts'
-import type { Authorize } from '../http.ts'
+import { addRefusalHeaders } from '../http.ts'
 import { asAppError } from '../http-error.ts'
 import type { Store } from '../store/store.ts'
 import { type LogDeps, TaskLog } from '../task-log.ts'
@@ -28,17 +29,18 @@ export interface SeedDeps {
   cluster: Cluster
   store: Store
   logs: LogDeps
-  caller: Caller
+  admit: Admit
   log: Log
-  authorize: Authorize
 }
 
 interface SeedRoute {
   method: 'GET' | 'POST'
   path: string
   access: Access
-  handle: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+  handle: (request: SeedRequest, reply: FastifyReply) => Promise<unknown>
 }
+
+type SeedRequest = Pick<FastifyRequest, 'params' | 'query' | 'body' | 'headers'> & { caller: Caller }
 
 /** The answer where the original has no more to say than one text. */
 class Refusal extends Error {
@@ -68,8 +70,18 @@ export async function addSeedRoutes(app: FastifyInstance, deps: SeedDeps): Promi
 }
 
 function addRoute(scope: FastifyInstance, { method, path, access, handle }: SeedRoute, deps: SeedDeps): void {
-  const onRequest = async (request: FastifyRequest) => deps.authorize(access, request)
-  scope.route({ method, url: path, exposeHeadRoute: false, onRequest, handler: handle })
+  const callers = new WeakMap<FastifyRequest, Caller>()
+  scope.route({
+    method,
+    url: path,
+    exposeHeadRoute: false,
+    onRequest: async (request, reply) => void callers.set(request, deps.admit(access, request, reply)),
+    handler: async (request, reply) => {
+      const caller = callers.get(request) ?? nobody
+      const { params, query, body, headers } = request
+      return handle({ params, query, body, headers, caller }, reply)
+    },
+  })
   scope.route({
     method: method,
     url: `${path}/`,
@@ -89,14 +101,14 @@ function addRoute(scope: FastifyInstance, { method, path, access, handle }: Seed
   })
 }
 
-function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedRoute[] {
-  const nodesOf = async () =>
+function seedRoutes({ handlers, cluster, store, logs }: SeedDeps): SeedRoute[] {
+  const nodesOf = async ({ caller }: SeedRequest) =>
     (await handlers.listNodes({ params: undefined, query: undefined, body: undefined }, caller)).items
-  const taskOf = async (request: FastifyRequest, notFound: string): Promise<TaskDetail> => {
+  const taskOf = async (request: SeedRequest, notFound: string): Promise<TaskDetail> => {
     const id = idOf(request)
     const task = id === null ? null : await store.task(id)
     if (task === null) throw new Refusal(404, notFound)
-    return taskDetail(task, cluster)
+    return taskDetail(task, cluster, request.caller)
   }
   const viewOf = (task: TaskDetail) => {
     const node = task.node === null ? undefined : cluster.nodes.get(task.node)?.record
@@ -107,9 +119,10 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
   const log = (stream: LogStream, name: string): SeedRoute => ({
     method: 'GET',
     path: `/task/:task_id/${stream}`,
-    access: 'view',
+    access: 'submit',
     handle: async (request, reply) => {
       const task = await taskOf(request, 'Task not found')
+      refuseOthers(request.caller, task.owner, `read the output of task ${task.id}`)
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       const reader = new TaskLog(logs, Number(task.id), stream, gone.signal)
@@ -126,7 +139,7 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
       method: 'GET',
       path: '/nodes',
       access: 'view',
-      handle: async () => (await nodesOf()).map(seedNode),
+      handle: async (request) => (await nodesOf(request)).map(seedNode),
     },
     {
       method: 'GET',
@@ -135,7 +148,7 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
       handle: async (request) => {
         const { hostname } = request.query as { hostname?: string | string[] }
         const wanted = Array.isArray(hostname) ? hostname.at(-1) : hostname
-        const nodes = (await nodesOf()).filter(({ name }) => !wanted || name === wanted)
+        const nodes = (await nodesOf(request)).filter(({ name }) => !wanted || name === wanted)
         if (wanted && nodes.length === 0)
           throw new Refusal(404, `No health data found for hostname: ${wanted}`)
         return nodes.map(seedHealth)
@@ -150,7 +163,9 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
         const outcomes =
           body === null
             ? []
-            : await outcomesOf(handlers.submitBatch({ params: undefined, query: undefined, body }, caller))
+            : await outcomesOf(
+                handlers.submitBatch({ params: undefined, query: undefined, body }, request.caller),
+              )
         const ids = outcomes.flatMap(({ taskId }) => taskId ?? [])
         failed.unshift(...failedTargets(outcomes, spec, cluster.ledger))
         if (ids.length === 0) throw new Refusal(503, allFailedDetail(failed))
@@ -173,7 +188,7 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
         const after = cursor === null ? null : { key: cursor, id: cursor }
         const { items, next } = await store.tasks({ sort: 'submitted', order: 'desc', after, limit })
         if (next !== null) reply.header('x-next-cursor', next.id)
-        return items.map((task) => viewOf(taskDetail(task, cluster)))
+        return items.map((task) => viewOf(taskDetail(task, cluster, request.caller)))
       },
     },
     log('stdout', 'Standard output'),
@@ -183,9 +198,10 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
       path: '/kill/:task_id',
       access: 'submit',
       handle: async (request, reply) => {
-        const { id, status } = await taskOf(request, 'Task not found.')
+        const { id, status, owner } = await taskOf(request, 'Task not found.')
+        refuseOthers(request.caller, owner, `kill task ${id}`)
         if (!taskCan('kill', status)) throw new Refusal(409, `Task cannot be killed (state: ${status})`)
-        await handlers.killTask({ params: { id }, query: undefined, body: {} }, caller)
+        await handlers.killTask({ params: { id }, query: undefined, body: {} }, request.caller)
         reply.code(202)
         return { message: `Kill requested for task ${id}. It is killed once nothing of it is left.` }
       },
@@ -194,14 +210,14 @@ function seedRoutes({ handlers, cluster, store, logs, caller }: SeedDeps): SeedR
 }
 
 /** null: a number that no task has. @throws LaxError where it is no whole number */
-function idOf(request: FastifyRequest): number | null {
+function idOf(request: SeedRequest): number | null {
   const { task_id: text } = request.params as { task_id: string } // of the route's path
   if (/^[+-]?\d+$/.test(text.trim())) return parseId(text.trim())
   const msg = 'Input should be a valid integer, unable to parse string as an integer'
   throw new LaxError([{ type: 'int_parsing', loc: ['path', 'task_id'], msg, input: text }])
 }
 
-function pageOf(request: FastifyRequest): { limit: number; cursor: number | null } {
+function pageOf(request: SeedRequest): { limit: number; cursor: number | null } {
   const { limit = String(limits.pageSize), cursor } = request.query as { limit?: unknown; cursor?: unknown }
   const number = wholeNumber(limit)
   if (number === null || number < 1 || number > limits.pageSize) {
@@ -221,7 +237,7 @@ function pageOf(request: FastifyRequest): { limit: number; cursor: number | null
  * asking first (Fetch Standard, CORS-preflight), and nobody answers there.
  * @throws LaxError
  */
-function jsonBody({ body, headers }: FastifyRequest): string {
+function jsonBody({ body, headers }: SeedRequest): string {
   const text = typeof body === 'string' ? body : ''
   if (text === '' || /^application\/([\w.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return text
   const msg = 'Input should be a valid dictionary or object to extract fields from'
@@ -245,9 +261,10 @@ async function* textOf(log: TaskLog, first: Awaited<ReturnType<TaskLog['read']>>
 function tellError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): void {
   if (error instanceof LaxError) return void reply.code(422).send({ detail: error.issues })
   if (error instanceof Refusal) return void reply.code(error.status).send({ detail: error.message })
-  const { code, message, cause } = asAppError(error)
+  const refusal = asAppError(error)
+  const { code, message, cause } = refusal
   if (code === 'internal')
     log.error({ requestId: request.id, error: String(cause ?? error) }, 'A request failed')
-  if (code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
+  addRefusalHeaders(refusal, reply)
   reply.code(errorTable[code].http).send({ detail: message })
 }

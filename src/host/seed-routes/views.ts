@@ -60,7 +60,8 @@ export function seedTask(task: TaskDetail, sharedDir: string | null, unitsOf: st
     batch_id: task.batchId,
     command: task.command,
     arguments: task.arguments,
-    env_vars: task.env,
+    // hidden from who may not see it: clients of the original count on an object
+    env_vars: task.env ?? {},
     required_cores: task.cores,
     required_memory_bytes: task.memoryBytes,
     status: task.status,

@@ -12,6 +12,8 @@ export interface Cell {
 export interface CountFilter {
   statuses?: readonly Status[] | undefined
   node?: string | undefined
+  /** Whose they are. */
+  owner?: string | undefined
 }
 
 /** Counts of one set of tasks. */
@@ -43,7 +45,14 @@ class Tally {
 }
 
 /** What a task was at the last commit. */
-type Counted = Pick<Cell, 'status' | 'node'> & { batchId: number }
+type Counted = Pick<Cell, 'status' | 'node'> & { batchId: number; owner: string }
+
+/** How many tasks of a user are in a status. */
+export interface OwnerCell {
+  owner: string
+  status: Status
+  count: number
+}
 
 /** Of all batches together so many statuses and nodes are kept. */
 const keptCells = 200_000
@@ -51,16 +60,20 @@ const keptCells = 200_000
 /** The counts of all tasks, and of the batches that were asked for last. */
 export class TaskCounts {
   private readonly all = new Tally()
+  /** By owner; on which nodes they are is not counted. */
+  private readonly owners = new Map<string, Tally>()
   /** Tasks that have not ended: what changes next, and from what. */
   private readonly open = new Map<number, Counted>()
   /** The batch that was asked for longest ago comes first. */
   private readonly batches = new Map<number, Tally>()
   private batchCells = 0
 
-  /** `cells`: of all tasks; `open`: those that have not ended. */
-  constructor(cells: Iterable<Cell>, open: Iterable<Counted & { id: number }>) {
+  /** `cells` and `owners`: of all tasks; `open`: those that have not ended. */
+  constructor(cells: Iterable<Cell>, owners: Iterable<OwnerCell>, open: Iterable<Counted & { id: number }>) {
     for (const { status, node, count } of cells) this.all.add(status, node, count)
-    for (const { id, status, node, batchId } of open) this.open.set(id, { status, node, batchId })
+    for (const { owner, status, count } of owners) this.ofOwner(owner).add(status, null, count)
+    for (const { id, status, node, batchId, owner } of open)
+      this.open.set(id, { status, node, batchId, owner })
   }
 
   /** Takes in what a commit has made durable. */
@@ -75,9 +88,10 @@ export class TaskCounts {
     }
   }
 
-  /** Number of tasks in each status that occurs. */
-  counts(filter: CountFilter): Map<Status, number> {
-    return this.all.counts(filter)
+  /** Number of tasks in each status that occurs; null: of an owner on a node, which is not counted. */
+  counts({ owner, ...filter }: CountFilter): Map<Status, number> | null {
+    if (owner === undefined) return this.all.counts(filter)
+    return filter.node === undefined ? (this.owners.get(owner)?.counts(filter) ?? new Map()) : null
   }
 
   /** The same of one batch; `read` is asked where it is not known. */
@@ -98,16 +112,23 @@ export class TaskCounts {
     return tally.counts(filter)
   }
 
-  private put({ id, batchId, status, ...rest }: Task): void {
+  private ofOwner(owner: string): Tally {
+    const tally = this.owners.get(owner) ?? new Tally()
+    this.owners.set(owner, tally)
+    return tally
+  }
+
+  private put({ id, batchId, owner, status, ...rest }: Task): void {
     const node = 'placement' in rest ? (rest.placement?.node ?? null) : null
-    const counted = { status, node, batchId }
+    const counted = { status, node, batchId, owner }
     if (isFinal(status)) this.open.delete(id)
     else this.open.set(id, counted)
     this.move(counted, 1)
   }
 
-  private move({ status, node, batchId }: Counted, count: 1 | -1): void {
+  private move({ status, node, batchId, owner }: Counted, count: 1 | -1): void {
     this.all.add(status, node, count)
+    this.ofOwner(owner).add(status, null, count)
     const tally = this.batches.get(batchId)
     if (tally === undefined) return
     const before = tally.cells

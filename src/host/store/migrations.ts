@@ -129,4 +129,50 @@ export const migrations: readonly Migration[] = [
       alter table tasks add column owner text not null default 'admin';
     `,
   },
+  {
+    number: 9,
+    // who had the admin token, or a browser that is logged in, is the user admin
+    sql: `
+      create table users (
+        name text primary key,
+        role text not null,
+        is_disabled integer not null,
+        created_at_ms integer not null
+      ) strict;
+      insert into users (name, role, is_disabled, created_at_ms)
+        select 'admin', 'admin', 0, min(created_at_ms) from tokens having count(*) > 0;
+      alter table tokens rename to tokens_before;
+      create table tokens (
+        id integer primary key,
+        hash text not null unique,
+        kind text not null,
+        user text,
+        role text not null,
+        label text not null,
+        created_at_ms integer not null,
+        expires_at_ms integer,
+        bound_ms integer,
+        made_by text,
+        last_used_at_ms integer,
+        last_used_from text,
+        revoked_at_ms integer
+      ) strict;
+      insert into tokens (id, hash, kind, user, role, label, created_at_ms)
+        select row_number() over (order by created_at_ms, kind), hash,
+          case kind when 'admin' then 'api' else kind end,
+          case kind when 'admin' then 'admin' end,
+          case kind when 'admin' then 'admin' else 'viewer' end,
+          kind || '-token', created_at_ms
+        from tokens_before;
+      drop table tokens_before;
+      insert into tokens (id, hash, kind, user, role, label, created_at_ms, expires_at_ms)
+        select 1000 + row_number() over (order by created_at_ms), hash, 'browser', 'admin', 'admin', 'browser',
+          created_at_ms, expires_at_ms
+        from sessions;
+      drop table sessions;
+      create index tasks_by_owner on tasks (owner, status, id);
+      create index tasks_by_owner_end on tasks (owner, status, ended_at_ms, id) where ended_at_ms is not null;
+      create index batches_by_owner on batches (owner, id);
+    `,
+  },
 ]

@@ -86,7 +86,7 @@ function doubtAll(raw: DatabaseSync, nowMs: number): void {
     .run(nowMs)
   raw.exec("update tasks set started_at_ms = coalesce(started_at_ms, placed_at_ms) where status = 'killing'")
   // who has logged out since would be logged in again
-  raw.exec('delete from sessions')
+  raw.exec("delete from tokens where kind in ('browser', 'login')")
   raw.exec('commit')
 }
 

@@ -6,6 +6,7 @@ import { AppError } from '../../core/errors.ts'
 import type { TaskSearch } from '../../core/search.ts'
 import { finalStatuses, type Status, statuses, type Task } from '../../core/task.ts'
 import type { TaskCounts } from './counts.ts'
+import { IdentityTables } from './identity.ts'
 import { type LargestIds, largestIds } from './ids.ts'
 import { type OpenDatabase, openDatabase } from './open.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
@@ -14,15 +15,17 @@ import type {
   Batch,
   BatchRecord,
   Changes,
+  IdentityChanges,
   Page,
   SearchSlice,
-  SessionRecord,
   Store,
   TargetCount,
   TaskFilter,
+  TaskPage,
   TaskPlace,
   TaskQuery,
-  TokenKind,
+  TokenRecord,
+  UserRecord,
 } from './store.ts'
 import type { BatchesTable, Database, NodeEventsTable, TasksTable } from './tables.ts'
 import { countAll, TaskReads } from './task-reads.ts'
@@ -33,7 +36,9 @@ export class SqliteStore implements Store {
   private readonly write: Writers
   private readonly read: TaskReads
   private readonly taskCounts: TaskCounts
-  private batchTotal: number
+  private readonly identity: IdentityTables
+  /** Number of batches of each user. */
+  private readonly batchTotals: Map<string, number>
 
   constructor(database: string | OpenDatabase) {
     this.database = typeof database === 'string' ? openDatabase(database) : database
@@ -42,26 +47,36 @@ export class SqliteStore implements Store {
     this.write = prepareWriters(raw)
     this.taskCounts = countAll(raw)
     this.read = new TaskReads(raw, this.taskCounts)
-    this.batchTotal = Number(raw.prepare('select count(*) as count from batches').get()?.count)
+    this.identity = new IdentityTables(raw)
+    const totals = raw.prepare('select owner, count(*) as count from batches group by owner').all()
+    this.batchTotals = new Map(totals.map(({ owner, count }) => [String(owner), Number(count)]))
   }
 
   async commit(changes: Changes): Promise<void> {
+    this.inTransaction(() => {
+      for (const batch of changes.batches) this.write.batch(rowOfBatch(batch))
+      for (const task of changes.newTasks) this.write.newTask(rowOfTask(task))
+      for (const task of changes.changedTasks) this.write.changedTask(rowOfTask(task))
+      for (const name of changes.removedNodes ?? []) this.write.removedNode({ name })
+      for (const node of changes.nodes) this.write.node(rowOfNode(node))
+      for (const event of changes.events) {
+        if (event.kind === 'task') this.write.taskEvent(rowOfEvent(event))
+        else this.write.nodeEvent(rowOfNodeEvent(event))
+      }
+    })
+    this.taskCounts.committed(changes.newTasks, changes.changedTasks)
+    for (const { owner } of changes.batches)
+      this.batchTotals.set(owner, (this.batchTotals.get(owner) ?? 0) + 1)
+  }
+
+  /** All of it is on disk then, or nothing. @throws AppError `store_full` */
+  private inTransaction(write: () => void): void {
     const { raw } = this.database
     try {
       raw.exec('begin immediate')
       try {
-        for (const batch of changes.batches) this.write.batch(rowOfBatch(batch))
-        for (const task of changes.newTasks) this.write.newTask(rowOfTask(task))
-        for (const task of changes.changedTasks) this.write.changedTask(rowOfTask(task))
-        for (const name of changes.removedNodes ?? []) this.write.removedNode({ name })
-        for (const node of changes.nodes) this.write.node(rowOfNode(node))
-        for (const event of changes.events) {
-          if (event.kind === 'task') this.write.taskEvent(rowOfEvent(event))
-          else this.write.nodeEvent(rowOfNodeEvent(event))
-        }
+        write()
         raw.exec('commit')
-        this.taskCounts.committed(changes.newTasks, changes.changedTasks)
-        this.batchTotal += changes.batches.length
       } catch (error) {
         if (raw.isTransaction) raw.exec('rollback')
         throw error
@@ -92,11 +107,11 @@ export class SqliteStore implements Store {
     return largestIds(this.database.raw)
   }
 
-  countByStatus(): Promise<Map<Status, number>> {
-    return this.counts({})
+  async countByStatus(): Promise<Map<Status, number>> {
+    return (await this.counts({})) ?? new Map()
   }
 
-  async counts(filter: TaskFilter): Promise<Map<Status, number>> {
+  async counts(filter: TaskFilter): Promise<Map<Status, number> | null> {
     return this.read.counts(filter)
   }
 
@@ -112,7 +127,7 @@ export class SqliteStore implements Store {
     return this.read.statusesOf(ids)
   }
 
-  async tasks(query: TaskQuery): Promise<Page<Task, TaskPlace>> {
+  async tasks(query: TaskQuery): Promise<TaskPage> {
     return this.read.tasks(query)
   }
 
@@ -143,8 +158,8 @@ export class SqliteStore implements Store {
     return row === undefined ? null : batchOfRow(row)
   }
 
-  async batches(limit: number, after: number | null): Promise<Page<Batch>> {
-    const all = this.batchRows()
+  async batches(limit: number, after: number | null, owner?: string): Promise<Page<Batch>> {
+    const all = owner === undefined ? this.batchRows() : this.batchRows().where('owner', '=', owner)
     const behind = after === null ? all : all.where('id', '<', after)
     const rows = await behind
       .orderBy('id', 'desc')
@@ -153,9 +168,16 @@ export class SqliteStore implements Store {
     const items = rows.slice(0, limit).map(batchOfRow)
     return {
       items,
-      total: this.batchTotal,
+      total: this.batchTotalOf(owner),
       next: rows.length > limit ? (items.at(-1)?.id ?? null) : null,
     }
+  }
+
+  private batchTotalOf(owner: string | undefined): number {
+    if (owner !== undefined) return this.batchTotals.get(owner) ?? 0
+    let total = 0
+    for (const count of this.batchTotals.values()) total += count
+    return total
   }
 
   /** Without the answers, which are as large as their batches. */
@@ -215,34 +237,16 @@ export class SqliteStore implements Store {
       .slice(0, limit)
   }
 
-  async tokens(): Promise<{ hash: string; kind: TokenKind }[]> {
-    const rows = await this.db.selectFrom('tokens').select(['hash', 'kind']).execute()
-    return rows.map(({ hash, kind }) => ({ hash, kind: kind === 'admin' ? 'admin' : 'join' }))
+  async users(): Promise<UserRecord[]> {
+    return this.identity.users()
   }
 
-  async addToken(hash: string, kind: TokenKind, nowMs: number): Promise<void> {
-    await this.db.insertInto('tokens').values({ hash, kind, created_at_ms: nowMs }).execute()
+  async tokens(): Promise<TokenRecord[]> {
+    return this.identity.tokens()
   }
 
-  async sessions(): Promise<SessionRecord[]> {
-    const rows = await this.db.selectFrom('sessions').selectAll().orderBy('created_at_ms').execute()
-    return rows.map((row) => ({
-      hash: row.hash,
-      createdAtMs: row.created_at_ms,
-      expiresAtMs: row.expires_at_ms,
-    }))
-  }
-
-  async addSession({ hash, createdAtMs, expiresAtMs }: SessionRecord): Promise<void> {
-    const row = { hash, created_at_ms: createdAtMs, expires_at_ms: expiresAtMs }
-    await this.db.insertInto('sessions').values(row).execute()
-  }
-
-  async removeSessions(hashes: readonly string[]): Promise<void> {
-    await this.db
-      .deleteFrom('sessions')
-      .where('hash', 'in', [...hashes])
-      .execute()
+  async saveIdentity(changes: IdentityChanges): Promise<void> {
+    this.inTransaction(() => this.identity.write(changes))
   }
 
   async probe(): Promise<void> {

@@ -6,10 +6,12 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { spec } from '../../core/builders.suite.ts'
 import type { Task } from '../../core/task.ts'
+import { migrations } from './migrations.ts'
 import { openDatabase } from './open.ts'
 import { restore } from './restore.ts'
 import { SqliteStore } from './sqlite.ts'
 import { none, planOf } from './store.suite.ts'
+import type { TokenRecord, UserRecord } from './store.ts'
 
 let dir: string
 let path: string
@@ -171,34 +173,90 @@ describe('the store', () => {
   )
 })
 
-describe('sessions', () => {
-  const session = (hash: string, createdAtMs: number) => ({
-    hash,
-    createdAtMs,
-    expiresAtMs: createdAtMs + 10,
+describe('users and tokens', () => {
+  const token = (id: number, given: Partial<TokenRecord> = {}): TokenRecord => ({
+    id,
+    hash: `hash ${id}`,
+    kind: 'api',
+    user: 'ann',
+    role: 'submitter',
+    label: 'laptop',
+    createdAtMs: id,
+    expiresAtMs: null,
+    boundMs: null,
+    madeBy: null,
+    lastUsedAtMs: null,
+    lastUsedFrom: null,
+    revokedAtMs: null,
+    ...given,
   })
+  const ann: UserRecord = { name: 'ann', role: 'operator', isDisabled: false, createdAtMs: 7 }
 
-  it('are there until they are taken out, the oldest first', async () => {
+  it('are there as they were saved last, until they are taken out', async () => {
     const store = new SqliteStore(path)
-    for (const each of [session('b', 2), session('a', 1), session('c', 3)]) await store.addSession(each)
+    const used = token(2, { expiresAtMs: 9, boundMs: 8, madeBy: 'bob', lastUsedAtMs: 5, lastUsedFrom: '::1' })
+    await store.saveIdentity({ users: [ann], tokens: [token(3), used, token(1, { kind: 'browser' })] })
+    await store.saveIdentity({
+      users: [{ ...ann, isDisabled: true }],
+      tokens: [token(3, { revokedAtMs: 4 })],
+      removedTokens: [1, 99],
+    })
     await store.close()
     const again = new SqliteStore(path)
-    expect(await again.sessions()).toEqual([session('a', 1), session('b', 2), session('c', 3)])
-    await again.removeSessions(['a', 'c', 'nobody'])
-    await again.removeSessions([])
-    expect(await again.sessions()).toEqual([session('b', 2)])
+    expect(await again.users()).toEqual([{ ...ann, isDisabled: true }])
+    expect(await again.tokens()).toEqual([used, token(3, { revokedAtMs: 4 })])
     await again.close()
   })
 
-  it('do not come back with a backup: who has logged out since stays out', async () => {
+  it('are saved together or not at all', async () => {
     const store = new SqliteStore(path)
-    await store.addSession(session('a', 1))
+    const twice = [token(1), token(2, { user: null, role: 'viewer', label: null as never })]
+    await expect(store.saveIdentity({ users: [ann], tokens: twice })).rejects.toThrow(/label/)
+    expect([await store.users(), await store.tokens()]).toEqual([[], []])
+    await store.close()
+  })
+
+  it('come from before there were any: who had the admin token or was logged in is admin', async () => {
+    const before = openDatabase(
+      path,
+      migrations.filter(({ number }) => number < 9),
+    )
+    before.raw.exec(`
+      insert into tokens (hash, kind, created_at_ms) values ('a', 'admin', 10), ('j', 'join', 11);
+      insert into sessions (hash, created_at_ms, expires_at_ms) values ('s', 12, 99);
+    `)
+    before.close()
+    const store = new SqliteStore(path)
+    expect(await store.users()).toEqual([
+      { name: 'admin', role: 'admin', isDisabled: false, createdAtMs: 10 },
+    ])
+    const admin = { user: 'admin', role: 'admin' } as const
+    expect(await store.tokens()).toEqual([
+      token(1, { ...admin, hash: 'a', label: 'admin-token', createdAtMs: 10 }),
+      token(2, { hash: 'j', kind: 'join', user: null, role: 'viewer', label: 'join-token', createdAtMs: 11 }),
+      token(1001, {
+        ...admin,
+        hash: 's',
+        kind: 'browser',
+        label: 'browser',
+        createdAtMs: 12,
+        expiresAtMs: 99,
+      }),
+    ])
+    await store.close()
+  })
+
+  it('do not come back with a backup as browsers and invitations: who has logged out since stays out', async () => {
+    const store = new SqliteStore(path)
+    await store.saveIdentity({
+      tokens: [token(1), token(2, { kind: 'browser' }), token(3, { kind: 'login' })],
+    })
     const copy = join(dir, 'copy.db')
     await store.backup(copy)
     await store.close()
     await restore(copy, { stateDir: dir, databaseFile: path }, 5)
     const again = new SqliteStore(path)
-    expect(await again.sessions()).toEqual([])
+    expect(await again.tokens()).toEqual([token(1)])
     await again.close()
   })
 })

@@ -2,6 +2,7 @@
  * What the host asks of its store, in the host's own words. SQLite answers today; another engine comes beside
  * it without a caller noticing: everything is asynchronous and speaks of tasks, not of rows.
  */
+import type { Role } from '../../core/roles.ts'
 import type { TaskSearch } from '../../core/search.ts'
 import type { Status, Task } from '../../core/task.ts'
 import type { TaskSort } from '../../protocol/choices.ts'
@@ -45,6 +46,11 @@ export interface Page<T, Next = number> {
   next: Next | null
 }
 
+/** A page of tasks; `total` null: of an owner on a node, where they are not counted. */
+export interface TaskPage extends Omit<Page<Task, TaskPlace>, 'total'> {
+  total: number | null
+}
+
 export interface TaskFilter extends CountFilter {
   batchId?: number | undefined
 }
@@ -83,12 +89,45 @@ export interface TargetCount extends Cell {
   target: string
 }
 
-export type TokenKind = 'admin' | 'join'
+/** `api`: of a person's programs; `browser`: one that is logged in; `login`: an invitation; `join`: of runners. */
+export type TokenKind = 'api' | 'browser' | 'login' | 'join'
 
-export interface SessionRecord {
-  hash: string
+export interface UserRecord {
+  name: string
+  role: Role
+  isDisabled: boolean
   createdAtMs: number
-  expiresAtMs: number
+}
+
+export interface TokenRecord {
+  id: number
+  /** SHA-256 of the secret. */
+  hash: string
+  kind: TokenKind
+  /** null: no user's, but one of runners. */
+  user: string | null
+  /** Its own; it never acts in more than its user's. */
+  role: Role
+  label: string
+  createdAtMs: number
+  /** null: never. */
+  expiresAtMs: number | null
+  /** When all that it makes ends at the latest; null: no such bound. */
+  boundMs: number | null
+  /** Of an invitation: the user who made it. */
+  madeBy: string | null
+  lastUsedAtMs: number | null
+  /** An address. */
+  lastUsedFrom: string | null
+  revokedAtMs: number | null
+}
+
+/** What one commit changes of who may call; each is put in the place of what there was of it. */
+export interface IdentityChanges {
+  users?: readonly UserRecord[]
+  tokens?: readonly TokenRecord[]
+  /** Ids. */
+  removedTokens?: readonly number[]
 }
 
 export interface Store {
@@ -99,8 +138,8 @@ export interface Store {
   /** The largest ids ever given, also by a later database that this one was restored in place of. */
   lastIds(): Promise<{ task: number; event: number }>
   countByStatus(): Promise<Map<Status, number>>
-  /** Number of tasks in each status that occurs. */
-  counts(filter: TaskFilter): Promise<Map<Status, number>>
+  /** Number of tasks in each status that occurs; null: of an owner on a node, which is not counted. */
+  counts(filter: TaskFilter): Promise<Map<Status, number> | null>
 
   task(id: number): Promise<Task | null>
   /** Each in its place; null where there is none. Ends early where all together are large: at `maxBytes` of specs. */
@@ -108,14 +147,15 @@ export interface Store {
   /** The statuses of those of these tasks that there are. */
   statusesOf(ids: readonly number[]): Promise<Map<number, Status>>
   /** A page of tasks; shorter than asked for where they are large. */
-  tasks(query: TaskQuery): Promise<Page<Task, TaskPlace>>
+  tasks(query: TaskQuery): Promise<TaskPage>
   /** The same, only where they stand. */
   taskPlaces(query: TaskQuery): Promise<TaskPlace[]>
   /** Searches through what the query lists for some milliseconds, up to so many that match. */
   searchSlice(query: TaskQuery, search: TaskSearch, sliceMs: number): Promise<SearchSlice>
   batchBySubmission(submissionId: string): Promise<BatchRecord | null>
   batch(id: number): Promise<Batch | null>
-  batches(limit: number, after: number | null): Promise<Page<Batch>>
+  /** `owner` left out: of all users. */
+  batches(limit: number, after: number | null, owner?: string): Promise<Page<Batch>>
   /** Ids of the tasks of a batch, oldest first. */
   taskIdsOfBatch(batchId: number): Promise<number[]>
   /** Number of tasks of a batch by target, node and status, in the order of the submit. */
@@ -126,12 +166,11 @@ export interface Store {
   /** Events behind an id, oldest first. */
   eventsAfter(id: number, limit: number): Promise<EventRecord[]>
 
-  tokens(): Promise<{ hash: string; kind: TokenKind }[]>
-  addToken(hash: string, kind: TokenKind, nowMs: number): Promise<void>
-  /** Browsers that are logged in, oldest first, by the hash of what their cookie holds. */
-  sessions(): Promise<SessionRecord[]>
-  addSession(session: SessionRecord): Promise<void>
-  removeSessions(hashes: readonly string[]): Promise<void>
+  users(): Promise<UserRecord[]>
+  /** Oldest first. */
+  tokens(): Promise<TokenRecord[]>
+  /** All or nothing. @throws AppError `store_full` */
+  saveIdentity(changes: IdentityChanges): Promise<void>
   /** Resolves when the disk has taken a write just now. @throws AppError `store_full` */
   probe(): Promise<void>
   /** Writes a copy as of one moment to a file, while all goes on. @throws AppError `store_full` */

@@ -74,17 +74,32 @@ export interface NodeEventsTable {
   reason: string | null
 }
 
-export interface TokensTable {
-  hash: string
-  kind: string
+export interface UsersTable {
+  name: string
+  role: string
+  is_disabled: number
   created_at_ms: number
 }
 
-/** Browsers that are logged in. */
-export interface SessionsTable {
+/** What people, browsers and runners prove by who they are. */
+export interface TokensTable {
+  id: number
+  /** SHA-256. */
   hash: string
+  kind: string
+  /** null: no user's, but one of runners. */
+  user: string | null
+  role: string
+  label: string
   created_at_ms: number
-  expires_at_ms: number
+  expires_at_ms: number | null
+  /** When all that it makes ends at the latest. */
+  bound_ms: number | null
+  /** Of an invitation: the user who made it. */
+  made_by: string | null
+  last_used_at_ms: number | null
+  last_used_from: string | null
+  revoked_at_ms: number | null
 }
 
 export interface Database {
@@ -93,6 +108,6 @@ export interface Database {
   tasks: TasksTable
   task_events: TaskEventsTable
   node_events: NodeEventsTable
+  users: UsersTable
   tokens: TokensTable
-  sessions: SessionsTable
 }

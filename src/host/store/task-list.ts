@@ -43,16 +43,16 @@ function statusesOf(query: TaskQuery, present: readonly Status[]): Status[] {
 }
 
 function ofAll(query: TaskQuery, present: readonly Status[]): Part | null {
-  const { sort, order, node, after } = query
+  const { sort, order, node, owner, after } = query
   if (sort !== 'submitted' && sort !== 'ended')
     throw new AppError(
       'invalid_request',
       `only the tasks of one batch can be sorted by ${sort}: name a batchId, or sort by submitted or ended`,
     )
-  const isAll = sort === 'submitted' && node === undefined && !query.statuses?.length
+  const isAll = sort === 'submitted' && node === undefined && owner === undefined && !query.statuses?.length
   const of = (status: Status): Part => ({
-    sql: `${node === undefined ? '' : 'node = ? and '}status = ? and`,
-    values: node === undefined ? [status] : [node, status],
+    sql: `${node === undefined ? '' : 'node = ? and '}${owner === undefined ? '' : 'owner = ? and '}status = ? and`,
+    values: [node, owner, status].filter((value) => value !== undefined),
   })
   const lists = isAll ? [{ sql: '', values: [] }] : statusesOf(query, present).map(of)
   const ranges = sort === 'submitted' ? [idRange(query)] : endRanges(order, after)
@@ -97,7 +97,7 @@ function endRanges(order: TaskQuery['order'], after: TaskPlace | null): Part[] {
 
 /** A batch has no more tasks than can be sorted for each page. */
 function ofBatch(query: TaskQuery, batchId: number): Part {
-  const { sort, order, node, after } = query
+  const { sort, order, node, owner, after } = query
   const key = keys[sort]
   const wanted = statusesOf(query, statuses)
   const conditions: Part[] = [
@@ -105,6 +105,7 @@ function ofBatch(query: TaskQuery, batchId: number): Part {
     { sql: `status in (${wanted.map(() => '?').join(', ')})`, values: wanted },
   ]
   if (node !== undefined) conditions.push({ sql: 'node = ?', values: [node] })
+  if (owner !== undefined) conditions.push({ sql: 'owner = ?', values: [owner] })
   if (after !== null) conditions.push(behind(key, order, after))
   const ordered =
     sort === 'submitted' ? orderById(order) : `order by place ${order} nulls last, id ${order} limit ?`

@@ -2,9 +2,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { TaskSearch } from '../../core/search.ts'
 import { isFinal, type Status, statuses, type Task, type TaskSpec } from '../../core/task.ts'
-import { type Cell, TaskCounts } from './counts.ts'
+import { type Cell, type OwnerCell, TaskCounts } from './counts.ts'
 import { taskOfRow } from './rows.ts'
-import type { Page, SearchSlice, TargetCount, TaskFilter, TaskPlace, TaskQuery } from './store.ts'
+import type { SearchSlice, TargetCount, TaskFilter, TaskPage, TaskPlace, TaskQuery } from './store.ts'
 import type { TasksTable } from './tables.ts'
 import { placesSql } from './task-list.ts'
 
@@ -24,8 +24,11 @@ export class TaskReads {
     this.taskCounts = taskCounts
   }
 
-  counts({ batchId, ...filter }: TaskFilter): Map<Status, number> {
+  /** null: of an owner on a node, which is not counted. */
+  counts({ batchId, ...filter }: TaskFilter): Map<Status, number> | null {
     if (batchId === undefined) return this.taskCounts.counts(filter)
+    const { owner } = filter
+    if (owner !== undefined && owner !== this.ownerOf(batchId)) return new Map()
     return this.taskCounts.batchCounts(batchId, filter, () =>
       this.all<Cell>(
         'select status, node, count(*) as count from tasks where batch_id = ? group by status, node',
@@ -59,13 +62,14 @@ export class TaskReads {
 
   places(query: TaskQuery): TaskPlace[] {
     const { statuses, node } = query
-    const part = placesSql(query, [...this.taskCounts.counts({ statuses, node }).keys()])
+    const present = this.taskCounts.counts({ statuses, node })?.keys() ?? []
+    const part = placesSql(query, [...present])
     if (part === null) return []
     const rows = this.all<{ id: number; place: number | null }>(part.sql, ...part.values, query.limit)
     return rows.map(({ id, place }) => ({ id, key: place }))
   }
 
-  tasks(query: TaskQuery): Page<Task, TaskPlace> {
+  tasks(query: TaskQuery): TaskPage {
     const places = this.places({ ...query, limit: query.limit + 1 })
     const ids = places.slice(0, query.limit).map(({ id }) => id)
     const items = this.tasksById(ids, pageBytes).filter((task) => task !== null)
@@ -100,10 +104,16 @@ export class TaskReads {
     )
   }
 
-  private total({ sort, statuses, node, batchId }: TaskQuery): number {
+  /** All tasks of a batch are of one user. */
+  private ownerOf(batchId: number): string | undefined {
+    return this.all<{ owner: string }>('select owner from batches where id = ?', batchId)[0]?.owner
+  }
+
+  private total({ sort, statuses, node, batchId, owner }: TaskQuery): number | null {
+    const counts = this.counts({ statuses, node, batchId, owner })
+    if (counts === null) return null
     let total = 0
-    for (const [status, count] of this.counts({ statuses, node, batchId }))
-      if (sort !== 'ended' || isFinal(status)) total += count
+    for (const [status, count] of counts) if (sort !== 'ended' || isFinal(status)) total += count
     return total
   }
 
@@ -128,11 +138,16 @@ export class TaskReads {
   }
 }
 
+type OpenRow = Cell & { id: number; batchId: number; owner: string }
+
 /** By an index each. Of tasks without a node there is none: they are what is left. */
 export const countings = [
   'select node, status, count(*) as count from tasks where node is not null group by node, status',
   'select null as node, status, count(*) as count from tasks group by status',
 ]
+
+/** By an index too. */
+export const ownerCounting = 'select owner, status, count(*) as count from tasks group by owner, status'
 
 /** Counts what is there when a store is opened. */
 export function countAll(raw: DatabaseSync): TaskCounts {
@@ -143,11 +158,12 @@ export function countAll(raw: DatabaseSync): TaskCounts {
   }
   const open = raw
     .prepare(
-      `select id, status, node, batch_id as batchId from tasks
+      `select id, status, node, batch_id as batchId, owner from tasks
        where status in (${unfinished.map(() => '?').join(', ')})`,
     )
     .all(...unfinished)
-  return new TaskCounts([...placed, ...rest], open as unknown as (Cell & { id: number; batchId: number })[])
+  const owners = raw.prepare(ownerCounting).all() as unknown as OwnerCell[]
+  return new TaskCounts([...placed, ...rest], owners, open as unknown as OpenRow[])
 }
 
 function isMatch(search: TaskSearch, id: number, specText: string): boolean {
