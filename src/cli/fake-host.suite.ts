@@ -42,7 +42,6 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     command: 'echo',
     arguments: ['hello'],
     env: {},
-    mayTouch: true,
     cwd: null,
     cores: 1,
     memoryBytes: null,

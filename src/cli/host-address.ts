@@ -1,10 +1,10 @@
 /** Finds the host and the token to show it, and says where each was found. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { isLoopback } from '../core/address.ts'
 import { AppError } from '../core/errors.ts'
 import type { Io } from '../platform/io.ts'
 import { type Credential, credentialsPath, loginAt, readCredentials } from './credentials.ts'
-import { isLoopback } from './own-address.ts'
 
 /** Where the host is, and what to show it. */
 export interface HostAddress {

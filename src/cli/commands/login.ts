@@ -1,16 +1,17 @@
 /** `hakuriver login`: who I am on a host, kept in a file of mine. */
 import { hostname } from 'node:os'
+import { isLoopback } from '../../core/address.ts'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { type Invitation, parseInvitation } from '../../core/invitation.ts'
 import type { Role } from '../../core/roles.ts'
 import { printable } from '../../core/text.ts'
+import { isUntrusted } from '../../platform/network-reason.ts'
 import { ownUserName } from '../../platform/own-user.ts'
 import { askSecret } from '../ask-secret.ts'
 import type { Context } from '../context.ts'
 import { type Credential, loginAt, readCredentials, withLogin, writeCredentials } from '../credentials.ts'
 import { normalUrl } from '../host-address.ts'
 import { untilText } from '../output/people.ts'
-import { isLoopback } from '../own-address.ts'
 import { createHost, type Host } from '../transport.ts'
 
 interface Login {
@@ -57,7 +58,7 @@ async function byInvitation(text: string, context: Context): Promise<Login> {
 /** The certificate that the invitation names, as the host shows it. */
 async function authorityOf({ url, fingerprint }: Invitation): Promise<string | null> {
   if (fingerprint === null) return null
-  const { trustByFingerprint } = await import('../../platform/trust.ts')
+  const { trustByFingerprint } = await import('../../platform/tls-pin.ts')
   return trustByFingerprint(url, fingerprint)
 }
 
@@ -90,7 +91,8 @@ async function checkIdentity(reached: Reached, context: Context): Promise<void> 
     const { client } = await hostOf(reached, context)
     await client.health({})
   } catch (error) {
-    if (!isUntrusted(error)) throw error
+    const { cause } = error instanceof AppError ? error : {}
+    if (!(cause instanceof Error && isUntrusted(cause))) throw error
     throw new AppError('not_permitted', `nothing here vouches for ${url}: it may be another than it says`, {
       cause: error,
       details: {
@@ -100,13 +102,6 @@ async function checkIdentity(reached: Reached, context: Context): Promise<void> 
   }
   if (url.startsWith('http:') && !isLoopback(new URL(url).hostname))
     await context.note(`hakuriver: ${url} is not https: whoever listens on the way can read the token`)
-}
-
-/** Was it the certificate that was refused? By the names of OpenSSL's and Node's own checks. */
-function isUntrusted(error: unknown): boolean {
-  const cause = error instanceof AppError ? error.cause : error
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  return /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_TLS_/.test(code)
 }
 
 function hostOf({ url, token, ca }: Reached, context: Context): Promise<Host> {

@@ -1,4 +1,5 @@
 /** `hakuriver user list|add|invite|set|disable|enable`: who may use the cluster, and as what. */
+import { isLoopback } from '../../core/address.ts'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { isUserName, type Role } from '../../core/roles.ts'
 import { printable, shellQuote } from '../../core/text.ts'
@@ -8,7 +9,6 @@ import type { Colors, Context } from '../context.ts'
 import { each } from '../one-by-one.ts'
 import { untilText } from '../output/people.ts'
 import { ago } from '../output/text.ts'
-import { isLoopback } from '../own-address.ts'
 import type { Host } from '../transport.ts'
 
 /** Lists all users by name. */
