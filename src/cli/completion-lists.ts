@@ -14,7 +14,7 @@ import { createHost, type Host } from './transport.ts'
 const listed = 50
 const aboutLength = 60
 /** What the cluster tells is put on a command line: nothing that a shell would read as more than a word. */
-const harmless = /^[A-Za-z0-9.:-]+$/
+const harmless = /^[A-Za-z0-9._:-]+$/
 
 /** All of the asked kind that begin with what has been typed. @throws what the host's absence throws */
 export async function listCandidates(question: Question, io: Io): Promise<Candidate[]> {
@@ -42,6 +42,10 @@ export async function listCandidates(question: Question, io: Io): Promise<Candid
       return endedTasks(await hostOf(question, io), typed)
     case 'batch':
       return fitting(await batches(await hostOf(question, io)), typed)
+    case 'user':
+      return fitting(await users(await hostOf(question, io)), typed)
+    case 'token':
+      return fitting(await tokens(await hostOf(question, io)), typed)
     default:
       return []
   }
@@ -133,6 +137,25 @@ async function batches(host: Host): Promise<Candidate[]> {
     { value: 'last', about: `the newest: ${aboutBatch(newest)}` },
     ...items.map((batch) => ({ value: batch.id, about: aboutBatch(batch) })),
   ]
+}
+
+/** For admins; others are told of none. */
+async function users({ client }: Host): Promise<Candidate[]> {
+  const { items } = await client.listUsers({})
+  return items.map(({ name, role, isDisabled }) => ({
+    value: name,
+    about: isDisabled ? `${role}, disabled` : role,
+  }))
+}
+
+async function tokens({ client }: Host): Promise<Candidate[]> {
+  const { items } = await client.listTokens({ query: {} })
+  return items
+    .filter(({ revokedAt }) => revokedAt === null)
+    .map(({ id, label, kind }) => ({
+      value: id,
+      about: cut(`${kind === 'browser' ? 'browser: ' : ''}${printable(label)}`, aboutLength),
+    }))
 }
 
 function aboutTask(task: TaskView): string {

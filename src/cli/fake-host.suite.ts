@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { countStatuses, isBatchFinal } from '../core/batch.ts'
-import { type ErrorCode, errorTable } from '../core/errors.ts'
+import { AppError, type ErrorCode, errorTable } from '../core/errors.ts'
 import { type FinalStatus, isFinal, type Status } from '../core/task.ts'
 import { LogViews } from '../platform/log-views.ts'
 import { checkFilePrefix, type LogStream, logHeaders } from '../protocol/routes.ts'
@@ -20,12 +20,15 @@ import type {
   TaskDetail,
   TaskUsage,
 } from '../protocol/schemas.ts'
+import { FakePeople } from './fake-people.suite.ts'
 
 interface RerunResult {
   batchId: string | null
   items: RerunOutcome[]
 }
 
+/** Answered without a token. */
+const publicPaths = ['/healthz', '/readyz', '/api/v1/login']
 const submittedAt = '2026-11-23T10:00:00.000Z'
 
 /** A task that runs, but for what is given. */
@@ -127,6 +130,7 @@ export class FakeHost {
   /** What tasks use; of others nothing can be asked, as of an older host. */
   readonly usages = new Map<string, TaskUsage>()
   readonly nodes: NodeView[] = []
+  readonly people = new FakePeople()
   readonly seen: Seen[] = []
   /** Submits by their id, as the host remembers them. */
   readonly submits = new Map<string, SubmitResult>()
@@ -273,10 +277,22 @@ export class FakeHost {
     }
     this.seen.push(seen)
     if (this.intercept?.(seen, response, request.socket)) return
-    if (this.token !== null && request.headers.authorization !== `Bearer ${this.token}`) {
+    if (
+      !publicPaths.includes(seen.path) &&
+      this.token !== null &&
+      request.headers.authorization !== `Bearer ${this.token}`
+    ) {
       return refuse(response, 'unauthenticated', 'the token is not valid')
     }
-    this.route(seen, url.searchParams, response)
+    try {
+      const { method, path, body } = seen
+      const told = this.people.answer(method, { path, query: url.searchParams, body, url: this.url })
+      if (told === undefined) this.route(seen, url.searchParams, response)
+      else json(response, method === 'POST' ? 201 : 200, told)
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      refuse(response, error.code, error.message)
+    }
   }
 
   private route(
@@ -348,6 +364,7 @@ export class FakeHost {
       (task) =>
         (statuses.length === 0 || statuses.includes(task.status)) &&
         (!query.has('q') || [task.command, ...task.arguments].join(' ').includes(query.get('q') ?? '')) &&
+        (!query.has('owner') || task.owner === query.get('owner')) &&
         (!query.has('node') || task.node === query.get('node')) &&
         (!query.has('batchId') || task.batchId === query.get('batchId')),
     )
@@ -379,6 +396,7 @@ export class FakeHost {
     const counts = countStatuses(own)
     const view = {
       id: id || '900',
+      owner: own[0]?.owner ?? 'admin',
       name: null,
       submittedAt,
       total: own.length,

@@ -1,8 +1,10 @@
 /** Finds the host and the token to show it, and says where each was found. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { isLoopback } from '../core/address.ts'
 import { AppError } from '../core/errors.ts'
 import type { Io } from '../platform/io.ts'
+import { type Credential, credentialsPath, loginAt, readCredentials } from './credentials.ts'
 
 /** Where the host is, and what to show it. */
 export interface HostAddress {
@@ -13,6 +15,8 @@ export interface HostAddress {
   token: string | null
   /** One sentence on why there is no token, or that others can read it. */
   tokenNote: string | null
+  /** The authority that has signed its certificate, PEM; null: none is known but those that this machine trusts. */
+  ca: string | null
 }
 
 export interface AddressOptions {
@@ -31,9 +35,10 @@ export function hakuriverHome(io: Pick<Io, 'env' | 'userHome'>): string {
 
 /**
  * The URL: `--host`, then `HAKURIVER_HOST_URL`, then what was named in another way (`HAKURIVER_HOST_REACHABLE_ADDRESS`,
- * or the file of `--config` or `HAKURIVER_CONFIG`), then `host.json` (written by a host of this machine), then
- * `config.toml`, then the default. The token: `--token-file`, then `HAKURIVER_TOKEN`, then `admin-token`; that last
- * one belongs to this machine's own host and is not shown to another.
+ * or the file of `--config` or `HAKURIVER_CONFIG`), then `host.json` (written by a host of this machine), then the host
+ * of the newest `hakuriver login`, then `config.toml`, then the default. The token: `--token-file`, then
+ * `HAKURIVER_TOKEN`, then that of the login to this very URL, then `admin-token`. The last two belong to one host each
+ * and are shown to no other.
  */
 export async function findHost(
   options: AddressOptions,
@@ -42,12 +47,27 @@ export async function findHost(
   const home = hakuriverHome(io)
   const own = ownHost(home)
   const named = namedUrl(options, io) ?? (await namedConfig(options, io, home))
+  const logins = readCredentials(home)
+  const byLogin = logins.default === null ? null : { url: logins.default, from: credentialsPath(home) }
   const { url, from } = named ??
     own ??
+    byLogin ??
     (await ownConfig(io, home)) ?? { url: defaultUrl, from: 'the default' }
   const normal = normalUrl(url, from)
-  const isForeign = named !== null && own !== null && normal !== normalUrl(own.url, own.from)
-  return { url: normal, urlFrom: from, ...findToken(options, io, home, isForeign) }
+  const login = loginAt(logins, normal)
+  const isOwn = isOwnHost(normal, own, named !== null || byLogin !== null)
+  return {
+    url: normal,
+    urlFrom: from,
+    ca: login?.ca ?? null,
+    ...findToken(options, io, home, { login, isOwn }),
+  }
+}
+
+/** Is it this machine's own host, whose admin token lies here? Of one that is named nothing but its address tells. */
+function isOwnHost(url: string, own: { url: string; from: string } | null, isElsewhere: boolean): boolean {
+  if (own !== null) return url === normalUrl(own.url, own.from)
+  return !isElsewhere || isLoopback(new URL(url).hostname)
 }
 
 function namedUrl(options: AddressOptions, io: Pick<Io, 'env'>): { url: string; from: string } | null {
@@ -97,7 +117,8 @@ async function readConfig(
   return configuredUrl(path, { ...io.env, HAKURIVER_HOME: home })
 }
 
-function normalUrl(text: string, from: string): string {
+/** As URLs of hosts are compared and kept. @throws AppError `invalid_request` */
+export function normalUrl(text: string, from: string): string {
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   if (!URL.canParse(withScheme) || !/^https?:/i.test(withScheme)) {
     throw new AppError('invalid_request', `"${text}" (from ${from}) is not the URL of a host`, {
@@ -110,16 +131,18 @@ function normalUrl(text: string, from: string): string {
 
 function findToken(
   options: AddressOptions,
-  io: Pick<Io, 'env'>,
+  io: Pick<Io, 'env' | 'userHome'>,
   home: string,
-  isForeign: boolean,
+  { login, isOwn }: { login: Credential | null; isOwn: boolean },
 ): Pick<HostAddress, 'token' | 'tokenNote'> {
   if (options.tokenFile !== undefined) return readToken(options.tokenFile, true)
   const fromEnv = io.env.HAKURIVER_TOKEN
   if (fromEnv) return { token: fromEnv.trim(), tokenNote: null }
+  if (login !== null) return { token: login.token, tokenNote: null }
   const path = join(home, 'admin-token')
-  if (!isForeign) return readToken(path, false)
-  return { token: null, tokenNote: `${path} is for this machine's own host, and was not sent to another` }
+  if (isOwn) return readToken(path, false)
+  const why = existsSync(path) ? `${path} is for this machine's own host, and was not sent to another` : null
+  return { token: null, tokenNote: why ?? 'you are not logged in there' }
 }
 
 function readToken(path: string, mustExist: boolean): Pick<HostAddress, 'token' | 'tokenNote'> {

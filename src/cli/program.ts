@@ -6,6 +6,7 @@ import { declareClient } from './client-command.ts'
 import { clusterCommands, machineCommands } from './cluster-commands.ts'
 import { type CommonOptions, type Context, createContext } from './context.ts'
 import type { Act, Declare, Parts } from './declare.ts'
+import { peopleCommands } from './people-commands.ts'
 import { taskCommands } from './task-commands.ts'
 
 export interface ProgramOptions {
@@ -58,7 +59,7 @@ export function createProgram({ io, firstWord, onExit, onHelp }: ProgramOptions)
   return program
 }
 
-const groups = [taskCommands, machineCommands, clusterCommands]
+const groups = [taskCommands, machineCommands, peopleCommands, clusterCommands]
 
 /** Makes the command that is asked for, or all of them where that is none of ours. */
 function declareCommands(program: Command, firstWord: string | undefined, parts: Parts): void {

@@ -68,7 +68,7 @@ function tellUsage(error: CommanderError, words: string[]): { lines: string[]; e
 function helpHint(words: string[], isUnknown: boolean): string {
   if (words[0] === 'client') return '  See hakuriver.client --help'
   const command = words.slice(0, 2).filter((word) => /^[a-z]+$/.test(word))
-  const isNoun = ['task', 'batch', 'node'].includes(command[0] ?? '')
+  const isNoun = ['task', 'batch', 'node', 'token', 'user'].includes(command[0] ?? '')
   // Of an unknown command there is no help: that of the level above names those that are.
   const known = command.slice(0, (isNoun ? 2 : 1) - (isUnknown ? 1 : 0))
   return `  See ${['hakuriver', ...known, '--help'].join(' ')}`

@@ -46,6 +46,7 @@ export interface TaskFilter {
   status?: TaskView['status'][]
   node?: string
   batchId?: string
+  owner?: string
   /** A part of the name, the command line or the id. */
   q?: string
 }

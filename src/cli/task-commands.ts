@@ -212,6 +212,8 @@ function declarePs(parent: Command, name: string, { declare, act }: Parts): void
       .addOption(
         text('--search <text>', 'only those with this in their name, command line or id, in any case'),
       )
+      .addOption(text('--user <user>', 'only those of this user').conflicts('mine'))
+      .option('--mine', 'only your own', false)
       .addOption(whole('-n, --lines <number>', 'the newest so many', 1, null))
       .option('-w, --watch', 'keep the list live until q', false)
       .option('-q, --quiet', 'print ids only', false)

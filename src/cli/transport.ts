@@ -156,8 +156,13 @@ function errorFromBody(body: unknown, status: number, address: HostAddress): App
 
 function tokenFix(code: ErrorCode, address: HostAddress): { fix?: string } {
   if (code !== 'unauthenticated') return {}
-  const why = address.token === null && address.tokenNote !== null ? ` (${address.tokenNote})` : ''
-  return { fix: `Give a valid token by HAKURIVER_TOKEN or --token-file${why}.` }
+  const { token, tokenNote } = address
+  // none was to be shown: the answer speaks of something else, as an invitation
+  if (token === null && tokenNote === null) return {}
+  const why = token === null ? ` (${tokenNote})` : ''
+  return {
+    fix: `Log in: hakuriver login, with an invitation by an admin; or give a valid token by HAKURIVER_TOKEN or --token-file${why}.`,
+  }
 }
 
 function isErrorCode(code: unknown): code is ErrorCode {

@@ -17,6 +17,8 @@ export type Kind =
   | 'ended'
   | 'batch'
   | 'status'
+  | 'user'
+  | 'token'
   | 'variable'
   | 'path'
   | 'directory'
@@ -30,6 +32,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   'ended-task': 'ended',
   batch: 'batch',
   status: 'status',
+  user: 'user',
+  token: 'token',
   'name=value': 'variable',
   path: 'path',
   file: 'path',

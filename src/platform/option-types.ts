@@ -22,6 +22,13 @@ export function duration(flags: string, description: string): Option {
     .argParser((value) => told(() => parseDuration(value)))
 }
 
+/** A duration in milliseconds, or one word that stands for none; null where left out. */
+export function durationOr(flags: string, description: string, word: string): Option {
+  return new Option(flags, description)
+    .default(null, '')
+    .argParser((value) => (value === word ? value : told(() => parseDuration(value))))
+}
+
 /** A text; null where left out. */
 export function text(flags: string, description: string): Option {
   return new Option(flags, description).default(null, '')

@@ -26,6 +26,8 @@ export const router = createRouter({
       component: () => import('./pages/batch/BatchPage.vue'),
       props: true,
     },
+    { path: '/tokens', name: 'tokens', component: () => import('./pages/people/TokensPage.vue') },
+    { path: '/users', name: 'users', component: () => import('./pages/people/UsersPage.vue') },
     { path: '/submit', name: 'submit', component: () => import('./pages/submit/SubmitPage.vue') },
     {
       path: '/login',

@@ -7,6 +7,7 @@ import { count, printable } from '../../core/text.ts'
 import { type Cell, type Column, renderTable } from '../../platform/table.ts'
 import type { BatchView, TaskView } from '../../protocol/schemas.ts'
 import type { Colors, Context } from '../context.ts'
+import { hasSeveralOwners, ownerColumn } from '../output/people.ts'
 import { ago, paintStatus } from '../output/text.ts'
 import { selectBatch, tasksOf } from '../selectors.ts'
 import { taskTable } from './ps.ts'
@@ -27,17 +28,24 @@ export async function batchList(options: { lines: number }, context: Context): P
   if (context.json) await context.printJson({ items: page.items, total: page.total })
   else if (page.items.length === 0) await context.note('There is no batch yet.')
   else {
-    const rows = page.items.map((batch): Cell[] => [
-      { text: batch.id },
-      { text: String(batch.total) },
-      { text: ago(batch.submittedAt, host.now()) },
-      { text: batch.name === null ? '-' : printable(batch.name) },
-      { text: countsText(batch, null) },
-    ])
     const width = stdout.isTty ? stdout.size().columns : null
-    await context.print(renderTable(columns, rows, { width, paintTitle: context.colors.dim }))
+    await context.print(batchTable(page.items, host.now(), width, context.colors))
   }
   return exitCodes.ok
+}
+
+function batchTable(items: BatchView[], nowMs: number, width: number | null, colors: Colors): string[] {
+  const hasOwners = hasSeveralOwners(items)
+  const rows = items.map((batch): Cell[] => [
+    { text: batch.id },
+    { text: String(batch.total) },
+    { text: ago(batch.submittedAt, nowMs) },
+    ...(hasOwners ? [{ text: printable(batch.owner) }] : []),
+    { text: batch.name === null ? '-' : printable(batch.name) },
+    { text: countsText(batch, null) },
+  ])
+  const shown = hasOwners ? columns.toSpliced(3, 0, ownerColumn) : columns
+  return renderTable(shown, rows, { width, paintTitle: colors.dim })
 }
 
 /** Prints one batch: how far it is, target by target where there are several, and its newest tasks. */
@@ -58,7 +66,7 @@ export async function batchShow(word: string, context: Context): Promise<number>
   const shown = tasks.slice(0, tasksShown)
   await context.print([
     `${colors.bold(`Batch ${batch.id}`)}${batch.name === null ? '' : `  ${printable(batch.name)}`}`,
-    `${count(batch.total, 'task')}, submitted ${ago(batch.submittedAt, host.now())}: ${countsText(batch, colors)}`,
+    `${count(batch.total, 'task')}, submitted ${ago(batch.submittedAt, host.now())} by ${printable(batch.owner)}: ${countsText(batch, colors)}`,
     progress(batch, width, colors),
     '',
     ...(targets.length > 1 ? [...targetTable(targets, width, colors), ''] : []),

@@ -1,18 +1,9 @@
 /** `hakuriver node drain|resume|remove` and `task forget`: what operators do about nodes and tasks that are in trouble. */
-import { AppError, exitCodes } from '../../core/errors.ts'
 import { count, printable } from '../../core/text.ts'
 import type { NodeView, TaskDetail } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
-import { tellError } from '../output/error.ts'
+import { each } from '../one-by-one.ts'
 import { selectTasks } from '../selectors.ts'
-import type { Host } from '../transport.ts'
-
-/** What became of each of several nodes or tasks. */
-interface Outcome<T> {
-  name: string
-  done: T | null
-  error: { code: string; message: string } | null
-}
 
 /** Why: for those who look at it later. */
 export interface DrainOptions {
@@ -83,33 +74,4 @@ export async function forget(words: string[], { reason }: DrainOptions, context:
 
 function someOf(ids: readonly string[]): string {
   return `${ids.slice(0, 5).join(', ')}${ids.length > 5 ? ' …' : ''}`
-}
-
-/** One after the other, each answered for by itself. */
-async function each<T>(
-  names: string[],
-  context: Context,
-  { run, tell }: { run: (name: string, host: Host) => Promise<T>; tell: (done: T) => string },
-): Promise<number> {
-  const host = await context.host()
-  const outcomes: Outcome<T>[] = []
-  let code: number = exitCodes.ok
-  for (const name of names) {
-    try {
-      const done = await run(name, host)
-      outcomes.push({ name, done, error: null })
-      if (!context.json) await context.print(tell(done))
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code === 'unavailable' || error.code === 'unauthenticated')
-        throw error
-      outcomes.push({ name, done: null, error: { code: error.code, message: error.message } })
-      const { exitCode } = tellError(error, false)
-      code = code === exitCodes.ok ? exitCode : exitCodes.failed
-      if (context.json) continue
-      await context.note(`hakuriver: ${error.message}`)
-      if (typeof error.details?.fix === 'string') await context.note(`  ${error.details.fix}`)
-    }
-  }
-  if (context.json) await context.printJson({ items: outcomes })
-  return code
 }

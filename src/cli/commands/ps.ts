@@ -7,6 +7,7 @@ import { type Cell, type Column, renderTable } from '../../platform/table.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
 import { followEvents } from '../event-stream.ts'
+import { hasSeveralOwners, ownerColumn } from '../output/people.ts'
 import { bytesOrDash, commandLine, outcome, paintStatus, taskTime, whereabouts } from '../output/text.ts'
 import { selectBatch, type TaskFilter, tasksOf } from '../selectors.ts'
 import type { Host } from '../transport.ts'
@@ -16,6 +17,9 @@ export interface PsOptions {
   status: Status[]
   node: string | null
   batch: string | null
+  /** Of this user alone. */
+  user: string | null
+  mine: boolean
   search: string | null
   lines: number | null
   watch: boolean
@@ -49,6 +53,8 @@ async function filterOf(options: PsOptions, host: Host): Promise<TaskFilter> {
     ...(options.status.length > 0 && { status: options.status }),
     ...(options.node !== null && { node: options.node }),
     ...(options.search !== null && { q: options.search }),
+    ...(options.user !== null && { owner: options.user }),
+    ...(options.mine && { owner: (await host.client.whoAmI({})).name }),
     ...(options.batch !== null && { batchId: await selectBatch(options.batch, host) }),
   }
 }
@@ -126,9 +132,11 @@ export function taskTable(
   context: Context,
 ): string[] {
   const { colors } = context
+  const hasOwners = hasSeveralOwners(tasks)
   const rows = tasks.map((task): Cell[] => [
     { text: task.id },
     { text: task.status, paint: paintStatus(task.status, colors) },
+    ...(hasOwners ? [{ text: printable(task.owner) }] : []),
     { text: task.name === null ? commandLine(task) : printable(task.name) },
     { text: whereabouts(task) },
     { text: String(task.cores) },
@@ -136,7 +144,8 @@ export function taskTable(
     { text: taskTime(task, nowMs) },
     { text: outcome(task), paint: task.status === 'completed' ? colors.dim : (text) => text },
   ])
-  return renderTable(columns, rows, { width, paintTitle: colors.dim })
+  const shown = hasOwners ? columns.toSpliced(2, 0, ownerColumn) : columns
+  return renderTable(shown, rows, { width, paintTitle: colors.dim })
 }
 
 /** Redraws at most so often; the times on the screen move once a second. */

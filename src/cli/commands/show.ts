@@ -95,7 +95,8 @@ function failedSentence(task: TaskDetail, ran: string): string {
 }
 
 function askedRows(task: TaskDetail): [string, string][] {
-  const rows: [string, string][] = [['target', printable(task.target)]]
+  const rows: [string, string][] = [['owner', printable(task.owner)]]
+  rows.push(['target', printable(task.target)])
   if (task.node !== null)
     rows.push(['placed on', printable(task.numaId === null ? task.node : `${task.node}:${task.numaId}`)])
   rows.push(['cores', String(task.cores)])
@@ -155,16 +156,22 @@ function usedRows(task: TaskDetail): [string, string][] {
 }
 
 function envRows(task: TaskDetail): [string, string][] {
-  const rows: [string, string][] = Object.entries(task.env ?? {}).map(([name, value]) => [
-    '',
-    `${name}=${printable(shellQuote(value))}`,
-  ])
+  const hidden: [string, string][] = [['', `(environment not shown: it is ${printable(task.owner)}'s task)`]]
+  const rows =
+    task.env === null
+      ? hidden
+      : Object.entries(task.env).map(([name, value]): [string, string] => [
+          '',
+          `${name}=${printable(shellQuote(value))}`,
+        ])
   // an older host tells of none
   for (const name of task.secretNames ?? []) rows.push(['', `${printable(name)} (secret)`])
   return rows
 }
 
 function hints(task: TaskDetail): string[] {
+  if (!task.mayTouch)
+    return [`Its output is for ${printable(task.owner)} and for operators, and so is ending it.`]
   const hints = [`Its output: hakuriver logs ${isFinal(task.status) ? '' : '-f '}${task.id}`]
   hints.push(
     taskCan('rerun', task.status)

@@ -5,12 +5,12 @@ import type { ErrorBody } from '../../../src/protocol/schemas.ts'
 
 const deadlineMs = 30_000
 
-/** Told once for each answer that says that nobody is logged in. */
-const loggedOut = new Set<() => void>()
+/** Told once for each answer that says that nobody is logged in, or that his rights do not reach. */
+const refused = new Set<() => void>()
 
-/** Calls back when the host no longer knows who we are. */
-export function onLoggedOut(listener: () => void): void {
-  loggedOut.add(listener)
+/** Calls back when the host does not know us any more, or not as who we were. */
+export function onRefused(listener: () => void): void {
+  refused.add(listener)
 }
 
 /** @throws AppError with the host's code, or `unavailable` where it did not answer */
@@ -44,7 +44,8 @@ export async function open(path: string, init: RequestInit): Promise<Response> {
   }
   if (answer.ok) return answer
   const error = await errorOf(answer)
-  if (error.code === 'unauthenticated') for (const listener of loggedOut) listener()
+  if (error.code === 'unauthenticated' || error.code === 'not_permitted')
+    for (const listener of refused) listener()
   throw error
 }
 

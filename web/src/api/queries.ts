@@ -18,6 +18,9 @@ export const keys = {
   nodeLists: ['nodes'],
   node: (name: string) => ['node', name],
   history: ['history'],
+  me: ['me'],
+  tokens: ['tokens'],
+  users: ['users'],
 } as const
 
 /** Mistakes of ours are told at once; a host that is away is asked again. */
@@ -127,6 +130,35 @@ export function useUsage(ids: Wanted<readonly string[]>) {
     enabled: () => toValue(ids).length > 0,
     refetchInterval: 5_000,
   })
+}
+
+/** Tokens and browsers of one user, newest first; null: those of who asks. */
+export function useTokens(user: Wanted<string | null>) {
+  return useQuery({
+    queryKey: [...keys.tokens, user],
+    queryFn: async () => {
+      const name = toValue(user)
+      return (await api.listTokens({ query: name === null ? {} : { user: name } })).items
+    },
+    refetchInterval: 30_000,
+    // never those of another
+    placeholderData: () => undefined,
+  })
+}
+
+/** All users by name; for admins. */
+export function useUsers(isWanted: Wanted<boolean> = true) {
+  return useQuery({
+    queryKey: keys.users,
+    enabled: () => toValue(isWanted),
+    queryFn: async () => (await api.listUsers({})).items,
+    refetchInterval: 30_000,
+  })
+}
+
+/** Who asks, and by which token or session. */
+export function useMe() {
+  return useQuery({ queryKey: keys.me, queryFn: () => api.whoAmI({}), staleTime: 60_000 })
 }
 
 export function useSession() {

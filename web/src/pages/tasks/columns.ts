@@ -2,18 +2,19 @@
 import type { TaskSort } from '../../../../src/protocol/choices.ts'
 
 export interface Column {
-  key: 'state' | 'task' | 'id' | 'where' | 'cores' | 'memory' | 'since' | 'took' | 'cpu'
+  key: 'state' | 'task' | 'owner' | 'id' | 'where' | 'cores' | 'memory' | 'since' | 'took' | 'cpu'
   label: string
   /** Its heading sorts by this. */
   sort?: TaskSort
   isNumber?: boolean
 }
 
-/** The list of a batch can be sorted by more, and shows what it can be sorted by. */
-export function columnsOf(isOfBatch: boolean, sort: TaskSort): Column[] {
+/** The list of a batch can be sorted by more, and shows what it can be sorted by. `hasOwners`: not all are one's own. */
+export function columnsOf(isOfBatch: boolean, sort: TaskSort, hasOwners = false): Column[] {
   return [
     { key: 'state', label: 'State' },
     { key: 'task', label: 'Task' },
+    ...(hasOwners ? [{ key: 'owner', label: 'Owner' } as const] : []),
     { key: 'id', label: 'Id', sort: 'submitted' },
     { key: 'where', label: 'Node' },
     { key: 'cores', label: 'Cores', isNumber: true },

@@ -7,14 +7,29 @@ import { batchSorts, isNarrowed, readFilter, type TaskFilter, wantedOf, writeFil
 const plain = readFilter({})
 
 test('an empty address shows everything, newest first, and is written as nothing', () => {
-  expect(plain).toEqual({ statuses: [], node: null, batchId: null, q: '', sort: 'submitted', order: 'desc' })
+  expect(plain).toEqual({
+    statuses: [],
+    node: null,
+    batchId: null,
+    owner: null,
+    q: '',
+    sort: 'submitted',
+    order: 'desc',
+  })
   expect(writeFilter(plain, {})).toEqual({})
   expect(wantedOf(plain)).toEqual({})
   expect(isNarrowed(plain)).toBe(false)
 })
 
 test('what makes no sense in an address is left out', () => {
-  const query = { status: ['failed', 'broken', null], batch: '12; drop', sort: 'cost', order: 'up', q: null }
+  const query = {
+    status: ['failed', 'broken', null],
+    batch: '12; drop',
+    sort: 'cost',
+    order: 'up',
+    q: null,
+    owner: 'A b',
+  }
   expect(readFilter(query)).toEqual({ ...plain, statuses: ['failed'] })
 })
 
@@ -32,6 +47,12 @@ test('what is not of the list stays in the address', () => {
   })
 })
 
+test('those of one user are asked for alone', () => {
+  const filter = readFilter({ owner: 'ann' })
+  expect(wantedOf(filter)).toEqual({ owner: 'ann' })
+  expect(isNarrowed(filter)).toBe(true)
+})
+
 test('a search of blanks is none', () => {
   expect(wantedOf({ ...plain, q: '  ' })).toEqual({})
   expect(isNarrowed({ ...plain, q: ' ' })).toBe(false)
@@ -42,6 +63,7 @@ test('every filter is read from the address as it was written', () => {
     statuses: fc.subarray([...statuses]),
     node: fc.option(fc.string({ minLength: 1, maxLength: 20 })),
     batchId: fc.constant('123'),
+    owner: fc.option(fc.stringMatching(/^[a-z_][a-z0-9_-]{0,31}$/)),
     q: fc.string({ minLength: 1, maxLength: 200 }).filter((text) => text.trim() !== ''),
     sort: fc.constantFrom(...taskSorts),
     order: fc.constantFrom('asc', 'desc'),

@@ -1,4 +1,5 @@
 /** What a list of tasks shows, and the address that says so. */
+import { isUserName } from '../../../../src/core/roles.ts'
 import { type Status, statuses } from '../../../../src/core/task.ts'
 import { type TaskSort, taskSorts } from '../../../../src/protocol/choices.ts'
 import { limits } from '../../../../src/protocol/limits.ts'
@@ -8,6 +9,8 @@ export interface TaskFilter {
   statuses: readonly Status[]
   node: string | null
   batchId: string | null
+  /** Of this user alone; null: of everybody. */
+  owner: string | null
   /** A part of the name, the command line or the id; empty: no search. */
   q: string
   sort: TaskSort
@@ -23,7 +26,7 @@ export const batchSorts: readonly TaskSort[] = taskSorts.filter(
 )
 
 /** The keys of an address that are the list's. */
-const ours = ['status', 'node', 'batch', 'q', 'sort', 'order'] as const
+const ours = ['status', 'node', 'batch', 'owner', 'q', 'sort', 'order'] as const
 
 function texts(value: Query[string]): string[] {
   return [value ?? []].flat().filter((text) => text !== null)
@@ -39,6 +42,7 @@ export function readFilter(query: Query, batchId: string | null = null): TaskFil
     statuses: statuses.filter((status) => wanted.has(status)),
     node: text('node') === '' ? null : text('node').slice(0, 255),
     batchId: batch,
+    owner: isUserName(text('owner')) ? text('owner') : null,
     q: text('q').slice(0, limits.searchChars),
     sort: batch === null && batchSorts.includes(sort) ? 'submitted' : sort,
     order: text('order') === 'asc' ? 'asc' : 'desc',
@@ -55,6 +59,7 @@ export function writeFilter(filter: TaskFilter, query: Query, isOfBatch = false)
     ...(filter.statuses.length > 0 && { status: [...filter.statuses] }),
     ...(filter.node !== null && { node: filter.node }),
     ...(filter.batchId !== null && !isOfBatch && { batch: filter.batchId }),
+    ...(filter.owner !== null && { owner: filter.owner }),
     ...(filter.q.trim() !== '' && { q: filter.q }),
     ...(filter.sort !== 'submitted' && { sort: filter.sort }),
     ...(filter.order !== 'desc' && { order: filter.order }),
@@ -62,16 +67,17 @@ export function writeFilter(filter: TaskFilter, query: Query, isOfBatch = false)
 }
 
 /** What the host is asked. */
-export function wantedOf({ statuses: wanted, node, batchId, q }: TaskFilter) {
+export function wantedOf({ statuses: wanted, node, batchId, owner, q }: TaskFilter) {
   return {
     ...(wanted.length > 0 && { status: [...wanted] }),
     ...(node !== null && { node }),
     ...(batchId !== null && { batchId }),
+    ...(owner !== null && { owner }),
     ...(q.trim() !== '' && { q: q.trim() }),
   }
 }
 
 /** Is something left out? */
-export function isNarrowed({ statuses: wanted, node, q }: TaskFilter): boolean {
-  return wanted.length > 0 || node !== null || q.trim() !== ''
+export function isNarrowed({ statuses: wanted, node, owner, q }: TaskFilter): boolean {
+  return wanted.length > 0 || node !== null || owner !== null || q.trim() !== ''
 }

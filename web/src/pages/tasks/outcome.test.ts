@@ -33,7 +33,7 @@ it('tells of each task of a rerun what it became', () => {
       error: { code: 'conflict', message: 'cannot run task 2 again: it has not ended' },
     },
   ]
-  expect(outcomeOfRerun({ batchId: '10', items }, { ids: [], leftOut: [] })).toEqual({
+  expect(outcomeOfRerun({ batchId: '10', items }, { ids: [], leftOut: [], notMine: 0 })).toEqual({
     title: 'Run again',
     done: '1 task submitted again.',
     batchId: '10',

@@ -4,7 +4,7 @@ import type { TaskView } from '../../../../src/protocol/schemas.ts'
 import { formatInstant, printable } from '../../ui/format.ts'
 
 const kept = [
-  'id', 'batchId', 'status', 'target', 'node', 'numaId', 'attempt', 'cores', 'memoryBytes', 'submittedAt', 'startedAt',
+  'id', 'batchId', 'owner', 'status', 'target', 'node', 'numaId', 'attempt', 'cores', 'memoryBytes', 'submittedAt', 'startedAt',
   'endedAt', 'stuck', 'exitCode', 'signal', 'reason', 'cpuTimeMs', 'peakMemoryBytes',
 ] as const satisfies (keyof TaskView)[] // biome-ignore format: a list
 

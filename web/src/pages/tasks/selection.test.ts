@@ -76,3 +76,14 @@ describe('an action', () => {
     expect(statusesFor('kill', ['failed'])).toEqual([])
   })
 })
+
+it('leaves out what is not one’s own, and says so', () => {
+  const selection = new Map([
+    ['1', 'running'],
+    ['2', 'running'],
+    ['3', 'failed'],
+  ] as const)
+  const split = splitFor('kill', selection, new Set(['2', '3']))
+  expect(split).toEqual({ ids: ['1'], leftOut: [], notMine: 2 })
+  expect(tellLeftOut('kill', split)).toBe('2 are not yours')
+})

@@ -51,20 +51,27 @@ export function refreshed(selection: Selection, seen: Iterable<Chosen>): Selecti
 export interface Split {
   ids: string[]
   leftOut: { status: Status; number: number }[]
+  /** Of others, whose tasks one may not touch. */
+  notMine: number
 }
 
-export function splitFor(action: TaskAction, selection: Selection): Split {
+const none: ReadonlySet<string> = new Set()
+
+/** `untouchable`: tasks of others, which the host would refuse. */
+export function splitFor(action: TaskAction, selection: Selection, untouchable = none): Split {
   const ids: string[] = []
   const counts = new Map<Status, number>()
+  let notMine = 0
   for (const [id, status] of selection) {
-    if (taskCan(action, status)) ids.push(id)
+    if (untouchable.has(id)) notMine += 1
+    else if (taskCan(action, status)) ids.push(id)
     else counts.set(status, (counts.get(status) ?? 0) + 1)
   }
   const leftOut = statuses.flatMap((status) => {
     const number = counts.get(status)
     return number === undefined ? [] : [{ status, number }]
   })
-  return { ids, leftOut }
+  return { ids, leftOut, notMine }
 }
 
 /** Statuses in which an action can be asked, of those that are wanted (none: all). */
@@ -75,7 +82,7 @@ export function statusesFor(action: TaskAction, wanted: readonly Status[]): Stat
 }
 
 /** "3 have ended already, 2 are being killed already". */
-export function tellLeftOut(action: TaskAction, { leftOut }: Split): string {
+export function tellLeftOut(action: TaskAction, { leftOut, notMine }: Split): string {
   const sum = (isMeant: (status: Status) => boolean) =>
     leftOut.reduce((total, { status, number }) => total + (isMeant(status) ? number : 0), 0)
   const ended = sum(isFinal)
@@ -88,5 +95,6 @@ export function tellLeftOut(action: TaskAction, { leftOut }: Split): string {
   if (killing > 0 && action === 'kill') parts.push(`${killing} ${are(killing)} being killed already`)
   const unfinished = action === 'kill' ? open : open + killing
   if (unfinished > 0) parts.push(`${unfinished} ${have(unfinished)} not ended yet`)
+  if (notMine > 0) parts.push(`${notMine} ${are(notMine)} not yours`)
   return parts.join(', ')
 }

@@ -22,6 +22,6 @@ export function useTaskFilter(batchId: string | null = null) {
     filter,
     to,
     change: (change: Partial<TaskFilter>) => void router.replace(to(change)),
-    clear: () => void router.replace(to({ statuses: [], node: null, q: '' })),
+    clear: () => void router.replace(to({ statuses: [], node: null, owner: null, q: '' })),
   }
 }
