@@ -1,6 +1,6 @@
 /** The configuration file that `hakuriver init` writes: every key with what it is for, switched off by a `#`. */
 import { wantedOf } from './config-value.ts'
-import { fileSettings, type Setting } from './settings.ts'
+import { fileSettings, fileTables, type Setting, type Table } from './settings.ts'
 
 type FileSetting = Setting & { key: string }
 
@@ -22,7 +22,16 @@ export function configText(examples: Readonly<Record<string, string>> = {}): str
   const sections = [...sectionsOf()].map(([section, settings]) =>
     [`[${section}]`, ...settings.map((setting) => settingText(setting, examples[setting.key]))].join('\n\n'),
   )
-  return `${[heading, ...sections].join('\n\n')}\n`
+  const tables = Object.values<Setting & { key: string; example: Table }>(fileTables).map(tableText)
+  return `${[heading, ...sections, ...tables].join('\n\n')}\n`
+}
+
+/** A section that is there without an entry means something: the whole of it is switched off. */
+function tableText({ key, doc, example }: { key: string; doc: string; example: Table }): string {
+  const lines = Object.entries(example).map(
+    ([name, value]) => `#${/^\w+$/.test(name) ? name : JSON.stringify(name)} = ${JSON.stringify(value)}`,
+  )
+  return [`# ${doc}.`, `#[${key}]`, ...lines].join('\n')
 }
 
 const heading = `# HakuRiver: one file for host, runners and commands; each reads what it needs.

@@ -3,7 +3,7 @@
  * that a simulation runs the same code.
  */
 import { join } from 'node:path'
-import type { Capacity, NodeLoad } from '../core/node.ts'
+import type { Capacity, ExecutorInfo, NodeLoad } from '../core/node.ts'
 import { firstUser } from '../core/roles.ts'
 import type { RunnerIdentity, TaskExit } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -30,8 +30,8 @@ export interface AgentDeps {
   identity: RunnerIdentity
   /** A directory for each attempt that is held. */
   attemptsDir: string
-  /** User of the tasks; null: the runner's own. */
-  taskUser: string | null
+  /** As of `Attempts`, with the executor that was chosen. */
+  taskUserFor: (owner: string, executor: ExecutorInfo['name']) => string | null
   clock: Clock
   disk: Disk
   dial: Dial
@@ -84,7 +84,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     outbox,
     logLimit: deps.logLimit ?? null,
     lease,
-    taskUser: deps.taskUser,
+    taskUserFor: (owner) => deps.taskUserFor(owner, executor.info.name),
     clock,
     disk,
     log,

@@ -22,6 +22,7 @@ import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
 import { LogLimit } from './log-limit.ts'
 import { RunnerLogs } from './logs.ts'
 import { attemptsDir } from './paths.ts'
+import { taskUserFor } from './task-user.ts'
 
 /** How long the shared directory may take to answer. */
 const sharedMs = 5_000
@@ -63,7 +64,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     joinToken: () => currentJoinToken(config),
     identity,
     attemptsDir: attemptsDir(config.stateDir, identity.runnerId),
-    taskUser: config.taskUser ?? (process.getuid?.() === 0 ? 'nobody' : null),
+    taskUserFor: (owner, executor) => taskUserFor(owner, config, executor),
     clock: systemClock,
     disk: systemDisk,
     dial: dialWebSocket,

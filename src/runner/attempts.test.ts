@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { spec } from '../core/builders.suite.ts'
+import { AppError } from '../core/errors.ts'
 import type { TaskExit, TaskSpec } from '../core/task.ts'
 import { systemClock } from '../platform/clock.ts'
 import { type Disk, systemDisk } from '../platform/disk.ts'
@@ -87,7 +88,10 @@ async function boot(
     others: new Map(),
     outbox,
     logLimit,
-    taskUser: null,
+    taskUserFor: (owner) => {
+      if (owner === 'mallory') throw new AppError('not_permitted', 'n1 runs nothing of mallory')
+      return owner === 'admin' ? null : owner
+    },
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + passedMs },
     disk,
     log: silentLog,
@@ -129,6 +133,41 @@ function changed(change: (fake: FakeExecutor, deps: ExecutorDeps) => Partial<Exe
     return Object.assign(fake, change(fake, deps))
   }
 }
+
+describe('the user of a task', () => {
+  test('is the one that its owner is mapped to', async () => {
+    const launches: LaunchSpec[] = []
+    const runner = await boot(
+      changed((fake) => ({
+        start: (launch) => {
+          launches.push(launch)
+          return FakeExecutor.prototype.start.call(fake, launch)
+        },
+      })),
+    )
+    await runner.attempts.start(order(1, sleeping, { owner: 'alice' }))
+    await runner.attempts.start(order(2, sleeping))
+    expect(launches.map(({ owner, user }) => [owner, user])).toEqual([
+      ['alice', 'alice'],
+      ['admin', null],
+    ])
+  })
+
+  test('where nobody is mapped there is no start, and one sentence', async () => {
+    const runner = await boot(
+      changed(() => ({ start: () => Promise.reject(new Error('it must not be started')) })),
+    )
+    await runner.attempts.start(order(3, sleeping, { owner: 'mallory' }))
+    expect(runner.outbox.pending()).toMatchObject([
+      {
+        taskId: 3,
+        event: { type: 'exited', exit: { cause: 'launch_failed', reason: 'n1 runs nothing of mallory' } },
+      },
+    ])
+    await acknowledge(runner)
+    expect(runner.attempts.list()).toEqual([])
+  })
+})
 
 describe('attempts of a runner', () => {
   test('nothing starts under a lease that is not there, and that is told as the loss of the node', async () => {

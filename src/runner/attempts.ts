@@ -65,8 +65,11 @@ export interface AttemptsDeps {
   logLimit: LogLimit | null
   /** Left out: nothing leased is run here. */
   lease?: Pick<Lease, 'ready'>
-  /** User of the tasks; null: the runner's own. */
-  taskUser: string | null
+  /**
+   * The user that a task of this API user runs as; null: the runner's own.
+   * @throws AppError where nothing of that one is run here
+   */
+  taskUserFor: (owner: string) => string | null
   clock: Clock
   disk: Disk
   log: Log
@@ -142,7 +145,7 @@ export class Attempts implements ExecutorEvents {
   async start(order: StartOrder): Promise<void> {
     const id = keyOf(order.taskId, order.attempt)
     if (this.held.has(id)) return
-    const launch = this.launchOf(order)
+    const { launch, refusal } = this.launchOf(order)
     const handle = this.deps.executor.handleFor(launch)
     const held: Held = {
       phase: 'starting',
@@ -152,6 +155,7 @@ export class Attempts implements ExecutorEvents {
       launch: { spec: launch.spec, numaId: launch.numaId },
     }
     this.held.set(id, held)
+    if (refusal !== null) return this.onExit(order.taskId, order.attempt, this.failed(refusal))
     const noRoom = this.deps.logLimit?.problem(this.logsOf(order.taskId)) ?? null
     if (noRoom !== null) {
       this.deps.onProblem?.()
@@ -358,13 +362,16 @@ export class Attempts implements ExecutorEvents {
     return exitWithout('launch_failed', reason, this.deps.clock.now())
   }
 
-  private launchOf(order: StartOrder): LaunchSpec {
-    const { config, taskUser } = this.deps
-    const { taskId, attempt, spec, numaId, secrets } = order
+  /** What is started, and why it may not be. */
+  private launchOf(order: StartOrder): { launch: LaunchSpec; refusal: string | null } {
+    const { user, refusal } = this.userOf(order.owner)
+    const { config } = this.deps
+    const { taskId, attempt, owner, spec, numaId, secrets } = order
     const logs = this.logsOf(taskId)
-    return {
+    const launch: LaunchSpec = {
       taskId,
       attempt,
+      owner,
       spec,
       numaId,
       extraEnv: this.variablesOf(order),
@@ -372,8 +379,18 @@ export class Attempts implements ExecutorEvents {
       stdoutPath: logs.stdout,
       stderrPath: logs.stderr,
       defaultCwd: config.localTempDir,
-      user: taskUser,
+      user,
       ...(secrets !== undefined && { secrets }),
+    }
+    return { launch, refusal }
+  }
+
+  private userOf(owner: string): { user: string | null; refusal: string | null } {
+    try {
+      return { user: this.deps.taskUserFor(owner), refusal: null }
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      return { user: null, refusal: error.message }
     }
   }
 

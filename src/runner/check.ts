@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
+import { everybodyElse, sameName } from '../core/local-user.ts'
 import type { RunnerFacts, SharedFileFacts, TaskUserFacts } from '../platform/check-facts.ts'
 import { type As, checkDirectory, removeCheckFile } from '../platform/directory-check.ts'
 import { askForSharedFile, type ProbeOptions, probeHost } from '../platform/host-probe.ts'
@@ -97,12 +98,21 @@ async function tellExecutor(config: RunnerConfig): Promise<RunnerFacts['executor
   }
 }
 
-/** As the runner has it: its own user, or `nobody` where that is root. */
-function taskUserOf({ taskUser }: RunnerConfig): TaskUserFacts {
+/** By the rules of the configuration; without any its own user. */
+function taskUserOf({ taskUser, users }: RunnerConfig): TaskUserFacts {
   const own = ownUserName()
-  const name = taskUser ?? (process.getuid?.() === 0 ? 'nobody' : own)
+  const mapped = Object.values(users ?? {}).filter((user) => user !== sameName)
+  const rest = users?.[everybodyElse]
+  const name = (rest === sameName ? undefined : rest) ?? taskUser ?? mapped[0] ?? own
   const isOwn = name === own
-  return { name, exists: isOwn || findUser(name) !== null, isNamed: taskUser !== null, isOwn }
+  return {
+    name,
+    exists: isOwn || findUser(name) !== null,
+    isNamed: taskUser !== null || users !== null,
+    isOwn,
+    users,
+    missing: [...new Set(mapped)].filter((user) => user !== own && findUser(user) === null),
+  }
 }
 
 type DirectoryKeys = 'stateDir' | 'localTempDir' | 'sharedDir' | 'sharedDirOfTasks' | 'sharedFile'

@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts'
 import { isNodeName } from '../core/target.ts'
 import { parseSize } from '../core/units.ts'
 import { type Found, readSettings, type Sources, urlOfHost } from '../platform/config.ts'
-import { type executorChoices, type LogLevel, runnerSettings } from '../platform/settings.ts'
+import { type executorChoices, type LogLevel, runnerSettings, type Table } from '../platform/settings.ts'
 
 export type ExecutorChoice = (typeof executorChoices)[number]
 
@@ -24,8 +24,14 @@ export interface RunnerConfig {
   localTempDir: string
   /** Empty: `numactl` from PATH. */
   numactlPath: string
-  /** User that tasks run as; null: the runner's own, or `nobody` where that is root. */
+  /** User of the tasks of everybody whom `users` does not name; null: none. */
   taskUser: string | null
+  /** Local users of API users (`core/local-user.ts`); null: there is no such section. */
+  users: Table | null
+  /** Give each task a /tmp of its own, where systemd runs tasks for root. */
+  privateTmp: boolean
+  /** Of one task. */
+  tasksMax: number
   executor: ExecutorChoice
   /** Start units through `sudo systemd-run` instead of over D-Bus; null: where that works and nothing better does. */
   useSudo: boolean | null
@@ -56,6 +62,9 @@ export function loadRunnerConfig(sources: Sources): RunnerConfig {
     localTempDir: found.localTempDir.value,
     numactlPath: found.numactlPath.value ?? '',
     taskUser: found.taskUser.value,
+    users: found.users.value,
+    privateTmp: found.privateTmp.value,
+    tasksMax: found.tasksMax.value,
     executor: found.executor.value,
     useSudo: found.sudo.value,
     logLimitBytes: found.logLimit.value === '0' ? null : parseSize(found.logLimit.value),

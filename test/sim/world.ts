@@ -334,7 +334,7 @@ export class World {
       joinToken: () => null,
       identity: { runnerId: `${node.name}-disk-${node.disks}`, bootId: node.machine.bootId },
       attemptsDir: node.attemptsDir,
-      taskUser: null,
+      taskUserFor: () => null,
       clock: life.clock(node.machine.clock),
       disk: node.disk.for(life),
       dial: (_, options, events) => network.dial(node.name, life, options, events),

@@ -35,6 +35,7 @@ interface Up {
 /** Another `up` that is just starting is waited for. */
 const otherDeadlineMs = 75_000
 const lookMs = 50
+const weakestUser = 'nobody'
 
 /** Starts a cluster unless one runs. `own` is this program's file: host and runner lie beside it. */
 export async function up(options: UpOptions, given: Context, own: string = ownFile()): Promise<number> {
@@ -95,6 +96,7 @@ async function runHere(
       ownFile: own,
       port: options.port,
       node: settings.node,
+      taskUser: taskUserOf(settings),
       say,
       signal,
     })
@@ -121,6 +123,11 @@ async function runHere(
     await lock.release()
   }
   return exitCodes.ok
+}
+
+/** A runner that is root runs nothing without a word on whom tasks are; here that word is the weakest user. */
+function taskUserOf({ namesTaskUser }: UpSettings): string | null {
+  return process.getuid?.() === 0 && !namesTaskUser ? weakestUser : null
 }
 
 /** The state of the other `up`, once its cluster works. */
@@ -160,6 +167,9 @@ async function tellUp(
     `${colors.bold('HakuRiver is up')} at ${colors.cyan(url)}`,
     '',
     ...nodeLines(node, context),
+    ...(taskUserOf(settings) === null
+      ? []
+      : [`  tasks     run as ${weakestUser}; name others under [users] in config.toml`]),
     '',
     isDetached ? 'Now type:' : 'Now type, in another terminal:',
     '  hakuriver submit -- echo hello',

@@ -24,6 +24,8 @@ export interface ClusterOptions {
   port: number | null
   /** Name that this machine's node will have. */
   node: string
+  /** User of the tasks; null: as the runner decides. */
+  taskUser: string | null
   /** Told what a person should know of later on: a child that died. */
   say: (line: string) => void
   /** Gives the start up. */
@@ -66,6 +68,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       join(home, 'join-token'),
       '--state-dir',
       join(home, 'runner'),
+      ...(options.taskUser === null ? [] : ['--task-user', options.taskUser]),
     ])
     const node = await parts.until('runner', () => nodeWhenOnline(host, options.node, startedMs))
     parts.nowReady()

@@ -160,6 +160,7 @@ export function executorSuite(
     return {
       taskId: nextTask,
       attempt: 1,
+      owner: 'admin',
       spec: spec(wanted),
       numaId: null,
       extraEnv: { HAKURIVER_TASK_ID: String(nextTask), HAKURIVER_ATTEMPT: '1' },

@@ -9,6 +9,8 @@ import type { TaskExit, TaskSpec } from '../../core/task.ts'
 export interface LaunchSpec {
   taskId: number
   attempt: number
+  /** The API user whose task it is. */
+  owner: string
   spec: TaskSpec
   /** NUMA node to bind to; null: none. */
   numaId: number | null
