@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../core/errors.ts'
+import type { Refusal, ShownCertificate } from '../core/joining.ts'
 import type { Access } from '../protocol/host-api.ts'
 import type { Tokens } from './auth.ts'
 import { admin, type Caller } from './caller.ts'
@@ -14,23 +15,31 @@ import type { TokenKind } from './store/store.ts'
 export interface Asked {
   method: string
   headers: IncomingHttpHeaders
+  socket: unknown
 }
+
+/** Tells which node a connection is of, by the certificate that was shown on it, or why it is of none. */
+export type NodeOf = (socket: unknown) => ShownCertificate | Refusal
 
 export class Gate {
   private readonly tokens: Tokens | null
   private readonly sessions: Sessions
+  private readonly nodeOf: NodeOf | null
 
-  /** `tokens` null: no tokens are asked for. */
-  constructor(tokens: Tokens | null, sessions: Sessions) {
+  /** `tokens` null: no tokens are asked for. `nodeOf` null: there are no certificates, and join tokens open the link. */
+  constructor(tokens: Tokens | null, sessions: Sessions, nodeOf: NodeOf | null = null) {
     this.tokens = tokens
     this.sessions = sessions
+    this.nodeOf = nodeOf
   }
 
   /** Lets a request go on. @throws AppError `unauthenticated`, `not_permitted` */
   authorize(access: Access, request: Asked): void {
+    if (access === 'node') return void this.wantedNode(request)
     if (access === 'public') {
       if (!isReading(request)) refuseForeign(request)
-    } else if (this.tokens !== null && this.sessionOf(request) !== null) refuseForgery(request)
+    } else if (this.isByNode(access, request)) this.wantedNode(request)
+    else if (this.tokens !== null && this.sessionOf(request) !== null) refuseForgery(request)
     else this.authorizeByToken(access, request)
   }
 
@@ -40,12 +49,14 @@ export class Gate {
     if (this.tokens === null) return refuseForeign(request)
     const { authorization } = request.headers
     const kind = this.tokens.kindOf(authorization)
-    if (kind === 'admin' || (kind === 'join' && access === 'check')) return
+    // where machines join by certificates, the join token opens nothing
+    if (kind === 'admin' || (kind === 'join' && access === 'check' && this.nodeOf === null)) return
     throw refusalOf(kind, authorization)
   }
 
   /** Who calls, after `authorize`. Only where a join token will do is there more than one. */
   callerOf(access: Access, request: Asked): Caller {
+    if (access === 'node' || this.isByNode(access, request)) return callerOf(this.wantedNode(request))
     if (this.tokens === null) return { ...admin, token: 'none' }
     const kind = access === 'check' ? this.tokens.kindOf(request.headers.authorization) : 'admin'
     return kind === 'join' ? { name: 'a runner', token: 'join' } : admin
@@ -62,10 +73,30 @@ export class Gate {
     return this.sessions.onEnd(session, action)
   }
 
-  /** May a runner link? */
-  mayLink(headers: IncomingHttpHeaders): boolean {
-    return this.tokens === null || this.tokens.kindOf(headers.authorization) === 'join'
+  /** The node that links by a certificate; null: one that may by a join token. @throws AppError where it may not */
+  linkOf(request: Pick<Asked, 'headers' | 'socket'>): ShownCertificate | null {
+    if (this.nodeOf !== null) return this.wantedNode(request)
+    if (this.tokens === null || this.tokens.kindOf(request.headers.authorization) === 'join') return null
+    throw new AppError('unauthenticated', 'the join token is not one of this host')
   }
+
+  /** A machine checks itself by its certificate; whoever shows anything else is judged by that alone. */
+  private isByNode(access: Access, request: Asked): boolean {
+    if (access !== 'check' || this.nodeOf === null || this.tokens === null) return false
+    return request.headers.authorization === undefined && this.sessionOf(request) === null
+  }
+
+  private wantedNode({ socket }: Pick<Asked, 'socket'>): ShownCertificate {
+    if (this.nodeOf === null)
+      throw new AppError('unauthenticated', 'this host serves plain HTTP: no machine has a certificate here')
+    const node = this.nodeOf(socket)
+    if ('nodeId' in node) return node
+    throw new AppError(node.code, node.message)
+  }
+}
+
+function callerOf(node: ShownCertificate): Caller {
+  return { name: `node ${node.node}`, token: 'node', node }
 }
 
 function isReading({ method }: Asked): boolean {

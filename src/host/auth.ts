@@ -15,10 +15,16 @@ export class Tokens {
     this.kinds = kinds
   }
 
-  /** Makes the tokens that are not there yet. */
-  static async open(store: Store, stateDir: string, nowMs: number, log: Log): Promise<Tokens> {
+  /** Makes the tokens that are not there yet, of those kinds. */
+  static async open(
+    store: Store,
+    stateDir: string,
+    nowMs: number,
+    log: Log,
+    kinds: readonly TokenKind[] = ['admin', 'join'],
+  ): Promise<Tokens> {
     const known = await store.tokens()
-    for (const kind of ['admin', 'join'] as const) {
+    for (const kind of kinds) {
       const path = join(stateDir, files[kind])
       if (known.some((token) => token.kind === kind)) {
         if (!existsSync(path))

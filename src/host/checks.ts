@@ -10,12 +10,12 @@ import { withDeadline } from '../platform/wait.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import { checkFilePrefix } from '../protocol/routes.ts'
 import type { HostCheck, SharedFileCheck } from '../protocol/schemas.ts'
+import type { Caller } from './caller.ts'
 import type { Cluster } from './cluster.ts'
-import type { TokenKind } from './store/store.ts'
 import { instant } from './views.ts'
 
 /** Who asks is told what the token is for: a runner needs another than a person. */
-export type CheckHandlers = Pick<Handlers<{ token: TokenKind | 'none' }>, 'checkHost' | 'checkSharedFile'>
+export type CheckHandlers = Pick<Handlers<Pick<Caller, 'token'>>, 'checkHost' | 'checkSharedFile'>
 
 export interface CheckDeps {
   cluster: Pick<Cluster, 'nodes'>

@@ -7,9 +7,10 @@ import type { Log } from '../platform/log.ts'
 import { waitFor, withDeadline } from '../platform/wait.ts'
 import { type CallOptions, call, cookieOf } from './call.suite.ts'
 import { TestHost } from './host.suite.ts'
-import { maxCodes, maxTries } from './login.ts'
+import { maxCodes } from './login.ts'
 import { maxSessions, Sessions } from './sessions.ts'
 import { SqliteStore } from './store/sqlite.ts'
+import { maxTries } from './wrong-tries.ts'
 
 /** A clock that can be set forward. */
 let ahead = 0

@@ -8,16 +8,13 @@ import type { Handlers } from '../protocol/host-api.ts'
 import type { SessionView } from '../protocol/schemas.ts'
 import type { Tokens } from './auth.ts'
 import { admin, type Caller, type Visit } from './caller.ts'
-import { type Sessions, setCookieOf } from './sessions.ts'
+import type { Sessions } from './sessions.ts'
 import { instant } from './views.ts'
+import { WrongTries } from './wrong-tries.ts'
 
 const codeMs = 5 * 60_000
 /** Links that have not been used; a further one takes the place of the oldest. */
 export const maxCodes = 100
-/** Wrong tries of one address in a minute. */
-export const maxTries = 10
-const triesMs = 60_000
-const maxAddresses = 10_000
 
 export interface LoginDeps {
   /** null: no tokens are asked for. */
@@ -25,6 +22,7 @@ export interface LoginDeps {
   sessions: Sessions
   clock: Clock
   log: Log
+  scheme: 'http' | 'https'
 }
 
 export type LoginHandlers = Pick<
@@ -32,7 +30,7 @@ export type LoginHandlers = Pick<
   'getSession' | 'beginSession' | 'endSession' | 'makeLoginLink'
 >
 
-export function createLogin({ tokens, sessions, clock, log }: LoginDeps): LoginHandlers {
+export function createLogin({ tokens, sessions, clock, log, scheme }: LoginDeps): LoginHandlers {
   const codes = new LoginCodes(clock)
   const tries = new WrongTries(clock)
   const view = (expiresAtMs: number | null): SessionView => ({
@@ -60,7 +58,7 @@ export function createLogin({ tokens, sessions, clock, log }: LoginDeps): LoginH
       const before = sessions.find(visit.cookies)
       const { value, expiresAtMs } = await sessions.begin()
       if (before !== null) await sessions.end([before.hash])
-      visit.setCookie(setCookieOf(value))
+      visit.setCookie(sessions.setCookieOf(value))
       log.info({ address: visit.address }, 'A browser has logged in')
       return view(expiresAtMs)
     },
@@ -68,7 +66,7 @@ export function createLogin({ tokens, sessions, clock, log }: LoginDeps): LoginH
       if (tokens === null) return view(null)
       const visit = visitOf(caller)
       const session = sessions.find(visit.cookies)
-      visit.setCookie(setCookieOf(null))
+      visit.setCookie(sessions.setCookieOf(null))
       if (session === null) return view(null)
       await sessions.end([session.hash])
       log.info({ address: visit.address }, 'A browser has logged out')
@@ -79,7 +77,7 @@ export function createLogin({ tokens, sessions, clock, log }: LoginDeps): LoginH
       const code = tokens === null ? null : codes.make()
       // behind the # it is sent to no server, and stands in no log
       const path = code === null ? '/' : `/login#code=${code}`
-      return { url: `http://${host}${path}`, expiresAt: instant(clock.now() + codeMs) }
+      return { url: `${scheme}://${host}${path}`, expiresAt: instant(clock.now() + codeMs) }
     },
   }
 }
@@ -125,45 +123,6 @@ class LoginCodes {
     this.endOf.delete(hash)
     return end !== undefined && this.clock.monotonic() < end
   }
-}
-
-/** Counts wrong tries by address. */
-class WrongTries {
-  private readonly clock: Clock
-  /** Addresses that were wrong lately, the earliest first. */
-  private readonly byAddress = new Map<string, { count: number; endMs: number }>()
-
-  constructor(clock: Clock) {
-    this.clock = clock
-  }
-
-  mayTry(address: string): boolean {
-    const tried = this.byAddress.get(networkOf(address))
-    return tried === undefined || tried.endMs <= this.clock.monotonic() || tried.count < maxTries
-  }
-
-  wrong(address: string): void {
-    const nowMs = this.clock.monotonic()
-    const network = networkOf(address)
-    const before = this.byAddress.get(network)
-    if (before !== undefined && before.endMs > nowMs) {
-      before.count += 1
-      return
-    }
-    this.byAddress.delete(network)
-    this.byAddress.set(network, { count: 1, endMs: nowMs + triesMs })
-    const [oldest] = this.byAddress.keys()
-    if (this.byAddress.size > maxAddresses && oldest !== undefined) this.byAddress.delete(oldest)
-  }
-}
-
-/** Of IPv6 the first half: whoever has one address of a network has all of them (RFC 4291, section 2.5.4). */
-function networkOf(address: string): string {
-  if (!address.includes(':') || address.includes('.')) return address
-  const [front = '', back = ''] = address.split('::')
-  const [before, after] = [front, back].map((part) => part.split(':').filter((group) => group !== ''))
-  const zeros = Array<string>(Math.max(0, 8 - (before?.length ?? 0) - (after?.length ?? 0))).fill('0')
-  return [...(before ?? []), ...zeros, ...(after ?? [])].slice(0, 4).join(':')
 }
 
 function hashOf(code: string): string {

@@ -7,8 +7,10 @@ import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { SessionRecord, Store } from './store/store.ts'
 
-/** The cookie's name. */
+/** The cookie's name over plain HTTP. */
 export const sessionCookie = 'hakuriver_session'
+/** Over TLS: a browser takes it from that host alone, and sends it over TLS alone (RFC 6265bis, section 4.1.3.2). */
+export const secureSessionCookie = `__Host-${sessionCookie}`
 
 const lifeMs = 30 * 24 * 3_600_000
 /** So many browsers at a time: a further one takes the place of the oldest. */
@@ -22,6 +24,8 @@ export interface SessionsDeps {
   store: Pick<Store, 'sessions' | 'addSession' | 'removeSessions'>
   clock: Clock
   log: Log
+  /** The host speaks TLS. Left out: it does not. */
+  isSecure?: boolean
 }
 
 interface Session extends SessionRecord {
@@ -71,11 +75,22 @@ export class Sessions {
 
   /** Who a Cookie header (RFC 6265, section 4.2) says that it is; null: nobody who is logged in. */
   find(cookies: string | undefined): { hash: string; expiresAtMs: number } | null {
-    for (const value of valuesIn(cookies)) {
+    for (const value of valuesIn(cookies, this.cookie)) {
       const session = this.sessions.get(hashOf(value))
       if (session !== undefined && session.expiresAtMs > this.deps.clock.now()) return session
     }
     return null
+  }
+
+  /** The `Set-Cookie` of a login; null: of a logout. No script sees it, and no other site can have it sent. */
+  setCookieOf(value: string | null): string {
+    const age = value === null ? 0 : lifeMs / 1000
+    const secure = this.deps.isSecure ? '; Secure' : ''
+    return `${this.cookie}=${value ?? ''}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict${secure}`
+  }
+
+  private get cookie(): string {
+    return this.deps.isSecure ? secureSessionCookie : sessionCookie
   }
 
   /** Calls back when the session ends, at once where it has. @returns how to stop that */
@@ -117,14 +132,8 @@ export class Sessions {
   }
 }
 
-/** The `Set-Cookie` of a login; null: of a logout. No script sees it, and no other site can have it sent. */
-export function setCookieOf(value: string | null): string {
-  const age = value === null ? 0 : lifeMs / 1000
-  return `${sessionCookie}=${value ?? ''}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict`
-}
-
-function valuesIn(cookies: string | undefined): string[] {
-  const pattern = new RegExp(`(?:^|;\\s*)${sessionCookie}=([A-Za-z0-9_-]{43})(?=;|$)`, 'g')
+function valuesIn(cookies: string | undefined, name: string): string[] {
+  const pattern = new RegExp(`(?:^|;\\s*)${name}=([A-Za-z0-9_-]{43})(?=;|$)`, 'g')
   return [...(cookies ?? '').matchAll(pattern)].slice(0, maxCookies).flatMap(([, value]) => value ?? [])
 }
 

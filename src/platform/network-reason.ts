@@ -1,3 +1,36 @@
+/** Node's codes of failed verifications (node:tls, "X509 certificate error codes"), and of what speaks no TLS. */
+const untrusted =
+  'it shows a certificate that this machine does not trust: log in or join again with a new invitation, or name the authority of the host by HAKURIVER_CA_FILE'
+const tlsReasons: Record<string, string> = {
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  CERT_SIGNATURE_FAILURE: untrusted,
+  CERT_UNTRUSTED: untrusted,
+  INVALID_CA: untrusted,
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'its certificate is for other names than this address: use one of these, or log in by an invitation',
+  CERT_HAS_EXPIRED: 'its certificate is over, or the clock of this machine is ahead',
+  CERT_NOT_YET_VALID: 'its certificate does not hold yet: the clock of this machine is behind',
+  EPROTO: 'it does not speak TLS as we do: is it http:// instead of https://?',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it speaks plain HTTP: use http:// in the address',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it speaks plain HTTP: use http:// in the address',
+}
+
+/** Did the host fail to prove who it is? */
+export function isUntrusted(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'string' && distrust.has(error.code)
+}
+
+const distrust: ReadonlySet<string> = new Set([
+  ...Object.keys(tlsReasons).filter((code) => tlsReasons[code] === untrusted),
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+])
+
 /** What an error of the network means, in words. */
 const reasons: Record<string, string> = {
   ECONNREFUSED: 'connection refused',
@@ -8,6 +41,7 @@ const reasons: Record<string, string> = {
   EHOSTUNREACH: 'no way to that machine',
   ENETUNREACH: 'no way to that network',
   ETIMEDOUT: 'no answer',
+  ...tlsReasons,
 }
 
 /** The reason behind a failed connection, in words without capital and full stop. */

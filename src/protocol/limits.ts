@@ -26,4 +26,10 @@ export const limits = {
   /** Attempts of one message of a runner on what they use. */
   usageItems: 4_096,
   searchChars: 200,
+  /** Body of a join or a renewal. */
+  joinBytes: 16 * 1024,
+  /** Invitations of one call. */
+  joinTokens: 100,
+  /** How long an invitation may be good. */
+  joinTokenSeconds: 7 * 86_400,
 } as const

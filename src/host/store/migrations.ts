@@ -121,4 +121,25 @@ export const migrations: readonly Migration[] = [
       ) strict;
     `,
   },
+  {
+    number: 10,
+    sql: `
+      create table join_tokens (
+        hash text primary key,
+        node text,
+        created_at_ms integer not null,
+        expires_at_ms integer not null,
+        used_at_ms integer
+      ) strict;
+      create table node_credentials (
+        node_id text primary key,
+        node text not null,
+        runner_id text not null,
+        authority text not null,
+        created_at_ms integer not null,
+        expires_at_ms integer not null,
+        revoked_at_ms integer
+      ) strict;
+    `,
+  },
 ]

@@ -6,7 +6,9 @@ import { AppError } from '../../core/errors.ts'
 import type { TaskSearch } from '../../core/search.ts'
 import { finalStatuses, type Status, statuses, type Task } from '../../core/task.ts'
 import type { TaskCounts } from './counts.ts'
+import { asSaveError, isFull } from './full.ts'
 import { type LargestIds, largestIds } from './ids.ts'
+import { JoinRows } from './joins.ts'
 import { type OpenDatabase, openDatabase } from './open.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
 import { eventOfRow, nodeOfRow, rowOfEvent, rowOfNode, rowOfTask, taskOfRow } from './rows.ts'
@@ -14,6 +16,9 @@ import type {
   Batch,
   BatchRecord,
   Changes,
+  CredentialRecord,
+  Joined,
+  JoinTokenRecord,
   Page,
   SearchSlice,
   SessionRecord,
@@ -33,6 +38,7 @@ export class SqliteStore implements Store {
   private readonly write: Writers
   private readonly read: TaskReads
   private readonly taskCounts: TaskCounts
+  private readonly joins: JoinRows
   private batchTotal: number
 
   constructor(database: string | OpenDatabase) {
@@ -42,6 +48,7 @@ export class SqliteStore implements Store {
     this.write = prepareWriters(raw)
     this.taskCounts = countAll(raw)
     this.read = new TaskReads(raw, this.taskCounts)
+    this.joins = new JoinRows(raw)
     this.batchTotal = Number(raw.prepare('select count(*) as count from batches').get()?.count)
   }
 
@@ -67,9 +74,7 @@ export class SqliteStore implements Store {
         throw error
       }
     } catch (error) {
-      throw isFull(error)
-        ? new AppError('store_full', 'cannot save: the disk of the host is full', { cause: error })
-        : error
+      throw asSaveError(error)
     }
   }
 
@@ -245,14 +250,32 @@ export class SqliteStore implements Store {
       .execute()
   }
 
+  async joinToken(hash: string): Promise<JoinTokenRecord | null> {
+    return this.joins.token(hash)
+  }
+
+  async addJoinTokens(tokens: readonly JoinTokenRecord[], forgetBeforeMs: number): Promise<void> {
+    this.joins.addTokens(tokens, forgetBeforeMs)
+  }
+
+  async credentials(): Promise<CredentialRecord[]> {
+    return this.joins.credentials()
+  }
+
+  async join(joined: Joined): Promise<void> {
+    this.joins.join(joined)
+  }
+
+  async saveCredential(credential: CredentialRecord): Promise<void> {
+    this.joins.save(credential)
+  }
+
   async probe(): Promise<void> {
     const { raw } = this.database
     try {
       raw.exec("insert or replace into id_floors (name, value) values ('probe', 0)")
     } catch (error) {
-      throw isFull(error)
-        ? new AppError('store_full', 'cannot save: the disk of the host is full', { cause: error })
-        : error
+      throw asSaveError(error)
     }
   }
 
@@ -369,11 +392,4 @@ function rowOfNodeEvent(event: Extract<EventRecord, { kind: 'node' }>): NodeEven
 
 function nodeEventOfRow(row: NodeEventsTable): EventRecord {
   return { kind: 'node', id: row.id, atMs: row.at_ms, node: row.node, type: row.type, reason: row.reason }
-}
-
-/** SQLITE_FULL and SQLITE_IOERR (sqlite.org/rescode.html): the disk takes no more. */
-function isFull(error: unknown): boolean {
-  if (!(error instanceof Error) || !('errcode' in error)) return false
-  const primary = Number(error.errcode) & 0xff
-  return primary === 13 || primary === 10
 }
