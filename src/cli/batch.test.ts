@@ -229,7 +229,10 @@ describe('batch logs --follow', () => {
       return { id, status: 'running', streams: [{ stream: 'stdout', lines, at: 0 }] }
     })
     const following = followLogs(entries, {
-      host: await createHost({ url: host.url, urlFrom: 'here', token: null, tokenNote: null }, Date.now),
+      host: await createHost(
+        { url: host.url, urlFrom: 'here', token: null, ca: null, tokenNote: null },
+        Date.now,
+      ),
       signal: new AbortController().signal,
       batchId: '900',
       tail: 0,

@@ -16,7 +16,7 @@ export interface ProbeOptions {
   url: string
   token: string | null
   /** By what the host is known, and what is shown to it; left out: as this machine has it. */
-  tls?: { ca: string; servername: string; cert?: string; key?: string } | null
+  tls?: { ca: string; servername?: string; cert?: string; key?: string } | null
   deadlineMs: number
   /** Milliseconds since the epoch. */
   now?: () => number
@@ -137,7 +137,7 @@ async function openLine({
   const { addresses } = found
   if (found.why !== null) return { reach: 'unknown_name', why: found.why, addresses }
   const { Agent, request } = base.protocol === 'https:' ? await import('node:https') : http
-  const agent: Agent = new Agent({ keepAlive: true, maxSockets: 1, ...tls })
+  const agent: Agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: true, ...tls })
   const shared: RequestOptions = { agent, signal, lookup: knownAddresses(addresses) }
   return {
     addresses,

@@ -1,5 +1,6 @@
 /** One request with a JSON answer over a connection of its own, for programs that make few. */
-import http, { type IncomingMessage, type RequestOptions } from 'node:http'
+import http, { type IncomingMessage } from 'node:http'
+import type { RequestOptions as HttpsOptions } from 'node:https'
 import { AppError, type ErrorCode, errorTable } from '../core/errors.ts'
 import { isUntrusted, networkReason } from './network-reason.ts'
 
@@ -23,11 +24,12 @@ export async function postJson(
 ): Promise<unknown> {
   const request = url.startsWith('https:') ? (await import('node:https')).request : http.request
   const text = JSON.stringify(body)
-  const options: RequestOptions = {
+  const options: HttpsOptions = {
     method: 'POST',
     agent: false,
     signal: AbortSignal.timeout(deadlineMs),
     headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
+    rejectUnauthorized: true,
     ...tls,
   }
   try {

@@ -79,7 +79,7 @@ export const dialWebSocket: Dial = (url, { headers, deadlineMs, tls }, events) =
     perMessageDeflate: false,
     handshakeTimeout: deadlineMs,
   }
-  const socket = new WebSocket(url, { ...options, ...tls })
+  const socket = new WebSocket(url, { ...options, rejectUnauthorized: true, ...tls })
   let isRefused = false // and told: that we end such a dial ourselves is no other problem
   socket.on('open', () => {
     // Nagle's delay would cost more than a whole task

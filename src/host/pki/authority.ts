@@ -6,7 +6,7 @@ import { createPublicKey, X509Certificate } from 'node:crypto'
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
-import { fingerprintOf, nodeUri } from '../../platform/certificates.ts'
+import { authorityName, fingerprintOf, nodeUri } from '../../platform/certificates.ts'
 import { readTextIfThere, writeFileAtomic } from '../../platform/files.ts'
 import type { Log } from '../../platform/log.ts'
 import {
@@ -171,7 +171,7 @@ function fileOf(dir: string, fingerprint: string, end: string): string {
 /** Key and certificate are on disk before anything names them. */
 async function makeIn(dir: string, nowMs: number): Promise<AuthorityRecord> {
   const privateKey = makePrivateKey()
-  const certificate = await makeAuthority(privateKey, 'HakuRiver cluster', validFor(authorityDays, nowMs))
+  const certificate = await makeAuthority(privateKey, authorityName, validFor(authorityDays, nowMs))
   const fingerprint = fingerprintOf(certificate)
   await writeFileAtomic(fileOf(dir, fingerprint, 'key'), privateKey, { mode: 0o600, sync: true })
   await writeFileAtomic(fileOf(dir, fingerprint, 'pem'), certificate, { mode: 0o600, sync: true })
