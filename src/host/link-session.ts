@@ -1,5 +1,6 @@
 /** One runner's link, as the host sees it: checks what comes, and sends orders, acknowledgements and log reads. */
 import { AppError } from '../core/errors.ts'
+import type { ShownCertificate } from '../core/joining.ts'
 import type { RunnerIdentity, Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageReader } from '../platform/link-codec.ts'
@@ -63,6 +64,8 @@ export class LinkSession {
   bootId = ''
   /** What it speaks: ours or the one before. */
   private version = linkVersion
+  /** By which its runner has linked; null: by a join token. */
+  readonly certificate: ShownCertificate | null
   /** Resolves when the connection is closed. */
   readonly gone: Promise<void>
   private readonly wire: Wire
@@ -81,7 +84,13 @@ export class LinkSession {
   /** It takes secrets with a start. */
   takesSecrets = false
 
-  constructor(connect: (events: WireEvents) => Wire, events: SessionEvents, clock: Clock) {
+  constructor(
+    connect: (events: WireEvents) => Wire,
+    events: SessionEvents,
+    clock: Clock,
+    certificate: ShownCertificate | null = null,
+  ) {
+    this.certificate = certificate
     this.events = events
     this.clock = clock
     const gone = Promise.withResolvers<void>()
@@ -151,6 +160,11 @@ export class LinkSession {
   close(): void {
     this.why = 'the host stops'
     this.wire.close(1001)
+  }
+
+  /** Asks it to make its certificate anew, and to link with that. Whoever has one knows the message. */
+  renewCertificate(): void {
+    if (this.certificate !== null && this.node !== null) this.send({ type: 'renew' })
   }
 
   /** Was the start of this attempt ordered over this link? */

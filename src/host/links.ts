@@ -1,5 +1,6 @@
 /** All links: who may join, what their messages mean for the cluster, and who has been silent for too long. */
 import { AppError, unreachable } from '../core/errors.ts'
+import type { CertificateIdentity, ShownCertificate } from '../core/joining.ts'
 import type { ExecutorInfo } from '../core/node.ts'
 import { type HostAttempt, type ReconcileAction, type RunnerAttempt, reconcile } from '../core/reconcile.ts'
 import { isNodeName } from '../core/target.ts'
@@ -43,6 +44,15 @@ export interface UsageSink {
   take(runnerId: string, usage: FromRunnerOf<'usage'>): void
 }
 
+/** What is asked of whoever keeps credentials. */
+export interface LinkCredentials {
+  refusalOf(certificate: CertificateIdentity): { code: string; message: string } | null
+  runnerOf(nodeId: string): string | null
+  shown(certificate: ShownCertificate): Promise<void>
+  /** Is there a newer authority than the one that signed this certificate? */
+  isBehind(certificate: ShownCertificate): boolean
+}
+
 /** How long a runner may take to answer its welcome. */
 const helloMs = 10_000
 
@@ -58,6 +68,8 @@ interface Newcomer {
 
 /** How often `last seen` is written down while a node is heard. */
 const saveSeenMs = 60_000
+/** How long a runner may take to answer when its credential is revoked. */
+const revokedMs = 300
 /** How long a runner may take to answer our goodbye. */
 const goodbyeMs = 1_000
 
@@ -74,6 +86,7 @@ export class Links {
   private readonly strangers = new Map<string, ReadonlySet<string>>()
   private readonly copies: Copies
   private usageSink: UsageSink | null = null
+  private credentials: LinkCredentials | null = null
   /** Takes back the next look. */
   private watch = () => {}
   private watchedAt: number
@@ -93,7 +106,7 @@ export class Links {
   }
 
   /** Takes over a connection that was allowed to be a link. */
-  take(connect: (events: WireEvents) => Wire): void {
+  take(connect: (events: WireEvents) => Wire, certificate: ShownCertificate | null = null): void {
     const session = new LinkSession(
       connect,
       {
@@ -105,8 +118,29 @@ export class Links {
         onClosed: (from, why) => this.left(from, why),
       },
       this.deps.clock,
+      certificate,
     )
     this.open.add(session)
+  }
+
+  /** Who holds credentials, where machines join by certificates. */
+  setCredentials(credentials: LinkCredentials): void {
+    this.credentials = credentials
+  }
+
+  /** Ends the links of nodes whose credentials hold no more, and tells them why. */
+  endRevoked(nodeIds: ReadonlySet<string>, why: string): void {
+    for (const session of this.open) {
+      if (!nodeIds.has(session.certificate?.nodeId ?? '')) continue
+      session.refuse('not_permitted', `${why}: join again with a new invitation (hakuriver join)`, false)
+      // one that does not answer our goodbye is not waited for
+      this.deps.clock.after(revokedMs, () => session.drop(why))
+    }
+  }
+
+  /** Has all nodes make their certificates anew: the authority is being changed. */
+  renewAll(): void {
+    for (const session of this.open) session.renewCertificate()
   }
 
   isLinked(node: string): boolean {
@@ -169,7 +203,7 @@ export class Links {
   private join(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
     const { log } = this.deps
     const { node: name, runnerId } = hello
-    const refusal = this.refusalOf(hello)
+    const refusal = this.certificateRefusal(session, hello) ?? this.refusalOf(hello)
     if (refusal !== null) {
       log.warn({ node: name, runnerId }, `Refused a runner: ${refusal.message}`)
       session.refuse(refusal.code, refusal.message, refusal.retry)
@@ -227,7 +261,29 @@ export class Links {
     for (const { taskId } of hello.attempts) cluster.avoidId(Number(taskId))
     this.heard(session)
     log.info({ node: name, executor: executor.name, cores: capacity.cores }, 'A node has linked')
+    this.noteCertificate(session)
     if (heartbeat !== null) this.beat(session, heartbeat)
+  }
+
+  /** A certificate is for one node and one runner's state directory, and holds until it is revoked. */
+  private certificateRefusal(
+    { certificate }: LinkSession,
+    { node, runnerId }: FromRunnerOf<'hello'>,
+  ): { code: string; message: string; retry: boolean } | null {
+    if (certificate === null || this.credentials === null) return null
+    const refuse = (code: string, message: string) => ({ code, message, retry: false })
+    const refusal = this.credentials.refusalOf(certificate)
+    if (refusal !== null) return refuse(refusal.code, refusal.message)
+    if (certificate.node !== node)
+      return refuse(
+        'not_permitted',
+        `the certificate is of node ${certificate.node}, and this runner calls itself ${node}: set runner.name to ${certificate.node}, or join again as ${node}`,
+      )
+    if (this.credentials.runnerOf(certificate.nodeId) === runnerId) return null
+    return refuse(
+      'not_permitted',
+      `the certificate of node ${node} was made for another runner: join again on this machine (hakuriver join)`,
+    )
   }
 
   private refusalOf(hello: FromRunnerOf<'hello'>): { code: string; message: string; retry: boolean } | null {
@@ -247,6 +303,18 @@ export class Links {
       return { code: 'conflict', message, retry: false }
     }
     return null
+  }
+
+  private noteCertificate(session: LinkSession): void {
+    const { certificate } = session
+    if (certificate === null || this.credentials === null) return
+    this.credentials.shown(certificate).catch((error: unknown) => {
+      this.deps.log.warn(
+        { node: session.node, error: String(error) },
+        'Cannot save which certificate a node has',
+      )
+    })
+    if (this.credentials.isBehind(certificate)) session.renewCertificate()
   }
 
   private beat(session: LinkSession, heartbeat: FromRunnerOf<'heartbeat'>): void {
@@ -466,9 +534,18 @@ export class Links {
     this.watch = this.deps.clock.after(this.deps.watchMs, () => {
       this.watchOn()
       this.findSilent()
+      this.endExpired()
       this.deps.leases.endThoseOver()
       this.copies.forgetOld()
     })
+  }
+
+  /** A certificate that was not renewed in time ends its link as well. */
+  private endExpired(): void {
+    const nowMs = this.deps.clock.now()
+    for (const session of this.open)
+      if (session.certificate !== null && session.certificate.expiresAtMs <= nowMs)
+        session.drop('its certificate is over')
   }
 
   /** A node that has said nothing for too long is unreachable. A pause of our own is not its silence. */

@@ -118,7 +118,7 @@ describe('a wrong file', () => {
     ['network = 5\n', 'line 1: network is a section: write [network], and its settings below'],
     ['[[network]]\nhost_port = 1\n', 'line 1: network is a section'],
     ['[network.host_port]\nx = 1\n', 'line 1: network.host_port is {"x":1}: write a whole number'],
-    ['[network.more]\nx = 1\n', 'line 1: there is no setting network.more; remove it'],
+    ['[network.whatever]\nx = 1\n', 'line 1: there is no setting network.whatever; remove it'],
     [
       '\n"network.host_port" = 1\n',
       'line 2: there is no setting "network.host_port"; did you mean network.host_port?',

@@ -60,13 +60,18 @@ export type ValueOf<S extends Setting> =
             : string)
   | (S extends { derive: unknown } ? never : null extends S['default'] ? null : never)
 
+export const tlsChoices = ['auto', 'on', 'off'] as const
+
 export const executorChoices = ['auto', 'systemd', 'systemd-user', 'process', 'fake'] as const
 
 /** Every key of the configuration file, in the order in which it is written. The original's have its names. */
 export const fileSettings = {
   bindAddress: { key: 'network.host_bind_ip', flag: 'bind', env: 'HAKURIVER_HOST_BIND_IP', type: 'text', default: '127.0.0.1', doc: 'Address that the host listens on: 127.0.0.1 is this machine only, 0.0.0.0 every network' },
   hostPort: { key: 'network.host_port', flag: 'port', env: 'HAKURIVER_HOST_PORT', type: 'number', default: 8000, min: 0, max: 65_535, isWhole: true, doc: 'Port of the host; for the host itself, 0 is any free one' },
-  reachableAddress: { key: 'network.host_reachable_address', flag: null, env: 'HAKURIVER_HOST_REACHABLE_ADDRESS', type: 'text', default: null, doc: 'Name or address by which runners and commands reach the host; default: 127.0.0.1', example: 'host.example' },
+  reachableAddress: { key: 'network.host_reachable_address', flag: null, env: 'HAKURIVER_HOST_REACHABLE_ADDRESS', type: 'text', default: null, doc: 'Name or address by which runners and commands reach the host, or its whole URL; default: 127.0.0.1', example: 'host.example' },
+  tls: { key: 'network.tls', flag: 'tls', env: 'HAKURIVER_TLS', type: 'text', default: 'auto', choices: tlsChoices, doc: 'Does the host speak TLS: auto is on unless it listens on a loopback address only; off leaves everything, tokens too, readable on the network' },
+  tlsCert: { key: 'network.tls_cert', flag: 'tls-cert', env: 'HAKURIVER_TLS_CERT', type: 'path', default: null, doc: 'Certificate of the host for browsers and commands, with its chain, as PEM; default: one of the own authority of the cluster. Runners always use that one', example: '/etc/hakuriver/host.pem' },
+  tlsKey: { key: 'network.tls_key', flag: 'tls-key', env: 'HAKURIVER_TLS_KEY', type: 'path', default: null, doc: 'Key of that certificate, as PEM', example: '/etc/hakuriver/host.key' },
   runnerAddress: { key: 'network.runner_address', flag: null, env: 'HAKURIVER_RUNNER_ADDRESS', type: 'text', default: null, doc: 'Address of this runner; for reading only: runners dial the host, and nothing dials them', example: '192.168.1.11' },
   runnerPort: { key: 'network.runner_port', flag: null, env: 'HAKURIVER_RUNNER_PORT', type: 'number', default: null, min: 0, max: 65_535, isWhole: true, doc: 'Port of this runner; for reading only: a runner listens on none', example: 8001 },
   sharedDir: { key: 'paths.shared_dir', flag: 'shared-dir', env: 'HAKURIVER_SHARED_DIR', type: 'path', default: null, doc: 'Directory that host and nodes share: the output of tasks is written and read there; without it, output comes through the link', example: '/shared/hakuriver' },
@@ -103,6 +108,9 @@ export const hostSettings = {
   bindAddress: fileSettings.bindAddress,
   port: fileSettings.hostPort,
   reachableAddress: fileSettings.reachableAddress,
+  tls: fileSettings.tls,
+  tlsCert: fileSettings.tlsCert,
+  tlsKey: fileSettings.tlsKey,
   stateDir: fileSettings.stateDir,
   databaseFile: fileSettings.databaseFile,
   sharedDir: fileSettings.sharedDir,
@@ -121,6 +129,8 @@ export const runnerSettings = {
   hostAddress: fileSettings.reachableAddress,
   // the host's own flag is not the runner's
   hostPort: { ...fileSettings.hostPort, flag: null },
+  hostBind: { ...fileSettings.bindAddress, flag: null },
+  tls: { ...fileSettings.tls, flag: null },
   joinToken: { key: null, flag: 'join-token', env: 'HAKURIVER_JOIN_TOKEN', type: 'text', default: null, isSecret: true, doc: 'Join token; better given in a file or in HAKURIVER_JOIN_TOKEN' },
   joinTokenFile: fileSettings.joinTokenFile,
   name: fileSettings.nodeName,

@@ -257,6 +257,8 @@ export const Refused = Type.Object(
   { type: Type.Literal('refused'), code: Type.String(), message: Type.String(), retry: Type.Boolean() },
   closed,
 )
+/** Make your certificate anew, and link with that; only to a runner that has linked by one. */
+export const Renew = Type.Object({ type: Type.Literal('renew') }, closed)
 /** Run this attempt. Idempotent: a runner that has it already does nothing. */
 export const Start = Type.Object(
   {
@@ -346,6 +348,7 @@ export const FromHost = Type.Union([
   Welcome,
   Refused,
   Heard,
+  Renew,
   Start,
   Kill,
   Ack,
@@ -365,6 +368,7 @@ export function asVersion(message: FromHost, version: number): FromHost | null {
       return { ...rest, version }
     }
     case 'heard':
+    case 'renew':
     case 'log_lines':
     case 'log_search':
       return null

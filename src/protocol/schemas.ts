@@ -469,13 +469,49 @@ export const TokenView = Closed({
   revokedAt: Nullable(Instant),
 })
 export type TokenView = Static<typeof TokenView>
+/** One string to paste, by which one machine may join, once. */
+export const JoinInvitation = Closed({
+  invitation: Type.String({ description: 'for `hakuriver join`' }),
+  node: Nullable(Type.String({ description: 'the only name that it is good for' })),
+  expiresAt: Instant,
+})
+export type JoinInvitation = Static<typeof JoinInvitation>
+
+/** What makes a machine a node, or a node's certificate anew. */
+export const NodeCertificate = Closed({
+  certificate: Type.String({ description: 'PEM' }),
+  ca: Type.String({ description: 'PEM: all authorities that the host may be known by' }),
+  nodeId: Type.String(),
+  node: Type.String(),
+})
+export type NodeCertificate = Static<typeof NodeCertificate>
+
+const AuthorityView = Closed({
+  fingerprint: Type.String({ description: 'SHA-256 of its certificate, base64url' }),
+  createdAt: Instant,
+  expiresAt: Instant,
+})
+
+/** The authority for certificates of this cluster. */
+export const AuthorityState = Closed({
+  current: AuthorityView,
+  /** The one that takes its place. */
+  next: Nullable(AuthorityView),
+  hostCertificate: Closed({ expiresAt: Instant, names: Type.Array(Type.String()) }),
+  /** Nodes that have joined; `behind`: those that have not shown a certificate of the newest authority yet. */
+  nodes: Closed({ joined: Type.Integer(), behind: Type.Array(Type.String()) }),
+  /** PEM of all that are trusted. */
+  ca: Type.String(),
+})
+export type AuthorityState = Static<typeof AuthorityState>
 
 /** What the host answers to a machine that checks itself. */
 export const HostCheck = Closed({
   version: Type.String(),
   time: Type.String({ description: "the host's clock: ISO 8601 in UTC, to the millisecond" }),
-  token: Type.Enum(['user', 'join', 'none'], {
-    description: 'whose the token is that was shown: of a person, or of runners',
+  token: Type.Enum(['user', 'join', 'node', 'none'], {
+    description:
+      'whose the token is that was shown: of a person, or of runners; node: the certificate of one',
   }),
   /** null: none was asked for, or it is not known. */
   node: Nullable(

@@ -11,9 +11,11 @@ import { isLocked } from '../platform/instance-lock.ts'
 import { ownUserName } from '../platform/own-user.ts'
 import { version } from '../platform/version.ts'
 import { inTime } from '../platform/wait.ts'
+import type { DialTls } from '../platform/wire.ts'
 import { decideExecutor } from './choose-executor.ts'
 import { loadRunnerConfig, type RunnerConfig } from './config.ts'
 import { isPlainPath } from './executors/systemd/unit.ts'
+import { dialTls } from './identity.ts'
 import { cgroupFacts, numactlFacts, systemdFacts, userManagerFacts } from './machine-facts.ts'
 import { becomeBySudo, sudoProblem } from './sudo.ts'
 import { becomeUser, findUser } from './users.ts'
@@ -86,8 +88,19 @@ function countdown(ms: number): () => number {
   return () => Math.max(leastMs, Math.round(endMs - performance.now()))
 }
 
-function probeOf({ hostUrl, joinToken }: RunnerConfig, deadlineMs: number): ProbeOptions {
-  return { url: hostUrl, token: joinToken, deadlineMs }
+/** As the runner: by its certificate where it has joined by one. */
+function probeOf({ hostUrl, joinToken, stateDir }: RunnerConfig, deadlineMs: number): ProbeOptions {
+  const tls = identityOf(stateDir)
+  return { url: hostUrl, token: tls === null ? joinToken : null, tls, deadlineMs }
+}
+
+/** null: there is none, or it cannot be used; the host says then what it lacks. */
+function identityOf(stateDir: string): DialTls | null {
+  try {
+    return dialTls(stateDir)
+  } catch {
+    return null
+  }
 }
 
 async function tellExecutor(config: RunnerConfig): Promise<RunnerFacts['executor']> {

@@ -3,8 +3,16 @@ import { readFileSync } from 'node:fs'
 import { AppError } from '../core/errors.ts'
 import { isNodeName } from '../core/target.ts'
 import { parseSize } from '../core/units.ts'
-import { type Found, readSettings, type Sources, urlOfHost } from '../platform/config.ts'
+import {
+  type Found,
+  readSettings,
+  type Settings,
+  type Sources,
+  speaksTls,
+  urlOfHost,
+} from '../platform/config.ts'
 import { type executorChoices, type LogLevel, runnerSettings, type Table } from '../platform/settings.ts'
+import { type NodeFile, readNodeFile } from './identity.ts'
 
 export type ExecutorChoice = (typeof executorChoices)[number]
 
@@ -41,19 +49,28 @@ export interface RunnerConfig {
   logFile: string | null
 }
 
-/** @throws AppError `invalid_request` */
-export function loadRunnerConfig(sources: Sources): RunnerConfig {
+/**
+ * What is not set comes from the join of this state directory, where there was one. `isJoining`: as if there was none.
+ * @throws AppError `invalid_request`
+ */
+export function loadRunnerConfig(sources: Sources, { isJoining = false } = {}): RunnerConfig {
   const found = readSettings(runnerSettings, sources)
-  const nodeName = found.name.value
+  const joined = isJoining ? null : readNodeFile(found.stateDir.value)
+  const nodeName = joined !== null && found.name.origin === 'default' ? joined.node : found.name.value
   if (!isNodeName(nodeName)) {
     throw new AppError(
       'invalid_request',
       `"${nodeName}" cannot be the name of a node: use letters, digits, - and . (--name)`,
     )
   }
-  const { value: address } = found.hostAddress
+  if (joined !== null && joined.node !== nodeName) {
+    throw new AppError(
+      'invalid_request',
+      `${found.name.place}: this machine has joined as node ${joined.node}, and is to be ${nodeName}: set that back, or join again as ${nodeName} (hakuriver join)`,
+    )
+  }
   return {
-    hostUrl: found.host.value ?? urlOfHost(address ?? '127.0.0.1', found.hostPort.value),
+    hostUrl: hostUrlOf(found, joined),
     joinToken: found.joinToken.value ?? readToken(found.joinTokenFile),
     joinTokenFile: found.joinToken.value === null ? found.joinTokenFile.value : null,
     nodeName,
@@ -71,6 +88,16 @@ export function loadRunnerConfig(sources: Sources): RunnerConfig {
     logLevel: found.logLevel.value,
     logFile: found.logFile.value,
   }
+}
+
+/** What was named, else where the host was when this machine joined. */
+function hostUrlOf(found: Settings<typeof runnerSettings>, joined: NodeFile | null): string {
+  if (found.host.value !== null) return found.host.value
+  const { value: address } = found.hostAddress
+  if (address === null && joined !== null) return joined.url
+  const host = address ?? '127.0.0.1'
+  const isTls = joined !== null || speaksTls(found.tls.value, found.hostBind.value, host)
+  return urlOfHost(host, found.hostPort.value, isTls)
 }
 
 /** The token as it stands now: a host that is started after its runner writes the file later. */

@@ -69,6 +69,7 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
     },
     { requiredKeys: ['type', 'version', 'heartbeatMs'] },
   ),
+  renew: fc.record({ type: fc.constant('renew') }),
   heard: fc.record({ type: fc.constant('heard'), beat: natural.map((beat) => Math.max(1, beat)) }),
   refused: fc.record({ type: fc.constant('refused'), code: text, message: text, retry: fc.boolean() }),
   start: fc.record(

@@ -30,6 +30,8 @@ export function readFromHost(text: string): FromHost {
       }
     case 'heard':
       return { type: 'heard', beat: integer(message, 'beat') }
+    case 'renew':
+      return { type: 'renew' }
     case 'refused':
       return {
         type: 'refused',

@@ -1,6 +1,7 @@
 /** `hakuriver up`: a cluster on this machine, in the foreground or in the background. */
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isLoopback } from '../../core/address.ts'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { count, printable } from '../../core/text.ts'
 import { formatBytes } from '../../core/units.ts'
@@ -10,7 +11,7 @@ import { type InstanceLock, lockDirectory } from '../../platform/instance-lock.t
 import type { NodeView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
 import { makeLoginLink } from '../login-link.ts'
-import { isLoopback, ownAddress } from '../own-address.ts'
+import { ownAddress } from '../own-address.ts'
 import { ownFile } from '../sibling.ts'
 import type { Host } from '../transport.ts'
 import { ownHost, startCluster } from '../up/cluster.ts'
@@ -225,6 +226,8 @@ function joinLines(url: string, { bindAddress }: UpSettings, { home }: Context):
   if (isLoopback(bindAddress)) {
     return ['To add machines, let them reach it: HAKURIVER_HOST_BIND_IP=0.0.0.0 hakuriver up']
   }
+  if (url.startsWith('https:'))
+    return ['To add a machine, type this here, and paste what it prints there:', '  hakuriver join-token']
   const { port } = new URL(url)
   const address = bindAddress === '0.0.0.0' || bindAddress === '::' ? ownAddress() : bindAddress
   return [

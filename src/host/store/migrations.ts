@@ -176,6 +176,27 @@ export const migrations: readonly Migration[] = [
     `,
   },
   {
+    number: 10,
+    sql: `
+      create table join_tokens (
+        hash text primary key,
+        node text,
+        created_at_ms integer not null,
+        expires_at_ms integer not null,
+        used_at_ms integer
+      ) strict;
+      create table node_credentials (
+        node_id text primary key,
+        node text not null,
+        runner_id text not null,
+        authority text not null,
+        created_at_ms integer not null,
+        expires_at_ms integer not null,
+        revoked_at_ms integer
+      ) strict;
+    `,
+  },
+  {
     number: 11,
     // sealed by a key that lies outside of the database; one row for all tasks of a batch that have the same
     sql: `

@@ -7,9 +7,11 @@ import { AppError } from '../../core/errors.ts'
 import { syncDirectory } from '../../platform/files.ts'
 import { lockDirectory } from '../../platform/instance-lock.ts'
 import { damageOf } from './damage.ts'
-import { largestIds, raiseIds } from './ids.ts'
+import { type LargestIds, largestIds, raiseIds } from './ids.ts'
+import { carryJoins, JoinRows } from './joins.ts'
 import { migrations } from './migrations.ts'
 import { openDatabase } from './open.ts'
+import type { CredentialRecord } from './store.ts'
 
 export interface Restored {
   tasks: number
@@ -42,10 +44,11 @@ export async function restore(
     await copyFile(file, copy, constants.COPYFILE_FICLONE)
     await chmod(copy, 0o600)
     const tasks = checkBackup(copy, file)
-    const given = existsSync(databaseFile) ? idsOf(databaseFile) : null
+    const before = existsSync(databaseFile) ? readBefore(databaseFile) : null
     // also brings an older backup up to date
     const { raw, close } = openDatabase(copy)
-    if (given !== null) raiseIds(raw, given)
+    if (before !== null) raiseIds(raw, before.ids)
+    carryJoins(raw, before?.credentials ?? [])
     doubtAll(raw, nowMs)
     raw.exec('pragma wal_checkpoint(truncate)')
     close()
@@ -114,11 +117,11 @@ function checkBackup(copy: string, file: string): number {
 }
 
 /** null: the database of now cannot be read; ids follow the clock then. */
-function idsOf(path: string): { task: number; event: number } | null {
+function readBefore(path: string): { ids: LargestIds; credentials: CredentialRecord[] } | null {
   try {
     const { raw, close } = openDatabase(path)
     try {
-      return largestIds(raw)
+      return { ids: largestIds(raw), credentials: new JoinRows(raw).credentials() }
     } finally {
       close()
     }

@@ -109,6 +109,28 @@ export interface SecretsTable {
   data: Uint8Array
 }
 
+/** Secrets by which machines may join, once each. */
+export interface JoinTokensTable {
+  hash: string
+  /** The only name that it is good for; null: any. */
+  node: string | null
+  created_at_ms: number
+  expires_at_ms: number
+  used_at_ms: number | null
+}
+
+/** Nodes that have joined. */
+export interface NodeCredentialsTable {
+  node_id: string
+  node: string
+  runner_id: string
+  /** Fingerprint of the authority of the certificate that it has shown last. */
+  authority: string
+  created_at_ms: number
+  expires_at_ms: number
+  revoked_at_ms: number | null
+}
+
 export interface Database {
   nodes: NodesTable
   batches: BatchesTable
@@ -118,4 +140,6 @@ export interface Database {
   users: UsersTable
   tokens: TokensTable
   secrets: SecretsTable
+  join_tokens: JoinTokensTable
+  node_credentials: NodeCredentialsTable
 }
