@@ -48,6 +48,10 @@ export function call(
       },
     })
     sending.on('error', reject)
+    sending.on('upgrade', ({ statusCode, headers: told }, socket) => {
+      socket.destroy()
+      resolve({ status: statusCode ?? 0, headers: told, bytes: Buffer.alloc(0), text: '', json: null })
+    })
     sending.on('response', (answer) => {
       const chunks: Buffer[] = []
       const done = () => {

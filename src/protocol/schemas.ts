@@ -23,7 +23,12 @@ export const StatusSchema = Type.Enum([...statuses])
 export const RoleSchema = Type.Enum([...roles])
 export const UserName = Type.String({ pattern: userNamePattern })
 /** What a token is called, for the one who made it. */
-export const Label = Type.String({ minLength: 1, maxLength: limits.labelChars })
+export const Label = Type.String({
+  minLength: 1,
+  maxLength: limits.labelChars,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+  description: 'without control characters',
+})
 
 /** No answer of the host ever holds one of the values. */
 const Secrets = Type.Record(Type.String(), Type.String(), {

@@ -11,6 +11,7 @@ import { type LargestIds, largestIds, raiseIds } from './ids.ts'
 import { carryJoins, JoinRows } from './joins.ts'
 import { migrations } from './migrations.ts'
 import { openDatabase } from './open.ts'
+import { identityIn, type KnownIdentity, keepEnds } from './restore-identity.ts'
 import type { CredentialRecord } from './store.ts'
 
 export interface Restored {
@@ -44,11 +45,12 @@ export async function restore(
     await copyFile(file, copy, constants.COPYFILE_FICLONE)
     await chmod(copy, 0o600)
     const tasks = checkBackup(copy, file)
-    const before = existsSync(databaseFile) ? readBefore(databaseFile) : null
+    const given = existsSync(databaseFile) ? givenBy(databaseFile) : null
     // also brings an older backup up to date
     const { raw, close } = openDatabase(copy)
-    if (before !== null) raiseIds(raw, before.ids)
-    carryJoins(raw, before?.credentials ?? [])
+    if (given !== null) raiseIds(raw, given.ids)
+    if (given !== null) keepEnds(raw, given.identity)
+    carryJoins(raw, given?.credentials ?? [])
     doubtAll(raw, nowMs)
     raw.exec('pragma wal_checkpoint(truncate)')
     close()
@@ -116,12 +118,20 @@ function checkBackup(copy: string, file: string): number {
   }
 }
 
+/** What must not be given again. */
+interface Given {
+  ids: LargestIds
+  identity: KnownIdentity
+  credentials: CredentialRecord[]
+}
+
 /** null: the database of now cannot be read; ids follow the clock then. */
-function readBefore(path: string): { ids: LargestIds; credentials: CredentialRecord[] } | null {
+function givenBy(path: string): Given | null {
   try {
     const { raw, close } = openDatabase(path)
     try {
-      return { ids: largestIds(raw), credentials: new JoinRows(raw).credentials() }
+      const credentials = new JoinRows(raw).credentials()
+      return { ids: largestIds(raw), identity: identityIn(raw), credentials }
     } finally {
       close()
     }
