@@ -12,8 +12,11 @@ export interface HostAddress {
   /** Where the URL comes from, for messages: "--host", "HAKURIVER_HOST_URL", a file, "the default". */
   urlFrom: string
   token: string | null
-  /** By what a host that speaks TLS is known: PEM of authorities; null: by what this machine trusts. */
-  ca: string | null
+  /**
+   * By what a host that speaks TLS is known now: PEM of authorities; null: by what this machine trusts. Read anew for
+   * each connection: a command may go on for longer than an authority.
+   */
+  ca: () => string | null
   /** One sentence on why there is no token, or that others can read it. */
   tokenNote: string | null
 }
@@ -51,7 +54,8 @@ export async function findHost(
     (await ownConfig(io, home)) ?? { url: defaultUrl, from: 'the default' }
   const normal = normalUrl(url, from)
   const isForeign = named !== null && own !== null && normal !== normalUrl(own.url, own.from)
-  const ca = findCa({ file: options.caFile ?? (io.env.HAKURIVER_CA_FILE || null), url: normal, home, own })
+  const file = options.caFile ?? (io.env.HAKURIVER_CA_FILE || null)
+  const ca = () => findCa({ file, url: normal, home, own })
   return { url: normal, urlFrom: from, ca, ...findToken(options, io, home, isForeign) }
 }
 
