@@ -8,6 +8,7 @@ import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { Gate } from './access.ts'
+import { Audit } from './audit.ts'
 import { openIdentity } from './auth.ts'
 import { backupRoute } from './backup.ts'
 import { createChecks } from './checks.ts'
@@ -103,9 +104,14 @@ export async function createHost(options: HostOptions): Promise<Host> {
     }
     const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })
     closers.push(() => live.close())
+    const gate = new Gate({ tokens, tries, isOpen })
+    const audit = new Audit({ write: (entry) => cluster.audit(entry), store, gate, clock, log })
+    await audit.tellHead('start')
+    closers.push(() => audit.close())
     const http = await createHttpServer({
       config,
-      gate: new Gate({ tokens, tries, isOpen }),
+      gate,
+      audit,
       log,
       handlers,
       web: new WebRoutes(options.webDir === undefined ? new Map() : await readWebFiles(options.webDir)),
@@ -118,7 +124,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       ],
       ...(options.onRoute === undefined ? {} : { onRoute: options.onRoute }),
       addRoutes: async (app, admit) => {
-        await addSeedRoutes(app, { handlers, cluster, store, logs, admit, log })
+        await addSeedRoutes(app, { handlers, cluster, store, logs, admit, audit, log })
         await addCspReports(app, log, clock)
       },
       onLink: (request, socket, head) => linkServer.upgrade(request, socket, head),
