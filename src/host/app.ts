@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../platform/clock.ts'
 import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
+import { type Caps, caps } from '../protocol/limits.ts'
 import { Gate } from './access.ts'
 import { Tokens } from './auth.ts'
 import { backupRoute } from './backup.ts'
@@ -44,6 +45,8 @@ export interface HostOptions {
   openStore?: (path: string) => Store
   /** Where the build of the web page lies. Left out: there is none. */
   webDir?: string
+  /** Other bounds than the usual ones, for tests. */
+  caps?: Partial<Caps>
 }
 
 export interface Host {
@@ -55,6 +58,8 @@ export interface Host {
 /** @throws AppError when another host uses the state directory, the address is taken, or the database is newer */
 export async function createHost(options: HostOptions): Promise<Host> {
   const { config, log } = options
+  const { pendingTasks, pendingTasksPerUser } = config
+  const bounds = { ...caps, pendingTasks, pendingTasksPerUser, ...options.caps }
   const clock = options.clock ?? systemClock
   const onBroken = (error: unknown) => {
     const problem = damageOf(error, config.databaseFile)
@@ -75,7 +80,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       ? null
       : await Tokens.open(store, config.stateDir, clock.now(), log)
     const { sharedDir } = config
-    const engine = await startEngine({ config, store, clock, log, onBroken })
+    const engine = await startEngine({ config, store, clock, log, onBroken, bounds })
     const { cluster, hub, links, submits } = engine
     const { heartbeatMs } = config
     const historyFile = join(config.stateDir, 'history.db')
@@ -85,7 +90,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       () => history.close(),
       () => engine.close(),
     )
-    const linkServer = createLinkServer(links)
+    const linkServer = createLinkServer(links, bounds)
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
     const logs = { cluster, store, hub, links, sharedDir }
     const taskLogs = createTaskLogs(logs)
@@ -101,6 +106,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     closers.push(() => live.close())
     const http = await createHttpServer({
       config,
+      caps: bounds,
       gate: new Gate(tokens, sessions),
       log,
       handlers,

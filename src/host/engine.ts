@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import type { BacklogCaps } from './backlog.ts'
 import { Cluster } from './cluster.ts'
 import type { HostConfig } from './config.ts'
 import { EventHub } from './event-hub.ts'
@@ -19,6 +20,8 @@ export interface EngineDeps {
   log: Log
   /** See `JournalDeps`. */
   onBroken: (error: unknown) => void
+  /** How much may wait; default: the usual. */
+  bounds?: BacklogCaps
 }
 
 export interface Engine {
@@ -31,7 +34,8 @@ export interface Engine {
 }
 
 /** Takes up what the store holds. */
-export async function startEngine({ config, store, clock, log, onBroken }: EngineDeps): Promise<Engine> {
+export async function startEngine(deps: EngineDeps): Promise<Engine> {
+  const { config, store, clock, log, onBroken, bounds } = deps
   const hub = new EventHub()
   const cluster = await Cluster.load({ store, hub, log, clock, onBroken })
   const { heartbeatMs, watchMs, silenceFactor, leaseMs } = config
@@ -41,7 +45,7 @@ export async function startEngine({ config, store, clock, log, onBroken }: Engin
     cluster,
     hub,
     links,
-    submits: new Submits(cluster, store, clock),
+    submits: new Submits(cluster, store, clock, bounds),
     close: async () => {
       await links.close()
       await cluster.close()

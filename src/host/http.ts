@@ -9,11 +9,12 @@ import type { TSchema } from 'typebox'
 import { AppError, errorTable } from '../core/errors.ts'
 import type { Log } from '../platform/log.ts'
 import { type Access, type EndpointName, type Handlers, hostApi } from '../protocol/host-api.ts'
-import { limits } from '../protocol/limits.ts'
+import { type Caps, limits } from '../protocol/limits.ts'
 import { linkPath } from '../protocol/routes.ts'
 import type { ErrorBody } from '../protocol/schemas.ts'
 import type { Gate } from './access.ts'
 import type { Caller, Visit } from './caller.ts'
+import { HostCaps, refuseUnreadable, retryAfterOf, serverBounds } from './caps.ts'
 import type { HostConfig } from './config.ts'
 import { Packer } from './encoding.ts'
 import { asAppError } from './http-error.ts'
@@ -22,6 +23,7 @@ import type { WebRoutes } from './web-routes.ts'
 
 export interface HttpDeps {
   config: HostConfig
+  caps: Caps
   gate: Gate
   log: Log
   web: WebRoutes
@@ -61,15 +63,19 @@ const everyAnswer = {
 }
 
 export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance> {
+  const bounds = serverBounds(deps.caps)
   const app = fastify({
-    bodyLimit: limits.bodyBytes,
+    ...bounds,
     forceCloseConnections: true,
     genReqId: () => randomUUID(),
-    requestTimeout: 60_000,
     keepAliveTimeout: 75_000,
     routerOptions: { maxParamLength: 300 },
+    clientErrorHandler: refuseUnreadable,
     // other upgrades are offers (h2c) that a server may pass over (RFC 9110, section 7.8)
-    http: { shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket' },
+    http: {
+      ...bounds.http,
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+    },
     frameworkErrors: (error, request, reply) => sendError(asAppError(error), request, reply, deps.log),
   })
   app.setErrorHandler((error, request, reply) => sendError(asAppError(error), request, reply, deps.log))
@@ -88,9 +94,10 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     if (!isOurName(request.headers.host)) throw wrongHost(request.headers.host)
     if (await deps.web.sendShared(request, reply)) return reply
   })
+  const caps = await HostCaps.add(app, deps.caps, deps.log)
   const packer = new Packer()
   for (const name of Object.keys(hostApi) as EndpointName[]) addEndpoint(app, deps, packer, name)
-  for (const route of deps.streams) addStream(app, deps, route)
+  for (const route of deps.streams) addStream(app, deps, caps, route)
   await deps.addRoutes(app, (access, request) => deps.gate.authorizeByToken(access, request))
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
@@ -118,6 +125,7 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, packer: Packer, name:
   app.route({
     method: endpoint.method,
     url: endpoint.path,
+    bodyLimit: endpoint.access === 'public' ? deps.caps.publicBodyBytes : limits.bodyBytes,
     onRequest: async (request) => deps.gate.authorize(endpoint.access, request),
     handler: async (request, reply) => {
       const input = {
@@ -137,7 +145,7 @@ function addEndpoint(app: FastifyInstance, deps: HttpDeps, packer: Packer, name:
   })
 }
 
-function addStream(app: FastifyInstance, deps: HttpDeps, route: StreamRoute): void {
+function addStream(app: FastifyInstance, deps: HttpDeps, caps: HostCaps, route: StreamRoute): void {
   const checkParams = route.params === undefined ? () => undefined : checkerOf('params', route.params)
   const checkQuery = route.query === undefined ? () => undefined : checkerOf('query', route.query)
   app.route({
@@ -148,7 +156,9 @@ function addStream(app: FastifyInstance, deps: HttpDeps, route: StreamRoute): vo
     handler: async (request, reply) => {
       const signal = signalOf(deps.gate, route.access, request, reply)
       const { params, query, headers } = request
-      return route.handle({ params: checkParams(params), query: checkQuery(query), headers, signal }, reply)
+      const checked = { params: checkParams(params), query: checkQuery(query), headers, signal }
+      caps.takeStream(request, deps.gate.callerOf(route.access, request).name, signal)
+      return route.handle(checked, reply)
     },
   })
 }
@@ -223,6 +233,7 @@ function sendError(error: AppError, request: FastifyRequest, reply: FastifyReply
     requestId: request.id,
   }
   if (code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
+  if (code === 'too_many') reply.header('retry-after', retryAfterOf(error))
   reply
     .code(errorTable[code].http)
     .header('content-type', 'application/json; charset=utf-8')
