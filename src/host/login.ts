@@ -68,20 +68,19 @@ export function createLogin(deps: LoginDeps): LoginHandlers {
     boundMs: null,
   })
   const begin = async (body: Credentials, visit: Visit) => {
-    const { known, invitation } = 'token' in body ? byToken(body.token) : byCode(body.code)
+    const { known, invitation } = 'token' in body ? byToken(body.token, visit) : byCode(body.code)
     if (invitation !== null) return tokens.exchange(invitation, sessionFor(loginBy(invitation), clock.now()))
     if (known === null) throw refused(visit, refusalOf(body))
     // a full disk is a reason to look: it holds as long as this host runs where it cannot be saved
     return tokens.makeUnsaved(sessionFor(known, clock.now()))
   }
-  const byToken = (secret: string) => {
+  const byToken = (secret: string, visit: Visit) => {
     const token = tokens.find(secret)
     if (token?.kind === 'join')
       throw new AppError('not_permitted', 'a join token is for runners: log in with a token of yours')
-    return {
-      known: token?.kind === 'api' && tokens.stateOf(token) === 'good' ? token : null,
-      invitation: null,
-    }
+    if (token?.kind !== 'api' || tokens.stateOf(token) !== 'good') return { known: null, invitation: null }
+    tokens.used(token, visit.address)
+    return { known: token, invitation: null }
   }
   const byCode = (code: string) => ({ known: codes.take(code, tokens), invitation: invitationOf(code) })
 
@@ -96,7 +95,8 @@ export function createLogin(deps: LoginDeps): LoginHandlers {
       if (before !== null) await tokens.revoke([before])
       await boundSessions(tokens, token.user)
       const { createdAtMs, expiresAtMs } = token
-      visit.setCookie(setCookieOf({ value: secret, ageMs: (expiresAtMs ?? createdAtMs) - createdAtMs }))
+      const ageMs = (expiresAtMs ?? createdAtMs) - createdAtMs
+      visit.setCookie(setCookieOf({ value: secret, ageMs }, visit.origin))
       log.info({ address: visit.address, user: token.user }, 'A browser has logged in')
       return view(token)
     },
@@ -104,7 +104,7 @@ export function createLogin(deps: LoginDeps): LoginHandlers {
       if (isOpen) return view(null)
       const visit = visitOf(caller)
       const session = sessionOf(tokens, visit.cookies)
-      visit.setCookie(setCookieOf(null))
+      visit.setCookie(setCookieOf(null, visit.origin))
       if (session === null) return view(null)
       await tokens.revoke([session])
       log.info({ address: visit.address, user: session.user }, 'A browser has logged out')

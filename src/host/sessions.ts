@@ -35,10 +35,14 @@ export function sessionOf(tokens: Tokens, cookies: string | undefined): TokenRec
   return null
 }
 
-/** The `Set-Cookie` of a login; null: of a logout. No script sees it, and no other site can have it sent. */
-export function setCookieOf(session: { value: string; ageMs: number } | null): string {
+/**
+ * The `Set-Cookie` of a login; null: of a logout. No script sees it, and no other site can have it sent. What came over
+ * TLS goes over TLS alone.
+ */
+export function setCookieOf(session: { value: string; ageMs: number } | null, origin: string): string {
   const age = session === null ? 0 : Math.floor(session.ageMs / 1000)
-  return `${sessionCookie}=${session?.value ?? ''}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict`
+  const secure = origin.startsWith('https:') ? '; Secure' : ''
+  return `${sessionCookie}=${session?.value ?? ''}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict${secure}`
 }
 
 function valuesIn(cookies: string | undefined): string[] {
