@@ -9,6 +9,7 @@ import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { Gate } from './access.ts'
 import { Audit } from './audit.ts'
+import { auditExportRoute, createAuditHandlers } from './audit-handlers.ts'
 import { openIdentity } from './auth.ts'
 import { backupRoute } from './backup.ts'
 import { createChecks } from './checks.ts'
@@ -100,6 +101,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       ...createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock),
       ...createLogin({ users, tokens, tries, isOpen, clock, log }),
       ...createIdentity({ users, tokens, clock, log }),
+      ...createAuditHandlers(store),
       ...createHistoryHandlers({ history, cluster, store }),
     }
     const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })
@@ -120,6 +122,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
         eventStream(hub, store),
         liveRoute(live),
         backupRoute(store, config.stateDir),
+        auditExportRoute(store),
         openapiRoute,
       ],
       ...(options.onRoute === undefined ? {} : { onRoute: options.onRoute }),
