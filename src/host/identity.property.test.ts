@@ -123,10 +123,12 @@ class World {
     const tokens = await Tokens.open({ store, users, clock, log: silentLog })
     this.identity = { users, tokens }
     const tries = new WrongTries(clock)
-    this.gate = new Gate({ tokens, tries, isOpen: false })
+    this.gate = new Gate({ tokens, tries, isOpen: false, isSecure: false, nodeOf: null })
+    const urlFor = () => 'http://127.0.0.1:8000'
+    const common = { users, tokens, urlFor, clock, log: silentLog }
     this.handlers = {
-      ...createIdentity({ users, tokens, clock, log: silentLog }),
-      ...createLogin({ users, tokens, tries, isOpen: false, clock, log: silentLog }),
+      ...createIdentity({ ...common, fingerprint: () => null }),
+      ...createLogin({ ...common, tries, isOpen: false, isSecure: false }),
     }
   }
 
@@ -147,7 +149,7 @@ class World {
     const headers = token.isBrowser
       ? { cookie: `hakuriver_session=${token.secret}` }
       : { authorization: `Bearer ${token.secret}` }
-    return this.gate.admit(permission, { method: 'GET', headers, address: '10.0.0.1' })
+    return this.gate.admit(permission, { method: 'GET', headers, address: '10.0.0.1', socket: null })
   }
 
   async take(each: Step): Promise<void> {
