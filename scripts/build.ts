@@ -35,6 +35,16 @@ const ownFile: Plugin = {
   },
 }
 
+/** Certificates are made by few: the library for them stays out of what everybody loads. */
+const ownLibrary: Plugin = {
+  name: 'own-library',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/x509\.ts$/ }, ({ kind }) =>
+      kind === 'entry-point' ? null : { path: './x509.cjs', external: true },
+    )
+  },
+}
+
 await rm('dist', { recursive: true, force: true })
 const common = {
   outdir: 'dist',
@@ -52,7 +62,8 @@ const common = {
   logLevel: 'warning',
 } satisfies BuildOptions
 
-await build({ ...common, entryPoints: programs, plugins: [withoutUnused] })
+await build({ ...common, entryPoints: programs, plugins: [withoutUnused, ownLibrary] })
+await build({ ...common, entryPoints: { x509: 'src/platform/x509.ts' }, banner: {} })
 // `require` where it says `import`: the loader of modules would cost what the cache saves
 const plain = { 'dynamic-import': false }
 await build({

@@ -1,5 +1,6 @@
 /** Writes the docs that are made from code; `--check` only compares. */
 import { readFile, writeFile } from 'node:fs/promises'
+import { describeAccess } from './docs/access.ts'
 import { commandPages } from './docs/command-pages.ts'
 import { describeCommands } from './docs/commands.ts'
 import { describeConfiguration } from './docs/configuration.ts'
@@ -18,6 +19,7 @@ async function packageWithMan(): Promise<string> {
 }
 
 const pages = {
+  'docs/access.md': describeAccess(),
   'docs/states.md': describeStates(),
   'docs/exit-codes.md': describeExitCodes(),
   'docs/faults.md': describeFaults(),

@@ -1,11 +1,23 @@
 /** docs/configuration.md: every setting, from the one table of them. */
 import { sectionsOf, sentenceOf } from '../../src/platform/config-text.ts'
-import { hostSettings, retiredKeys, runnerSettings, type Setting } from '../../src/platform/settings.ts'
+import {
+  fileTables,
+  hostSettings,
+  retiredKeys,
+  runnerSettings,
+  type Setting,
+} from '../../src/platform/settings.ts'
 
 /** The whole page. */
 export function describeConfiguration(): string {
   const sections = [...sectionsOf()].map(
     ([section, settings]) => `## [${section}]\n\n${tableOf(settings, (setting) => `\`${nameOf(setting)}\``)}`,
+  )
+  const tables = Object.values(fileTables).map(
+    ({ key, doc, example }) =>
+      `## [${key}]\n\n${doc}.\n\n\`\`\`toml\n[${key}]\n${Object.entries(example)
+        .map(([name, value]) => `${/^\w+$/.test(name) ? name : `"${name}"`} = "${value}"`)
+        .join('\n')}\n\`\`\``,
   )
   const ownOf = (table: Record<string, Setting>) =>
     tableOf(
@@ -27,7 +39,7 @@ nobody knows, or a value that cannot be, is refused with its line.
 A relative path of the file counts from the directory of the file, and \`~/\` is the home directory; of a flag or a
 variable it counts from the working directory. An empty text is as none.
 
-${sections.join('\n\n')}
+${[...sections, ...tables].join('\n\n')}
 
 ## Not in the file: the host
 

@@ -7,7 +7,9 @@ const mostChars = 1_000
 
 /** Asks on the terminal without echo; where standard input is none, its first line is the answer. */
 export async function askSecret(prompt: string, io: Io): Promise<string> {
-  const text = io.canAsk ? await typed(prompt, io) : firstLine(await io.readInput(mostChars * 4))
+  const text = io.canAsk
+    ? await typed(prompt, io)
+    : firstLine(Buffer.from(await io.readStdin(mostChars * 4)).toString())
   const secret = text.trim()
   if (secret === '') throw new AppError('invalid_request', 'nothing was given: no login')
   if (secret.length > mostChars) throw new AppError('invalid_request', 'this is too long for a token')

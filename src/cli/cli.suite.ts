@@ -27,8 +27,8 @@ export interface TestIoOptions {
   env?: Record<string, string>
   /** The key that is pressed when something is asked; left out: nobody is there. */
   answer?: string
-  /** What is piped in; left out: nothing. */
-  input?: string
+  /** What comes on standard input. */
+  stdin?: string
   /** Takes the place of standard output. */
   stdout?: Sink
 }
@@ -43,7 +43,7 @@ export interface TestIo {
 }
 
 /** What a command touches besides the host. */
-export function testIo({ columns, env = {}, answer, input = '', stdout }: TestIoOptions = {}): TestIo {
+export function testIo({ columns, env = {}, answer, stdin = '', stdout }: TestIoOptions = {}): TestIo {
   const home = temporaryDir()
   const written = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
   const handlers = new Set<() => void>()
@@ -64,12 +64,12 @@ export function testIo({ columns, env = {}, answer, input = '', stdout }: TestIo
         handlers.add(handler)
         return () => handlers.delete(handler)
       },
+      readStdin: async (most) => Buffer.from(stdin).subarray(0, most),
       canAsk: answer !== undefined,
       onKey: (handler) => {
         if (answer !== undefined) queueMicrotask(() => handler(answer))
         return () => {}
       },
-      readInput: async () => input,
     },
     out: () => Buffer.concat(written.stdout).toString(),
     err: () => Buffer.concat(written.stderr).toString(),
@@ -114,7 +114,7 @@ export async function runAlone(words: string[], test: TestIo): Promise<Ran> {
 }
 
 /** Writes a file in a directory that goes with the test. */
-export function temporaryFile(content: string): string {
+export function temporaryFile(content: string | Uint8Array): string {
   const path = join(temporaryDir(), 'file')
   writeFileSync(path, content)
   return path

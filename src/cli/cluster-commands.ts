@@ -9,6 +9,7 @@ import type { ServiceOptions } from './commands/service.ts'
 import type { UpOptions } from './commands/up.ts'
 import { declareCompletion } from './completion-command.ts'
 import type { CommandGroup, Parts } from './declare.ts'
+import { declareCa, declareJoin, declareJoinToken } from './join-commands.ts'
 
 /** The machines, the daemons, and what is set. */
 export const machineCommands: CommandGroup = {
@@ -22,6 +23,9 @@ export const clusterCommands: CommandGroup = {
     up: declareUp,
     down: declareDown,
     web: declareWeb,
+    'join-token': declareJoinToken,
+    join: declareJoin,
+    ca: declareCa,
     doctor: declareDoctor,
     backup: declareBackup,
     init: declareInit,
@@ -61,7 +65,7 @@ function declareNode(program: Command, { declare, act }: Parts): void {
   const node = declare(
     program,
     'node [node]',
-    `${about}; also node list, show, drain, resume, remove`,
+    `${about}; also node list, show, drain, resume, revoke, remove`,
     (command) => command.action(one),
   )
   declareNodes(node, 'list', { declare, act })
@@ -83,6 +87,14 @@ function declareOperations(node: Command, { declare, act }: Parts): void {
       act(async (context, names: string[]) => {
         const { resume } = await import('./commands/operate.ts')
         return resume(names, context)
+      }),
+    ),
+  )
+  declare(node, 'revoke <node...>', 'take its credential back: its link ends at once', (command) =>
+    command.action(
+      act(async (context, names: string[]) => {
+        const { revoke } = await import('./commands/operate.ts')
+        return revoke(names, context)
       }),
     ),
   )

@@ -63,7 +63,12 @@ function statusesAfter(typed: string): Candidate[] {
 
 /** The host that the command itself would talk to. */
 async function hostOf({ given }: Question, io: Io): Promise<Host> {
-  const options = { host: given.host, config: given.config, tokenFile: given['token-file'] }
+  const options = {
+    host: given.host,
+    config: given.config,
+    tokenFile: given['token-file'],
+    caFile: given['ca-file'],
+  }
   return createHost(await findHost(options, io), io.now)
 }
 

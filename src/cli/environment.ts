@@ -21,7 +21,7 @@ export function taskEnvironment(
 }
 
 /** `NAME=value` a line, taken literally (no quotes, no expansion); empty lines and `#` lines are skipped. */
-function linesOf(text: string): string[] {
+export function linesOf(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
 }
 

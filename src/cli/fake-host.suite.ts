@@ -42,6 +42,7 @@ export function taskOf(given: Partial<TaskDetail> & { id: string }): TaskDetail 
     command: 'echo',
     arguments: ['hello'],
     env: {},
+    secretNames: [],
     cwd: null,
     cores: 1,
     memoryBytes: null,

@@ -13,10 +13,10 @@ export interface HostAddress {
   /** Where the URL comes from, for messages: "--host", "HAKURIVER_HOST_URL", a file, "the default". */
   urlFrom: string
   token: string | null
+  /** By what a host that speaks TLS is known: PEM of authorities; null: by what this machine trusts. */
+  ca: string | null
   /** One sentence on why there is no token, or that others can read it. */
   tokenNote: string | null
-  /** The authority that has signed its certificate, PEM; null: none is known but those that this machine trusts. */
-  ca: string | null
 }
 
 export interface AddressOptions {
@@ -24,6 +24,7 @@ export interface AddressOptions {
   /** The configuration file; it has to be there. */
   config?: string | undefined
   tokenFile?: string | undefined
+  caFile?: string | undefined
 }
 
 const defaultUrl = 'http://127.0.0.1:8000'
@@ -56,12 +57,9 @@ export async function findHost(
   const normal = normalUrl(url, from)
   const login = loginAt(logins, normal)
   const isOwn = isOwnHost(normal, own, named !== null || byLogin !== null)
-  return {
-    url: normal,
-    urlFrom: from,
-    ca: login?.ca ?? null,
-    ...findToken(options, io, home, { login, isOwn }),
-  }
+  const file = options.caFile ?? (io.env.HAKURIVER_CA_FILE || null)
+  const ca = findCa({ file, url: normal, home, own, login })
+  return { url: normal, urlFrom: from, ca, ...findToken(options, io, home, { login, isOwn }) }
 }
 
 /** Is it this machine's own host, whose admin token lies here? Of one that is named nothing but its address tells. */
@@ -76,14 +74,15 @@ function namedUrl(options: AddressOptions, io: Pick<Io, 'env'>): { url: string; 
   return fromEnv ? { url: fromEnv, from: 'HAKURIVER_HOST_URL' } : null
 }
 
-function ownHost(home: string): { url: string; from: string } | null {
+function ownHost(home: string): { url: string; from: string; caFile: string | null } | null {
   const from = join(home, 'host.json')
   const text = readIfThere(from)
   if (text === null) return null
   try {
     const parsed: unknown = JSON.parse(text)
     if (typeof parsed === 'object' && parsed !== null && 'url' in parsed && typeof parsed.url === 'string') {
-      return { url: parsed.url, from }
+      const caFile = 'caFile' in parsed && typeof parsed.caFile === 'string' ? parsed.caFile : null
+      return { url: parsed.url, from, caFile }
     }
   } catch {
     // Not JSON: said below as for any other content that has no URL.
@@ -119,14 +118,59 @@ async function readConfig(
 
 /** As URLs of hosts are compared and kept. @throws AppError `invalid_request` */
 export function normalUrl(text: string, from: string): string {
-  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${schemeFor(text)}://${text}`
   if (!URL.canParse(withScheme) || !/^https?:/i.test(withScheme)) {
     throw new AppError('invalid_request', `"${text}" (from ${from}) is not the URL of a host`, {
-      details: { fix: 'Write it like http://192.168.1.10:8000.' },
+      details: { fix: 'Write it like https://192.168.1.10:8000.' },
     })
   }
   const url = new URL(withScheme)
   return `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`
+}
+
+/** A host speaks TLS off loopback unless somebody has switched that off. */
+function schemeFor(text: string): 'http' | 'https' {
+  const { hostname } = URL.parse(`http://${text}`) ?? { hostname: '' }
+  return isLoopback(hostname) ? 'http' : 'https'
+}
+
+/**
+ * By what the host is known: a file that was named, then what the host of this machine has left, then what a login or
+ * the join of this machine has.
+ */
+function findCa({ file, url, home, own, login }: CaSources): string | null {
+  if (!url.startsWith('https:')) return null
+  if (file !== null) {
+    const named = readIfThere(file)
+    if (named === null) throw new AppError('invalid_request', `there is no file ${file} with authorities`)
+    return named
+  }
+  if (own !== null && own.caFile !== null && own.url === url) return readIfThere(own.caFile)
+  return login?.ca ?? caOfJoin(home, url)
+}
+
+interface CaSources {
+  file: string | null
+  url: string
+  home: string
+  own: { url: string; caFile: string | null } | null
+  login: Credential | null
+}
+
+/** On a machine that has joined, its user can know the host as its runner does. */
+function caOfJoin(home: string, url: string): string | null {
+  const identity = join(home, 'runner', 'identity')
+  return jsonIn(join(identity, 'node.json'))?.url === url ? readIfThere(join(identity, 'ca.pem')) : null
+}
+
+/** null: it is not there, or no JSON object. */
+function jsonIn(path: string): Record<string, unknown> | null {
+  try {
+    const parsed: unknown = JSON.parse(readIfThere(path) ?? 'null')
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : null
+  } catch {
+    return null
+  }
 }
 
 function findToken(

@@ -51,7 +51,7 @@ it('trades an invitation for a token, keeps it for this user alone, and goes to 
 
 it('reads the invitation from a terminal without showing it, or from a pipe', async () => {
   const host = await startHost()
-  for (const option of [{ answer: `${host.url}#${secret}\r` }, { input: `\n${host.url}#${secret}\n` }]) {
+  for (const option of [{ answer: `${host.url}#${secret}\r` }, { stdin: `\n${host.url}#${secret}\n` }]) {
     host.people.invitations.set(secret, 'ann')
     const ran = await runAlone(['login'], testIo(option))
     expect(ran).toMatchObject({ code: 0, out: expect.stringContaining('Logged in') })
@@ -82,10 +82,10 @@ it('logs in by a token, which is tried before it is kept', async () => {
   const host = await startHost()
   host.token = 'right'
   const test = testIo()
-  const wrong = await runAlone(['login', host.url], again(test, { input: 'wrong\n' }))
+  const wrong = await runAlone(['login', host.url], again(test, { stdin: 'wrong\n' }))
   expect(wrong).toMatchObject({ code: 4, err: expect.stringContaining('the token is not valid') })
   expect(() => kept(test)).toThrow('ENOENT')
-  const ran = await runAlone(['login', `${host.url}/`], again(test, { input: 'right\n' }))
+  const ran = await runAlone(['login', `${host.url}/`], again(test, { stdin: 'right\n' }))
   expect(ran).toMatchObject({ code: 0, out: expect.stringContaining(`Logged in to ${host.url} as ann`) })
   expect(kept(test).hosts).toEqual({ [host.url]: { token: 'right', user: 'ann', ca: null } })
 })
@@ -103,7 +103,7 @@ it('refuses a token on the command line without sending it anywhere', async () =
 it('warns before it sends a token over a network in the clear', async () => {
   const host = await startHost()
   const url = host.url.replace('127.0.0.1', '0.0.0.0')
-  const { code, err } = await runAlone(['login', url], testIo({ input: 'token' }))
+  const { code, err } = await runAlone(['login', url], testIo({ stdin: 'token' }))
   expect({ code, err }).toMatchObject({ code: 0, err: expect.stringContaining(`${url} is not https`) })
 })
 

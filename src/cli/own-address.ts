@@ -8,8 +8,3 @@ export function ownAddress(): string {
     .find((address) => address.family === 'IPv4' && !address.internal)
   return found?.address ?? hostname()
 }
-
-/** Does an address, or the host of a URL, lead to this machine alone? */
-export function isLoopback(address: string): boolean {
-  return address === 'localhost' || ['::1', '[::1]'].includes(address) || address.startsWith('127.')
-}

@@ -84,6 +84,10 @@ function addCommonOptions(command: Command): void {
   command
     .option('--config <path>', 'configuration file (else HAKURIVER_CONFIG, else ~/.hakuriver/config.toml)')
     .option('--token-file <path>', 'file with the token (else HAKURIVER_TOKEN)')
+    .option(
+      '--ca-file <path>',
+      'authorities by which an https host is known, as PEM (else HAKURIVER_CA_FILE)',
+    )
     .option('--json', 'print JSON')
     .option('--no-color', 'print without colours, as NO_COLOR does')
     .option('--debug', 'tell more about a failure')

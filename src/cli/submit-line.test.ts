@@ -14,11 +14,15 @@ import type { FakeHost } from './fake-host.suite.ts'
 import { createProgram } from './program.ts'
 
 /** What the command line sends for a line, but for the submission id; null where it refuses it. */
-async function sent(line: string, host: FakeHost): Promise<SubmitBody | null> {
+async function sent(
+  line: string,
+  host: FakeHost,
+  env: Record<string, string> = {},
+): Promise<SubmitBody | null> {
   const [program, ...words] = splitShellWords(line)
   expect(program).toBe('hakuriver')
   host.seen.length = 0
-  const { code } = await run(host, words)
+  const { code } = await run(host, words, { env })
   const [body, ...others] = host.submitBodies()
   expect(others).toEqual([])
   if (body === undefined) {
@@ -35,7 +39,8 @@ describe('the line of a form', () => {
     const host = await startHost()
     await fc.assert(
       fc.asyncProperty(forms, async (form) => {
-        expect(await sent(formatSubmitLine(form), host)).toEqual(bodyOfForm(form))
+        // of a secret the line has the name, and the shell the value
+        expect(await sent(formatSubmitLine(form), host, form.secrets)).toEqual(bodyOfForm(form))
       }),
       { numRuns: 100 },
     )
@@ -92,7 +97,12 @@ describe('each option of the command line', () => {
 
   it('that is for the terminal is refused with that word, the others are taken', () => {
     for (const { long, value, effect, of } of submitLineOptions) {
-      const values: Record<string, string> = { '--memory': '1G', '--timeout': '1s', '--env': 'A=1' }
+      const values: Record<string, string> = {
+        '--memory': '1G',
+        '--timeout': '1s',
+        '--env': 'A=1',
+        '--secret': 'B',
+      }
       const given = value === 'required' ? ` ${values[long] ?? '1'}` : ''
       const line = `hakuriver ${of === 'submit' ? 'submit' : 'sweep'} ${long}${given} -- a`
       if (typeof effect === 'string')

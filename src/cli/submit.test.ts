@@ -80,6 +80,64 @@ it('takes the environment from files and flags, the later wins', async () => {
   })
 })
 
+it('takes secrets from files, standard input and its own environment, the later wins', async () => {
+  const host = await startHost()
+  const file = temporaryFile('# a comment\nA=from file\nB="quoted"\nMINE\n')
+  const key = temporaryFile('-----BEGIN-----\nx\n')
+  const words = ['--secret-file', file, '--secret', `KEY=@${key}`, '--secret', 'IN=-', '--secret', 'OWN']
+  const { code, err } = await run(host, ['submit', ...words, '--secret', 'A=', '--', 'env'], {
+    env: { MINE: 'my own', OWN: 'own' },
+    stdin: 'two\nlines\n',
+  })
+  expect(code).toBe(0)
+  expect(host.submitBodies()[0]).toMatchObject({
+    specs: [{ command: 'env', env: {} }],
+    secrets: {
+      A: '',
+      B: '"quoted"',
+      MINE: 'my own',
+      KEY: '-----BEGIN-----\nx',
+      IN: 'two\nlines',
+      OWN: 'own',
+    },
+  })
+  expect(err).toContain("the value of A stands in this machine's process list")
+  expect(err).not.toContain('my own')
+})
+
+it('asks for a preview without the values of secrets', async () => {
+  const host = await startHost()
+  await run(host, ['submit', '--dry-run', '--secret', 'A=canary', '--', 'true'])
+  const asked = host.seen.find(({ path }) => path.endsWith('/preview'))
+  expect(asked?.body).toMatchObject({ secrets: { A: '' } })
+  expect(JSON.stringify(host.seen)).not.toContain('canary')
+})
+
+it.each<[string, () => string[], string]>([
+  ['no name', () => ['--secret', 'canary value'], 'a secret has no name that a variable can have (--secret)'],
+  ['not set', () => ['--secret', 'NOT_SET_HERE'], 'NOT_SET_HERE (--secret) is not set here'],
+  ['no file', () => ['--secret', 'A=@/nowhere/key'], 'cannot read the secret in /nowhere/key (ENOENT)'],
+  ['two', () => ['--secret', 'A=-', '--secret', 'B=-'], 'only one secret can come from standard input'],
+  [
+    'a line without a name',
+    () => ['--secret-file', temporaryFile('A=1\ncanary canary\n')],
+    'line 2 of those with something in them',
+  ],
+  [
+    'too much',
+    () => ['--secret', `A=@${temporaryFile('canary'.repeat(20_000))}`],
+    'more than the 65536 bytes of a secret',
+  ],
+  ['no text', () => ['--secret', `A=@${temporaryFile(Buffer.from([0xff, 0xfe]))}`], 'no UTF-8 text'],
+])('refuses a secret with %s in a sentence that repeats nothing of it', async (_, options, sentence) => {
+  const host = await startHost()
+  const { code, out, err } = await run(host, ['submit', ...options(), '--', 'true'])
+  expect(code).toBe(2)
+  expect(out + err).toContain(sentence)
+  expect(out + err).not.toContain('canary')
+  expect(host.seen).toEqual([])
+})
+
 it.each([
   [['-e', '2X=1'], '"2X" (--env) is not the name of an environment variable'],
   [['-e', 'NOT_SET_HERE'], 'NOT_SET_HERE (--env) is not set here'],

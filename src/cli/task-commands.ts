@@ -152,6 +152,13 @@ function submitOptions(command: Command): Command {
       repeated('-e, --env <name=value>', 'a variable for the task; NAME alone hands on your own value'),
     )
     .addOption(repeated('--env-file <path>', 'a file of NAME=value lines, taken literally'))
+    .addOption(
+      repeated(
+        '--secret <name>',
+        'a variable that only the task sees: NAME=@FILE, NAME=- (standard input), or NAME for your own value',
+      ),
+    )
+    .addOption(repeated('--secret-file <path>', 'a file of NAME=value lines that only the task sees'))
     .addOption(text('--cwd <directory>', 'directory on the node to run in'))
     .addOption(text('-n, --name <name>', 'a name for people'))
     .option('--private-network', 'no network but its own loopback', false)

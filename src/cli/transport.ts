@@ -4,7 +4,7 @@
  */
 import http, { type IncomingMessage, type RequestOptions } from 'node:http'
 import { AppError, type ErrorCode, errorTable } from '../core/errors.ts'
-import { networkReason } from '../platform/network-reason.ts'
+import { isUntrusted, networkReason } from '../platform/network-reason.ts'
 import { createClient, type HostClient, type Transport } from '../protocol/client.ts'
 import type { HostAddress } from './host-address.ts'
 
@@ -35,7 +35,9 @@ const clockToleranceMs = 2_000
 
 /** Connects to nothing yet: every call opens its own connection. */
 export async function createHost(address: HostAddress, now: () => number): Promise<Host> {
-  const request = address.url.startsWith('https:') ? (await import('node:https')).request : http.request
+  const isTls = address.url.startsWith('https:')
+  const request = isTls ? (await import('node:https')).request : http.request
+  const tls = isTls ? await trustOf(address) : {}
   let clockDifferenceMs = 0
   let wasReached = false
   const noteClock = (answer: IncomingMessage) => {
@@ -47,6 +49,7 @@ export async function createHost(address: HostAddress, now: () => number): Promi
     new Promise<IncomingMessage>((resolve, reject) => {
       const sending = request(`${address.url}${path}`, {
         ...options,
+        ...tls,
         agent: false,
         ...(signal && { signal }),
       })
@@ -101,6 +104,19 @@ export async function createHost(address: HostAddress, now: () => number): Promi
       return answer
     },
   }
+}
+
+/** No host is talked to that cannot prove who it is, whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED). */
+async function trustOf({ ca }: HostAddress): Promise<TlsOptions> {
+  if (ca === null) return { rejectUnauthorized: true }
+  const { tlsByFile } = await import('../platform/tls-pin.ts')
+  return tlsByFile(ca)
+}
+
+interface TlsOptions {
+  ca?: string
+  servername?: string
+  rejectUnauthorized: true
 }
 
 function headersOf(address: HostAddress, body: string | undefined): Record<string, string> {
@@ -181,6 +197,11 @@ export function networkError(error: Error, address: HostAddress): Error {
   if (error instanceof AppError || error.name === 'AbortError') return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const why = networkReason(error)
+  if (isUntrusted(error))
+    return new AppError('not_permitted', `cannot trust the host at ${address.url}: ${why}`, {
+      cause: error,
+      details: { fix: `Nothing was sent to it. The address comes from ${address.urlFrom}.` },
+    })
   const wasCut = code === 'ECONNRESET' || code === 'EPIPE'
   return new AppError('unavailable', `cannot reach the host at ${address.url}: ${why}`, {
     cause: error,

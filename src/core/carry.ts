@@ -9,6 +9,11 @@ export const maxCommandLineBytes = 1024 * 1024
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
 
+/** Secrets of one task: so many, of so many bytes each and all together. */
+export const maxSecrets = 100
+export const maxSecretBytes = 64 * 1024
+export const maxSecretsBytes = 256 * 1024
+
 /** Can an `sh` assign and export it? What every other name lacks is a way through the shell. */
 export function isVariableName(name: string): boolean {
   return variableName.test(name)
@@ -31,15 +36,18 @@ const reservedPrefix = 'HAKURIVER_'
 
 /**
  * Refuses what cannot arrive unchanged at the task's process.
+ * @param secrets Variables that only the task sees; what they are is in no refusal
  * @throws AppError `invalid_request` that names the place and what to do instead
  */
-export function checkCarriable(spec: TaskSpec): void {
+export function checkCarriable(spec: TaskSpec, secrets: Readonly<Record<string, string>> = {}): void {
   if (spec.command === '') throw refuse('the command is empty: write the program to run')
   let total = checkText('the command', spec.command)
   spec.arguments.forEach((argument, index) => {
     total += checkText(`argument ${index + 1}`, argument)
   })
-  for (const [name, value] of Object.entries(spec.env)) total += checkVariable(name, value)
+  for (const [name, value] of Object.entries(spec.env))
+    total += checkVariable('environment variable', name, value)
+  total += checkSecrets(spec.env, secrets)
   if (total > maxCommandLineBytes) {
     throw refuse(
       `the command, its arguments and its environment take ${total} bytes together, more than the ${maxCommandLineBytes} that a program can be given: put the data into a file`,
@@ -53,22 +61,44 @@ export function checkCarriable(spec: TaskSpec): void {
   }
 }
 
-function checkVariable(name: string, value: string): number {
+/** Bytes of all of them as variables. */
+function checkSecrets(env: Record<string, string>, secrets: Readonly<Record<string, string>>): number {
+  const entries = Object.entries(secrets)
+  if (entries.length > maxSecrets)
+    throw refuse(
+      `it has ${entries.length} secrets, more than ${maxSecrets}: put them into one, as a document`,
+    )
+  let [total, bytesOfAll] = [0, 0]
+  for (const [name, value] of entries) {
+    if (Object.hasOwn(env, name))
+      throw refuse(`${name} is both an environment variable and a secret: give it once`)
+    total += checkVariable('secret', name, value)
+    const bytes = utf8Length(value)
+    bytesOfAll += bytes
+    if (bytes > maxSecretBytes)
+      throw refuse(`the secret ${name} takes ${bytes} bytes, more than ${maxSecretBytes}: put it into a file`)
+  }
+  if (bytesOfAll > maxSecretsBytes)
+    throw refuse(
+      `its secrets take ${bytesOfAll} bytes together, more than ${maxSecretsBytes}: put them into a file`,
+    )
+  return total
+}
+
+function checkVariable(what: 'environment variable' | 'secret', name: string, value: string): number {
   if (!isVariableName(name)) {
     throw refuse(
-      `the environment variable name ${JSON.stringify(name)} cannot be set by a shell: use letters, digits and _, not beginning with a digit`,
+      `the ${what} name ${JSON.stringify(name)} cannot be set by a shell: use letters, digits and _, not beginning with a digit`,
     )
   }
   if (shellVariables.has(name))
-    throw refuse(
-      `the environment variable ${name} belongs to the shell that starts the task: use another name`,
-    )
+    throw refuse(`the ${what} ${name} belongs to the shell that starts the task: use another name`)
   if (name.startsWith(reservedPrefix)) {
     throw refuse(
-      `the environment variable ${name} is set by the runner itself: use a name that does not begin with ${reservedPrefix}`,
+      `the ${what} ${name} is set by the runner itself: use a name that does not begin with ${reservedPrefix}`,
     )
   }
-  return checkText(`the environment variable ${name}`, `${name}=${value}`)
+  return checkText(`the ${what} ${name}`, `${name}=${value}`)
 }
 
 /** Bytes of the text with its closing NUL. */

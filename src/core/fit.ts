@@ -1,6 +1,6 @@
 /** Does a task fit? The one answer that both placement and its explanation use. */
 import type { NodeAccount } from './capacity.ts'
-import { type Needs, needsLease } from './free-index.ts'
+import { type Needs, needsLease, needsSecrets } from './free-index.ts'
 import type { ClusterNode } from './node.ts'
 import { lackingForTarget, numaTargets } from './numa.ts'
 import { formatPlacement } from './target.ts'
@@ -50,6 +50,8 @@ export const leaseWords = 'the lease that --requeue needs'
 /** The features asked for that the node does not give, in words; null where it gives all. */
 function lackingFeature(node: ClusterNode, needs: Needs): string | null {
   const { name, features } = node.executor
+  if (needsSecrets(needs) && features.secrets !== true)
+    return `the runner of ${node.name} is too old for secrets: upgrade it`
   const lacking = [
     needs.privateNetwork && !features.privateNetwork ? 'a private network' : null,
     needs.privatePids && !features.privatePids ? 'private PIDs' : null,

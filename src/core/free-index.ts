@@ -16,6 +16,8 @@ export interface Needs {
   readonly privatePids: boolean
   /** More than 0: a node that can end it by itself (`ExecutorInfo.features.lease`). */
   readonly requeue?: number
+  /** It has secrets: a node whose runner takes them (`ExecutorInfo.features.secrets`). */
+  readonly sealed?: object
 }
 
 /**
@@ -29,7 +31,7 @@ export interface Slot extends Placement {
   memoryBytes: number
 }
 
-type Features = Pick<ExecutorInfo['features'], 'privateNetwork' | 'privatePids' | 'lease'>
+type Features = Pick<ExecutorInfo['features'], 'privateNetwork' | 'privatePids' | 'lease' | 'secrets'>
 
 /** Slots in order of free cores, then free memory, then name: the first that fits is the best fit. */
 export class FreeIndex {
@@ -100,7 +102,7 @@ function tightestIn(list: SortedList<Slot>, cores: number, memoryBytes: number):
 
 /** The lists of nodes that give at least these features. */
 function giving(lists: readonly SortedList<Slot>[], asked: Needs): SortedList<Slot>[] {
-  const needed = featureClass({ ...asked, lease: needsLease(asked) })
+  const needed = featureClass({ ...asked, lease: needsLease(asked), secrets: needsSecrets(asked) })
   return lists.filter((list, given) => list.size > 0 && (given & needed) === needed)
 }
 
@@ -109,10 +111,15 @@ export function needsLease({ requeue = 0 }: Pick<Needs, 'requeue'>): boolean {
   return requeue > 0
 }
 
-const featureClasses = [0, 1, 2, 3, 4, 5, 6, 7]
+/** Does it need a node whose runner takes secrets? */
+export function needsSecrets({ sealed }: Pick<Needs, 'sealed'>): boolean {
+  return sealed !== undefined
+}
 
-function featureClass({ privateNetwork, privatePids, lease = false }: Features): number {
-  return (privateNetwork ? 1 : 0) + (privatePids ? 2 : 0) + (lease ? 4 : 0)
+const featureClasses = Array.from({ length: 16 }, (_, each) => each)
+
+function featureClass({ privateNetwork, privatePids, lease = false, secrets = false }: Features): number {
+  return (privateNetwork ? 1 : 0) + (privatePids ? 2 : 0) + (lease ? 4 : 0) + (secrets ? 8 : 0)
 }
 
 function compareSlots(a: Slot, b: Slot): number {

@@ -42,6 +42,8 @@ export interface ExecutorInfo {
     numa: boolean
     /** Ends what is leased by itself, also where the runner is dead: `--requeue` needs it. */
     lease?: boolean
+    /** Its runner keeps secrets of tasks to itself: the host knows from how it answered the welcome. */
+    secrets?: boolean
   }
 }
 

@@ -2,7 +2,7 @@
  * The tasks that wait, in the order of their ids, in buckets of those that wait for the same thing: so that a
  * pass looks at the head of a bucket and only at buckets for which something has changed.
  */
-import { type Needs, needsLease } from './free-index.ts'
+import { type Needs, needsLease, needsSecrets } from './free-index.ts'
 import { SortedList } from './sorted-list.ts'
 import type { Target } from './target.ts'
 import { addTo, deleteFrom, deleteKey, setKey, type UndoLog } from './undo.ts'
@@ -237,7 +237,8 @@ function newBucket(node: string | null, numaId: number | null): Bucket {
 
 /** What it needs, as a key: tasks of one shape fit in the same places. */
 export function shapeOf(spec: Needs): string {
-  return `${spec.cores}/${spec.memoryBytes}/${spec.privateNetwork}/${spec.privatePids}/${needsLease(spec)}`
+  const features = [spec.privateNetwork, spec.privatePids, needsLease(spec), needsSecrets(spec)]
+  return `${spec.cores}/${spec.memoryBytes}/${features.join('/')}`
 }
 
 /** Unless another bucket took its place meanwhile. */

@@ -46,6 +46,9 @@ const common = {
   env: fc
     .array(fc.tuple(variable, text), { maxLength: 3 })
     .map((entries): Record<string, string> => Object.fromEntries(entries)),
+  secrets: fc
+    .array(fc.tuple(variable, text), { maxLength: 3 })
+    .map((entries): Record<string, string> => Object.fromEntries(entries)),
   cwd: fc.option(text, { nil: null }),
   name: fc.option(text, { nil: null }),
   privateNetwork: fc.boolean(),

@@ -14,6 +14,8 @@ export interface SubmitForm {
   /** null: no limit. */
   timeoutMs: number | null
   env: Record<string, string>
+  /** Variables that only the task sees. Their values are in no line and no text that is made of a form. */
+  secrets: Record<string, string>
   cwd: string | null
   /** null: none; a sweep then names each task by its values. */
   name: string | null
@@ -37,6 +39,7 @@ export function emptyForm(): SubmitForm {
     memoryBytes: null,
     timeoutMs: null,
     env: {},
+    secrets: {},
     cwd: null,
     name: null,
     privateNetwork: false,
@@ -48,8 +51,18 @@ export function emptyForm(): SubmitForm {
   }
 }
 
-/** What a form says of each task. */
-export type FormOfTask = Omit<SubmitForm, 'words' | 'targets' | 'allOrNothing' | 'sweep'>
+/** The same form without what its secrets are: they have still to be written. */
+export function withoutSecrets(form: SubmitForm): SubmitForm {
+  return { ...form, secrets: blanked(form.secrets) }
+}
+
+/** Secrets of which only the names are left. */
+export function blanked(secrets: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(secrets).map((name) => [name, '']))
+}
+
+/** What a form says of each task. Secrets are the same for all, and sent once. */
+export type FormOfTask = Omit<SubmitForm, 'words' | 'targets' | 'allOrNothing' | 'sweep' | 'secrets'>
 
 /** The task of a command with its arguments. @throws AppError `invalid_request` where there is none */
 export function specOfWords(words: readonly string[], form: FormOfTask): TaskSpec {

@@ -6,9 +6,9 @@ import { emptyForm, type SubmitForm } from './submit-form.ts'
 import { shellQuote } from './text.ts'
 import { formatExactDuration, formatExactSize, parseDuration, parseSize } from './units.ts'
 
-/** The shortest line that says what the form says. */
+/** The shortest line that says what the form says, but for what its secrets are. */
 export function formatSubmitLine(form: SubmitForm): string {
-  const { targets, cores, memoryBytes, timeoutMs, env, cwd, name, requeue } = form
+  const { targets, cores, memoryBytes, timeoutMs, env, secrets, cwd, name, requeue } = form
   const words = [
     'hakuriver',
     form.sweep === null ? 'submit' : 'sweep',
@@ -17,6 +17,8 @@ export function formatSubmitLine(form: SubmitForm): string {
     ...(memoryBytes === null ? [] : ['-m', formatExactSize(memoryBytes)]),
     ...(timeoutMs === null ? [] : ['--timeout', formatExactDuration(timeoutMs)]),
     ...Object.entries(env).flatMap(([variable, value]) => ['-e', `${variable}=${value}`]),
+    // a shell hands its own variable of that name on: what it is stands in no line
+    ...Object.keys(secrets).flatMap((secret) => ['--secret', secret]),
     ...(cwd === null ? [] : ['--cwd', cwd]),
     ...(name === null ? [] : ['-n', name]),
     ...(form.privateNetwork ? ['--private-network'] : []),
@@ -76,6 +78,7 @@ export const submitLineOptions: readonly SubmitLineOption[] = [
     form.timeoutMs = parseDuration(value)
   }),
   valued('--env', '-e', ({ form }, value) => setVariable(form.env, value)),
+  valued('--secret', null, ({ form }, value) => setSecret(form.secrets, value)),
   valued('--cwd', null, ({ form }, value) => {
     form.cwd = value
   }),
@@ -110,6 +113,7 @@ export const submitLineOptions: readonly SubmitLineOption[] = [
     draft.zip = true
   }),
   valued('--env-file', null, 'the file is read there: write -e NAME=value for each of its lines'),
+  valued('--secret-file', null, 'the file is read there: write --secret NAME for each of its lines'),
   flag('--wait', '-w', 'leave it out'),
   flag('--follow', '-f', 'leave it out'),
   valued('--exit-status', null, 'leave it out'),
@@ -268,9 +272,30 @@ function setVariable(env: Record<string, string>, entry: string): void {
       'invalid_request',
       `only a terminal has a value of ${name} to hand on: write ${name}=value`,
     )
-  // also where it is called __proto__
-  Object.defineProperty(env, name, {
-    value: entry.slice(equals + 1),
+  define(env, name, entry.slice(equals + 1))
+}
+
+/** `NAME` alone: what it is has still to be written. */
+function setSecret(secrets: Record<string, string>, entry: string): void {
+  const [name = ''] = entry.split('=', 1)
+  if (!isVariableName(name))
+    throw new AppError(
+      'invalid_request',
+      `"${name}" is not the name of a secret: write its name, as of a variable`,
+    )
+  const value = entry.slice(name.length + 1)
+  if (value === '-' || value.startsWith('@'))
+    throw new AppError(
+      'invalid_request',
+      `only a terminal can read what ${name} is from elsewhere: write ${name} alone, and its value into its field`,
+    )
+  define(secrets, name, value)
+}
+
+/** Also where it is called __proto__. */
+function define(variables: Record<string, string>, name: string, value: string): void {
+  Object.defineProperty(variables, name, {
+    value,
     enumerable: true,
     configurable: true,
     writable: true,

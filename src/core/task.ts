@@ -78,6 +78,18 @@ export interface TaskSpec {
   queue: boolean
   /** How often at most it is started again elsewhere because its node was lost; left out: never. */
   requeue?: number
+  /** Variables that only the task itself sees; left out: none. */
+  sealed?: SealedRef
+}
+
+/** Where the secrets of a task lie, and what they are called. What they are stands nowhere but there, encrypted. */
+export interface SealedRef {
+  /** The batch with which they came; a rerun refers to the first one's. */
+  batchId: number
+  /** Which of the sets of that batch: specs with the same secrets share one. */
+  set: number
+  /** In their order. */
+  names: string[]
 }
 
 /**

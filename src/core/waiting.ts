@@ -1,7 +1,7 @@
 /** Why a task waits, and why a submit is refused, in words: from the same functions that place. */
 import type { Ledger, NodeAccount } from './capacity.ts'
 import { formatCores, leaseWords, neverFits, type Shortage, shortageOf } from './fit.ts'
-import { type Needs, needsLease } from './free-index.ts'
+import { type Needs, needsLease, needsSecrets } from './free-index.ts'
 import type { ClusterNode } from './node.ts'
 import type { PendingQueue, PendingTask } from './pending.ts'
 import { inTheWayOf } from './placement.ts'
@@ -143,6 +143,8 @@ function noNodeIsAble(online: readonly ClusterNode[], spec: Needs): string {
     return 'no node gives private PIDs'
   if (needsLease(spec) && !online.some((node) => node.executor.features.lease === true))
     return `no node gives ${leaseWords}`
+  if (needsSecrets(spec) && !online.some((node) => node.executor.features.secrets === true))
+    return 'every runner that is online is too old for secrets: upgrade them'
   const mostCores = Math.max(...online.map((node) => node.capacity.cores))
   if (mostCores < spec.cores) return `no node has ${formatCores(spec.cores)}: the largest has ${mostCores}`
   const mostMemory = Math.max(...online.map((node) => node.capacity.memoryBytes))
@@ -155,6 +157,7 @@ function noNodeIsAble(online: readonly ClusterNode[], spec: Needs): string {
   if (spec.privateNetwork) asked.push('a private network')
   if (spec.privatePids) asked.push('private PIDs')
   if (needsLease(spec)) asked.push(leaseWords)
+  if (needsSecrets(spec)) asked.push('a runner that takes secrets')
   return `no single node has ${asked.join(' and ')}`
 }
 

@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../core/errors.ts'
+import type { Refusal, ShownCertificate } from '../core/joining.ts'
 import { type Permission, roleMay } from '../core/roles.ts'
 import type { Access } from '../protocol/host-api.ts'
 import { anybody, type Caller, nobody } from './caller.ts'
@@ -19,6 +20,8 @@ export interface Asked {
   headers: IncomingHttpHeaders
   /** Where it comes from. */
   address: string
+  /** Its connection, on which a node shows its certificate. */
+  socket: unknown
 }
 
 export interface GateDeps {
@@ -26,7 +29,14 @@ export interface GateDeps {
   tries: WrongTries
   /** No tokens are asked for. */
   isOpen: boolean
+  /** The host speaks TLS. */
+  isSecure: boolean
+  /** null: there are no certificates, and join tokens open the link. */
+  nodeOf: NodeOf | null
 }
+
+/** Tells which node a connection is of, by the certificate that was shown on it, or why it is of none. */
+export type NodeOf = (socket: unknown) => ShownCertificate | Refusal
 
 export class Gate {
   private readonly deps: GateDeps
@@ -41,6 +51,7 @@ export class Gate {
    */
   admit(access: Access, request: Asked, { sessions = true } = {}): Caller {
     const { tokens, isOpen } = this.deps
+    if (access === 'node') return callerOf(this.wantedNode(request))
     if (access === 'public') {
       if (!isReading(request)) refuseForeign(request)
       return isOpen ? anybody : nobody
@@ -49,6 +60,7 @@ export class Gate {
       refuseForeign(request)
       return anybody
     }
+    if (this.isByNode(access, request)) return callerOf(this.wantedNode(request))
     const { headers, address } = request
     const isSession = sessions && headers.authorization === undefined && headers.cookie !== undefined
     const token = isSession ? this.sessionIn(request) : this.tokenIn(request)
@@ -64,18 +76,22 @@ export class Gate {
     return token === null ? () => {} : this.deps.tokens.onEnd(token, action)
   }
 
-  /** May a runner link? @throws AppError `unauthenticated`, `not_permitted`, `too_many` */
-  refuseLink(request: Asked): void {
-    if (this.deps.isOpen) return
-    const token = this.tokenIn(request)
-    if (token.kind !== 'join')
-      throw new AppError('not_permitted', 'a runner links with the join token, not with one of a user')
+  /**
+   * The node that links by a certificate; null: one that may by a join token.
+   * @throws AppError `unauthenticated`, `not_permitted`, `too_many` where it may not
+   */
+  linkOf(request: Asked): ShownCertificate | null {
+    const { isOpen, nodeOf } = this.deps
+    if (nodeOf !== null) return this.wantedNode(request)
+    if (isOpen) return null
+    if (this.tokenIn(request).kind === 'join') return null
+    throw new AppError('not_permitted', 'a runner links with the join token, not with one of a user')
   }
 
   /** The session by which a browser comes. @throws AppError */
   private sessionIn(request: Asked): TokenRecord {
-    const { tokens } = this.deps
-    const session = sessionOf(tokens, request.headers.cookie)
+    const { tokens, isSecure } = this.deps
+    const session = sessionOf(tokens, request.headers.cookie, isSecure)
     if (session === null) throw refusalOf(null, undefined)
     refuseForgery(request)
     return session
@@ -93,6 +109,26 @@ export class Gate {
     if (tokens.stateOf(token) !== 'good') throw refusalOf(endWords(token, tokens), authorization)
     return token
   }
+
+  /** A machine checks itself by its certificate; whoever shows anything else is judged by that alone. */
+  private isByNode(access: Access, { headers }: Asked): boolean {
+    if (access !== 'check' || this.deps.nodeOf === null) return false
+    return headers.authorization === undefined && headers.cookie === undefined
+  }
+
+  private wantedNode({ socket }: Pick<Asked, 'socket'>): ShownCertificate {
+    const { nodeOf } = this.deps
+    if (nodeOf === null)
+      throw new AppError('unauthenticated', 'this host serves plain HTTP: no machine has a certificate here')
+    const node = nodeOf(socket)
+    if ('nodeId' in node) return node
+    throw new AppError(node.code, node.message)
+  }
+}
+
+/** A node by its certificate has no role: it may do what is for nodes alone. */
+function callerOf(node: ShownCertificate): Caller {
+  return { name: `node ${node.node}`, role: 'viewer', via: 'node', token: null, node }
 }
 
 function isReading({ method }: Asked): boolean {
@@ -133,7 +169,8 @@ function refuseWeaker({ name, role, token, via }: Caller, access: Access, tokens
     if (access === 'check') return
     throw new AppError('not_permitted', 'a join token is for runners: show a token of a user here')
   }
-  const permission: Permission = access === 'check' || access === 'public' ? 'view' : access
+  const permission: Permission =
+    access === 'check' || access === 'public' || access === 'node' ? 'view' : access
   if (roleMay(role, permission)) return
   const needed = neededWords[permission]
   const isWeakToken = token !== null && roleMay(tokens.userRoleOf(token), permission)

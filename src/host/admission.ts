@@ -23,8 +23,8 @@ export class Admissions {
     reply: FastifyReply,
     options: { sessions?: boolean } = {},
   ): Caller => {
-    const { method, headers, ip: address } = request
-    const caller = this.gate.admit(access, { method, headers, address }, options)
+    const { method, headers, socket, ip: address } = request
+    const caller = this.gate.admit(access, { method, headers, socket, address }, options)
     const gone = new AbortController()
     const letGo = this.gate.onEnd(caller, () => {
       gone.abort()

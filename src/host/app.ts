@@ -2,14 +2,17 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, isIP } from 'node:net'
 import { join } from 'node:path'
+import { isLoopback } from '../core/address.ts'
 import { AppError, errorTable } from '../core/errors.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
+import type { Handlers } from '../protocol/host-api.ts'
 import { Gate } from './access.ts'
 import { openIdentity } from './auth.ts'
 import { backupRoute } from './backup.ts'
+import type { Caller } from './caller.ts'
 import { createChecks } from './checks.ts'
 import type { HostConfig } from './config.ts'
 import { addCspReports } from './csp-reports.ts'
@@ -26,10 +29,14 @@ import { createTaskLogs } from './log-handlers.ts'
 import { createLogin } from './login.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
+import { urlForOthers } from './own-url.ts'
+import { createJoinHandlers, forgetCredential } from './pki/handlers.ts'
+import type { Pki, PkiDeps } from './pki/open.ts'
 import { addSeedRoutes } from './seed-routes/routes.ts'
 import { damageOf } from './store/damage.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
+import { Vault } from './vault.ts'
 import { readWebFiles } from './web-files.ts'
 import { WebRoutes } from './web-routes.ts'
 import { WrongTries } from './wrong-tries.ts'
@@ -73,11 +80,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
   try {
     const store = openStoreOf(options)
     closers.push(() => store.close())
-    const { sharedDir, stateDir, insecureLoopback: isOpen } = config
-    const identity = await openIdentity({ store, stateDir, clock, log, isOpen })
+    const { sharedDir, stateDir, insecureLoopback: isOpen, isTls: isSecure } = config
+    const identity = await openIdentity({ store, stateDir, clock, log, isOpen, hasJoinToken: !isSecure })
     const { users, tokens } = identity
     closers.push(() => tokens.close())
-    const engine = await startEngine({ config, store, clock, log, onBroken })
+    const vault = await Vault.open(stateDir, await store.hasSealedSets(), log)
+    const engine = await startEngine({ config, store, clock, log, vault, onBroken })
     const { cluster, hub, links, submits } = engine
     const { heartbeatMs } = config
     const historyFile = join(config.stateDir, 'history.db')
@@ -87,23 +95,41 @@ export async function createHost(options: HostOptions): Promise<Host> {
       () => history.close(),
       () => engine.close(),
     )
+    const pki = config.isTls ? await openPki({ config, store, cluster, links, clock, log }) : null
     const linkServer = createLinkServer(links)
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
     const logs = { cluster, store, hub, links, sharedDir }
     const taskLogs = createTaskLogs(logs)
     closers.push(() => taskLogs.close())
     const tries = new WrongTries(clock, log)
-    const handlers = {
-      ...createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock),
-      ...createLogin({ users, tokens, tries, isOpen, clock, log }),
-      ...createIdentity({ users, tokens, clock, log }),
+    let port = config.port
+    const urlFor = urlForOthers(config, () => port)
+    const fingerprint = () => pki?.authority.current.fingerprint ?? null
+    const ofCluster = createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock)
+    const handlers: Handlers<Caller> = {
+      ...ofCluster,
+      ...createLogin({ users, tokens, tries, isOpen, isSecure, urlFor, clock, log }),
+      ...createIdentity({ users, tokens, urlFor, fingerprint, clock, log }),
       ...createHistoryHandlers({ history, cluster, store }),
+      ...createJoinHandlers({ pki, urlFor, nodes: cluster.nodes, links, tries, clock, log }),
+      removeNode: async (input, caller) => {
+        const removed = await ofCluster.removeNode(input, caller)
+        await forgetCredential(pki, input.params.name, caller.name)
+        return removed
+      },
     }
     const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })
     closers.push(() => live.close())
     const http = await createHttpServer({
       config,
-      gate: new Gate({ tokens, tries, isOpen }),
+      gate: new Gate({
+        tokens,
+        tries,
+        isOpen,
+        isSecure,
+        nodeOf: pki === null ? null : (socket) => pki.nodeOf(socket),
+      }),
+      tls: pki?.tls ?? null,
       log,
       handlers,
       web: new WebRoutes(options.webDir === undefined ? new Map() : await readWebFiles(options.webDir)),
@@ -119,17 +145,24 @@ export async function createHost(options: HostOptions): Promise<Host> {
         await addSeedRoutes(app, { handlers, cluster, store, logs, admit, log })
         await addCspReports(app, log, clock)
       },
-      onLink: (request, socket, head) => linkServer.upgrade(request, socket, head),
+      onLink: (request, socket, head, node) => linkServer.upgrade(request, socket, head, node),
     })
     closers.push(
       () => http.close(),
       () => links.close(),
       () => linkServer.close(),
+      () => pki?.tls.close(),
     )
+    if (!config.isTls && !isLoopback(config.bindAddress))
+      log.warn({ bindAddress: config.bindAddress }, withoutTls)
     await listen(http, config)
-    const url = urlOf(config, (http.server.address() as AddressInfo).port) // it listens on TCP
+    port = (http.server.address() as AddressInfo).port // it listens on TCP
+    const url = urlOf(config, port)
     const hostFile = join(config.stateDir, 'host.json')
-    await writeFileAtomic(hostFile, `${JSON.stringify({ url, pid: process.pid })}\n`, { mode: 0o600 })
+    const trust = pki === null ? {} : { caFile: pki.authority.caFile }
+    await writeFileAtomic(hostFile, `${JSON.stringify({ url, pid: process.pid, ...trust })}\n`, {
+      mode: 0o600,
+    })
     closers.push(() => rmSync(hostFile, { force: true }))
     log.info({ url, stateDir: config.stateDir, nodes: cluster.nodes.size }, 'Listening')
     return { url, close: closeAll }
@@ -137,6 +170,15 @@ export async function createHost(options: HostOptions): Promise<Host> {
     await closeAll()
     throw damageOf(error, config.databaseFile) ?? error
   }
+}
+
+const withoutTls =
+  'Everything, tokens too, can be read on the network: network.tls is off. Use it only where something else encrypts'
+
+/** With its library, only where it is needed. */
+async function openPki(deps: PkiDeps): Promise<Pki> {
+  const pki = await import('./pki/open.ts')
+  return pki.openPki(deps)
 }
 
 /** What is in memory and not on disk must be told nobody: the next host begins with what is saved. */
@@ -155,9 +197,7 @@ function openStoreOf({ config, openStore = (path) => new SqliteStore(path) }: Ho
 }
 
 function refuseOpenInsecure(config: HostConfig): void {
-  const isLoopback =
-    config.bindAddress === 'localhost' || config.bindAddress === '::1' || /^127\./.test(config.bindAddress)
-  if (config.insecureLoopback && !isLoopback) {
+  if (config.insecureLoopback && !isLoopback(config.bindAddress)) {
     throw new AppError(
       'invalid_request',
       `--insecure-loopback asks for no tokens, so it may listen on 127.0.0.1 only, not on ${config.bindAddress}`,
@@ -199,7 +239,7 @@ export function listenRefusal(
 
 /** The address for clients on this machine: one that listens everywhere is reached on loopback. */
 function urlOf(config: HostConfig, port: number): string {
-  const { bindAddress } = config
+  const { bindAddress, isTls } = config
   const address = bindAddress === '0.0.0.0' || bindAddress === '::' ? '127.0.0.1' : bindAddress
-  return `http://${isIP(address) === 6 ? `[${address}]` : address}:${port}`
+  return `http${isTls ? 's' : ''}://${isIP(address) === 6 ? `[${address}]` : address}:${port}`
 }

@@ -21,10 +21,13 @@ export interface IdentityDeps {
   log: Log
   /** No tokens are asked for, so none are made. */
   isOpen: boolean
+  /** Machines join by the token of a file. */
+  hasJoinToken: boolean
 }
 
 /** Takes up users and tokens, and makes those without which nobody could begin. */
-export async function openIdentity({ store, stateDir, clock, log, isOpen }: IdentityDeps): Promise<Identity> {
+export async function openIdentity(deps: IdentityDeps): Promise<Identity> {
+  const { store, stateDir, clock, log, isOpen, hasJoinToken } = deps
   const users = await Users.open({ store, clock })
   const tokens = await Tokens.open({ store, users, clock, log })
   if (isOpen) return { users, tokens }
@@ -43,7 +46,7 @@ export async function openIdentity({ store, stateDir, clock, log, isOpen }: Iden
     {
       file: 'join-token',
       token: { kind: 'join', user: null, role: 'viewer', label: 'join-token' },
-      isThere: tokens.liveOf(null, 'join').length > 0,
+      isThere: !hasJoinToken || tokens.liveOf(null, 'join').length > 0,
     },
   ] satisfies { file: string; token: Omit<NewToken, 'expiresAtMs'>; isThere: boolean }[]
   for (const { file, token, isThere } of files) {

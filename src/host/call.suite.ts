@@ -1,5 +1,6 @@
 /** One request to a host with just the headers that a test gives it, as `fetch` would not send them. */
-import { type IncomingHttpHeaders, request } from 'node:http'
+import http, { type IncomingHttpHeaders } from 'node:http'
+import https from 'node:https'
 
 export interface Answer {
   status: number
@@ -18,6 +19,8 @@ export interface CallOptions {
   /** Sent as it is. */
   raw?: string
   headers?: Record<string, string>
+  /** Of an https URL. */
+  tls?: { ca: string; servername?: string; cert?: string; key?: string }
 }
 
 /** The whole answer; of a stream only the head. `path` goes out as it is written. */
@@ -25,15 +28,18 @@ export function call(
   url: string,
   method: string,
   path: string,
-  { token, cookie, body, raw, headers }: CallOptions = {},
+  { token, cookie, body, raw, headers, tls }: CallOptions = {},
 ): Promise<Answer> {
-  const { hostname, port } = new URL(url)
+  const { hostname, port, protocol } = new URL(url)
+  const { request } = protocol === 'https:' ? https : http
   return new Promise((resolve, reject) => {
     const sending = request({
       hostname,
       port,
       path,
       method,
+      agent: false,
+      ...tls,
       headers: {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(cookie === undefined ? {} : { cookie }),
@@ -42,6 +48,10 @@ export function call(
       },
     })
     sending.on('error', reject)
+    sending.on('upgrade', ({ statusCode, headers: told }, socket) => {
+      socket.destroy()
+      resolve({ status: statusCode ?? 0, headers: told, bytes: Buffer.alloc(0), text: '', json: null })
+    })
     sending.on('response', (answer) => {
       const chunks: Buffer[] = []
       const done = () => {

@@ -1,14 +1,17 @@
 /** Who calls, as the endpoints see it. */
 import { AppError } from '../core/errors.ts'
+import type { CertificateIdentity } from '../core/joining.ts'
 import { type Actor, firstUser, mayTouch } from '../core/roles.ts'
 import type { HostCheck } from '../protocol/schemas.ts'
 import type { TokenRecord } from './store/store.ts'
 
 export interface Caller extends Actor {
-  /** `open`: the host asks for no tokens. `nobody`: what is asked for is public. */
-  via: 'token' | 'session' | 'open' | 'nobody'
+  /** `open`: the host asks for no tokens. `node`: the certificate of one. `nobody`: what is asked for is public. */
+  via: 'token' | 'session' | 'open' | 'node' | 'nobody'
   /** By which he came; null: by none. */
   token: TokenRecord | null
+  /** The node whose certificate was shown. */
+  node?: CertificateIdentity
   /** Aborts when the caller is gone, or may not do this any more. Left out: it waits for every answer. */
   signal?: AbortSignal
   /** The request, for who logs in or out. Left out: it is none of the native API. */
@@ -36,6 +39,7 @@ export const nobody: Caller = { name: 'nobody', role: 'viewer', via: 'nobody', t
 /** Whose token it is that was shown. */
 export function tokenKindOf({ via, token }: Pick<Caller, 'via' | 'token'>): HostCheck['token'] {
   if (via === 'open') return 'none'
+  if (via === 'node') return 'node'
   return token?.kind === 'join' ? 'join' : 'user'
 }
 

@@ -11,6 +11,7 @@ import { ownUserName } from '../platform/own-user.ts'
 import { version } from '../platform/version.ts'
 import { listenRefusal } from './app.ts'
 import { type HostConfig, loadHostConfig } from './config.ts'
+import { keyFile } from './vault.ts'
 
 /** What is not known by then is not waited for. */
 const budgetMs = 3_000
@@ -112,7 +113,7 @@ const others = 0o077
 
 function lookAtStateDir({ stateDir, databaseFile }: HostConfig): StateDirFacts {
   const found = statSync(stateDir, { throwIfNoEntry: false })
-  const secrets = [join(stateDir, 'admin-token'), join(stateDir, 'join-token')]
+  const secrets = [join(stateDir, 'admin-token'), join(stateDir, 'join-token'), join(stateDir, keyFile)]
   // what is in the state directory is closed by it
   if (dirname(databaseFile) !== stateDir) secrets.push(databaseFile)
   return {

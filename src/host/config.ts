@@ -1,6 +1,6 @@
 /** What the host needs to know to run, and where that comes from. */
 import { AppError } from '../core/errors.ts'
-import { type Found, readSettings, type Sources } from '../platform/config.ts'
+import { type Found, readSettings, type Sources, speaksTls } from '../platform/config.ts'
 import { hostSettings, type LogLevel } from '../platform/settings.ts'
 
 export interface HostConfig {
@@ -9,6 +9,10 @@ export interface HostConfig {
   port: number
   /** Names that callers may address the host by, beside its own addresses; null: none. */
   reachableAddress: string | null
+  /** It speaks TLS, and machines join by certificates. */
+  isTls: boolean
+  /** The operator's own certificate for browsers and commands; null: there is none. */
+  tlsFiles: { certFile: string; keyFile: string } | null
   /** Credentials and other state; mode 0700. */
   stateDir: string
   databaseFile: string
@@ -35,6 +39,8 @@ export function loadHostConfig(sources: Sources): HostConfig {
     bindAddress: found.bindAddress.value,
     port: found.port.value,
     reachableAddress: found.reachableAddress.value,
+    isTls: speaksTls(found.tls.value, found.bindAddress.value),
+    tlsFiles: tlsFilesOf(found.tlsCert.value, found.tlsKey.value),
     stateDir: found.stateDir.value,
     databaseFile: found.databaseFile.value,
     sharedDir: found.sharedDir.value,
@@ -46,6 +52,16 @@ export function loadHostConfig(sources: Sources): HostConfig {
     logLevel: found.logLevel.value,
     logFile: found.logFile.value,
   }
+}
+
+function tlsFilesOf(certFile: string | null, keyFile: string | null): HostConfig['tlsFiles'] {
+  if (certFile !== null && keyFile !== null) return { certFile, keyFile }
+  if (certFile === null && keyFile === null) return null
+  const [there, missing] = certFile === null ? ['tls_key', 'tls_cert'] : ['tls_cert', 'tls_key']
+  throw new AppError(
+    'invalid_request',
+    `network.${there} is set and network.${missing} is not: set both, or none of them`,
+  )
 }
 
 /** So that a heartbeat that is late or lost does not end what goes on well. */

@@ -2,6 +2,7 @@
  * A host's parts at work: the cluster's picture over its store, the links to runners, and submits. HTTP and tokens
  * lie outside; all that it touches of the world is handed in, so that a simulation runs the same code.
  */
+import type { Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { Cluster } from './cluster.ts'
@@ -9,14 +10,18 @@ import type { HostConfig } from './config.ts'
 import { EventHub } from './event-hub.ts'
 import { Leases } from './leases.ts'
 import { Links } from './links.ts'
+import { openSecrets } from './secrets.ts'
 import type { Store } from './store/store.ts'
 import { Submits } from './submit.ts'
+import type { Vault } from './vault.ts'
 
 export interface EngineDeps {
   config: Pick<HostConfig, 'heartbeatMs' | 'watchMs' | 'silenceFactor' | 'leaseMs'>
   store: Store
   clock: Clock
   log: Log
+  /** Has the key of the secrets. */
+  vault: Vault
   /** See `JournalDeps`. */
   onBroken: (error: unknown) => void
 }
@@ -31,17 +36,35 @@ export interface Engine {
 }
 
 /** Takes up what the store holds. */
-export async function startEngine({ config, store, clock, log, onBroken }: EngineDeps): Promise<Engine> {
+export async function startEngine({
+  config,
+  store,
+  clock,
+  log,
+  vault,
+  onBroken,
+}: EngineDeps): Promise<Engine> {
   const hub = new EventHub()
   const cluster = await Cluster.load({ store, hub, log, clock, onBroken })
   const { heartbeatMs, watchMs, silenceFactor, leaseMs } = config
   const leases = new Leases({ cluster, leaseMs, clock, log })
-  const links = new Links({ cluster, store, log, heartbeatMs, watchMs, silenceFactor, leases, clock })
+  const secretsOf = (task: Task) => openSecrets(task, store, vault)
+  const links = new Links({
+    cluster,
+    store,
+    log,
+    heartbeatMs,
+    watchMs,
+    silenceFactor,
+    leases,
+    clock,
+    secretsOf,
+  })
   return {
     cluster,
     hub,
     links,
-    submits: new Submits(cluster, store, clock),
+    submits: new Submits(cluster, store, clock, vault),
     close: async () => {
       await links.close()
       await cluster.close()

@@ -16,16 +16,20 @@ import type { LogHandlers } from './log-handlers.ts'
 import type { LoginHandlers } from './login.ts'
 import { drainNode, endUnknownTasks, forgetTask, removeNode, resumeNode } from './operate.ts'
 import { createOverview } from './overview.ts'
+import type { JoinEndpoint } from './pki/handlers.ts'
 import { previewBatch } from './preview.ts'
 import type { Batch, Store } from './store/store.ts'
 import type { Submits } from './submit.ts'
 import { createTaskLists } from './task-lists.ts'
 import { batchView, eventView, nodeView, taskDetail } from './views.ts'
 
-/** All endpoints but those of logins (`login.ts`), users (`identity.ts`) and of history (`history/handlers.ts`). */
+/**
+ * All endpoints but those of logins (`login.ts`), users (`identity.ts`), of history (`history/handlers.ts`) and of
+ * nodes that join (`pki`).
+ */
 export type ClusterHandlers = Omit<
   Handlers<Caller>,
-  keyof LoginHandlers | keyof IdentityHandlers | HistoryEndpoint
+  keyof LoginHandlers | keyof IdentityHandlers | HistoryEndpoint | JoinEndpoint
 >
 
 /** Tasks of large batches are counted so long at a time. */

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { silentLog } from '../platform/log.ts'
+import { pinnedTls } from '../platform/tls-pin.ts'
 import { waitFor } from '../platform/wait.ts'
 import { createClient, type HostClient } from '../protocol/client.ts'
 import { type FromHost, type FromRunner, linkVersion } from '../protocol/link.ts'
 import { linkPath } from '../protocol/routes.ts'
 import { createHost, type Host, type HostOptions } from './app.ts'
+import { call } from './call.suite.ts'
 import { loadHostConfig } from './config.ts'
 import { SqliteStore } from './store/sqlite.ts'
 import type { Changes, Store } from './store/store.ts'
@@ -64,14 +66,13 @@ export class TestHost {
     this.host = await createHost({ log: silentLog, openStore, ...this.options, config })
     const token = argv.includes('--insecure-loopback') ? 'none' : this.token('admin')
     this.client = createClient(async ({ method, path, body }) => {
-      const answer = await fetch(`${this.host.url}${path}`, {
-        method,
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      const answer = await call(this.host.url, method, path, {
+        token,
+        ...(body !== undefined && { body }),
+        ...(this.host.url.startsWith('https:') && { tls: this.tls }),
       })
-      const value: unknown = await answer.json()
-      if (answer.ok) return value
-      throw Object.assign(new Error(JSON.stringify(value)), value)
+      if (answer.status < 300) return answer.json
+      throw Object.assign(new Error(JSON.stringify(answer.json)), answer.json)
     })
   }
 
@@ -80,6 +81,12 @@ export class TestHost {
     await this.host.close()
     this.argv = [...this.argv, ...argv]
     await this.boot()
+  }
+
+  /** By what a host that speaks TLS is known on its own machine. */
+  get tls(): { ca: string; servername: string } {
+    const { caFile } = JSON.parse(readFileSync(join(this.dir, 'host.json'), 'utf8')) as { caFile: string } // written by the host
+    return pinnedTls(readFileSync(caFile, 'utf8'))
   }
 
   token(kind: 'admin' | 'join'): string {
@@ -130,6 +137,8 @@ export class TestRunner {
   answersWelcome = true
   /** It answers `log_lines` and `log_search`. */
   logViews = false
+  /** It takes secrets with a start. */
+  secrets = true
   private helloAttempts: Attempts = []
   private seq = 0
 
@@ -189,6 +198,7 @@ export class TestRunner {
       attempts,
       ...(beat !== undefined && { beat }),
       ...(this.logViews && { logViews: true }),
+      ...(this.secrets && { secrets: true }),
     })
   }
 

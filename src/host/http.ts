@@ -1,12 +1,13 @@
 /** The host's HTTP server: the contract's routes, the streams, the link's upgrade, and one shape for every error. */
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, type RequestListener, STATUS_CODES } from 'node:http'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { TSchema } from 'typebox'
 import { AppError, errorTable } from '../core/errors.ts'
+import type { ShownCertificate } from '../core/joining.ts'
 import type { Log } from '../platform/log.ts'
 import { type Access, type EndpointName, type Handlers, hostApi } from '../protocol/host-api.ts'
 import { limits } from '../protocol/limits.ts'
@@ -18,6 +19,8 @@ import type { Caller, Visit } from './caller.ts'
 import type { HostConfig } from './config.ts'
 import { Packer } from './encoding.ts'
 import { asAppError } from './http-error.ts'
+import { hostOf } from './pki/host-names.ts'
+import type { TlsServing } from './pki/serving.ts'
 import { checkerOf } from './request-check.ts'
 import type { WebRoutes } from './web-routes.ts'
 
@@ -29,7 +32,10 @@ export interface HttpDeps {
   handlers: Handlers<Caller>
   /** Routes that answer with a stream. */
   streams: readonly StreamRoute[]
-  onLink: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  /** `node`: the one whose certificate was shown; null: a join token was. */
+  onLink: (request: IncomingMessage, socket: Duplex, head: Buffer, node: ShownCertificate | null) => void
+  /** Makes the server that speaks TLS; null: plain HTTP. */
+  tls: Pick<TlsServing, 'createServer'> | null
   /** Adds routes that are not of the native API. Sessions are not taken there. */
   addRoutes: (app: FastifyInstance, admit: Admit) => Promise<void>
   /** Told of every route that there is. */
@@ -62,15 +68,23 @@ const everyAnswer = {
 }
 
 export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance> {
+  // other upgrades are offers (h2c) that a server may pass over (RFC 9110, section 7.8)
+  const upgrades = {
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+  }
+  const times = { requestTimeout: 60_000, keepAliveTimeout: 75_000 }
+  const { tls } = deps
   const app = fastify({
     bodyLimit: limits.bodyBytes,
     forceCloseConnections: true,
     genReqId: () => randomUUID(),
-    requestTimeout: 60_000,
-    keepAliveTimeout: 75_000,
+    ...times,
     routerOptions: { maxParamLength: 300 },
-    // other upgrades are offers (h2c) that a server may pass over (RFC 9110, section 7.8)
-    http: { shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket' },
+    ...(tls === null
+      ? { http: upgrades }
+      : {
+          serverFactory: (handler: RequestListener) => tls.createServer({ ...upgrades, ...times }, handler),
+        }),
     frameworkErrors: (error, request, reply) => sendError(asAppError(error), request, reply, deps.log),
   })
   app.setErrorHandler((error, request, reply) => sendError(asAppError(error), request, reply, deps.log))
@@ -100,12 +114,10 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   )
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
-    const refusal = linkRefusal(request, deps, isOurName)
-    if (refusal === null) deps.onLink(request, socket, head)
-    else {
-      // no request any more for the server: it would neither time it out nor close it when the host stops
-      socket.once('finish', () => socket.destroy())
-      socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    try {
+      deps.onLink(request, socket, head, linkOf(request, deps, isOurName))
+    } catch (error) {
+      refuseLink(socket, asAppError(error))
     }
   })
   await app.ready()
@@ -134,6 +146,7 @@ function addEndpoint(
   app.route({
     method: endpoint.method,
     url: endpoint.path,
+    ...('bodyBytes' in endpoint && { bodyLimit: endpoint.bodyBytes }),
     onRequest: async (request, reply) => void admissions.admit(endpoint.access, request, reply),
     handler: async (request, reply) => {
       const input = {
@@ -180,25 +193,34 @@ function visitOf(request: FastifyRequest, reply: FastifyReply): Visit {
   }
 }
 
-/** The status line of a refusal, and what further headers it has; null where the runner may link. */
-function linkRefusal(
+/** The node that may link; null: by a join token. @throws AppError where it may not */
+function linkOf(
   request: IncomingMessage,
   deps: HttpDeps,
   isOurName: (host: string | undefined) => boolean,
-): string | null {
-  if (URL.parse(request.url ?? '/', 'http://host')?.pathname !== linkPath) return '404 Not Found'
-  if (!isOurName(request.headers.host)) return '421 Misdirected Request'
+): ShownCertificate | null {
+  if (URL.parse(request.url ?? '/', 'http://host')?.pathname !== linkPath)
+    throw new AppError('not_found', 'runners link elsewhere')
+  if (!isOurName(request.headers.host)) throw wrongHost(request.headers.host)
   // a browser sends an origin; a runner does not
-  if (request.headers.origin !== undefined) return '403 Forbidden'
-  try {
-    const { method = 'GET', headers, socket } = request
-    deps.gate.refuseLink({ method, headers, address: socket.remoteAddress ?? '' })
-    return null
-  } catch (error) {
-    const { code, details } = asAppError(error)
-    if (code === 'too_many') return `429 Too Many Requests\r\nRetry-After: ${details?.retryAfterSeconds}`
-    return '401 Unauthorized'
-  }
+  if (request.headers.origin !== undefined) throw new AppError('not_permitted', 'a page cannot link')
+  const { method = 'GET', headers, socket } = request
+  return deps.gate.linkOf({ method, headers, socket, address: socket.remoteAddress ?? '' })
+}
+
+function refuseLink(socket: Duplex, { code, message, details }: AppError): void {
+  const { http } = errorTable[code]
+  const body = JSON.stringify({ code, message })
+  const head = [
+    `HTTP/1.1 ${http} ${STATUS_CODES[http]}`,
+    'Connection: close',
+    ...(details?.retryAfterSeconds === undefined ? [] : [`Retry-After: ${details.retryAfterSeconds}`]),
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]
+  // no request any more for the server: it would neither time it out nor close it when the host stops
+  socket.once('finish', () => socket.destroy())
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
 /**
@@ -208,7 +230,7 @@ function linkRefusal(
 function hostCheck(config: HostConfig): (header: string | undefined) => boolean {
   const names = new Set(['localhost', hostname().toLowerCase()])
   for (const name of [config.reachableAddress, config.bindAddress])
-    if (name !== null) names.add(name.toLowerCase())
+    if (name !== null) names.add(hostOf(name).toLowerCase())
   return (header) => {
     if (header === undefined) return false
     const name = header.replace(/:\d{1,5}$/, '').toLowerCase()

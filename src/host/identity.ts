@@ -1,6 +1,7 @@
 /** Endpoints of users and their tokens. What they make is never stronger than the caller, nor outlives his bound. */
 import { AppError } from '../core/errors.ts'
 import { parseId } from '../core/id.ts'
+import { printInvitation } from '../core/invitation.ts'
 import { type Role, roleMay, weakerRole } from '../core/roles.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
@@ -9,8 +10,7 @@ import { limits } from '../protocol/limits.ts'
 import type { TokenView, UserView } from '../protocol/schemas.ts'
 import type { Identity } from './auth.ts'
 import type { Caller } from './caller.ts'
-import { formatInvitation } from './invitation.ts'
-import { visitOf } from './login.ts'
+import type { UrlFor } from './own-url.ts'
 import type { TokenRecord, UserRecord } from './store/store.ts'
 import { instant } from './views.ts'
 
@@ -20,6 +20,9 @@ const defaultInvitationSeconds = 3_600
 export const maxInvitations = 10
 
 export interface IdentityHandlerDeps extends Identity {
+  urlFor: UrlFor
+  /** Of the authority by which the host is known; null: it speaks plain HTTP. */
+  fingerprint: () => string | null
   clock: Clock
   log: Log
 }
@@ -37,7 +40,7 @@ export type IdentityHandlers = Pick<
 >
 
 export function createIdentity(deps: IdentityHandlerDeps): IdentityHandlers {
-  const { users, tokens, clock, log } = deps
+  const { users, tokens, urlFor, clock, log } = deps
   const userView = (user: UserRecord) => viewOfUser(user, deps)
   const tokenView = (token: TokenRecord) => viewOfToken(token, deps)
   return {
@@ -65,7 +68,7 @@ export function createIdentity(deps: IdentityHandlerDeps): IdentityHandlers {
     },
     inviteUser: async ({ params, body }, caller) => {
       refuseOpen(caller)
-      const { origin } = visitOf(caller)
+      const url = urlFor(caller.visit)
       const { name, role, isDisabled } = users.wanted(params.name)
       if (isDisabled) throw new AppError('conflict', `cannot invite ${name}: enable that user first`)
       const expiresAtMs = clock.now() + (body.ttlSeconds ?? defaultInvitationSeconds) * 1000
@@ -75,8 +78,8 @@ export function createIdentity(deps: IdentityHandlerDeps): IdentityHandlers {
       const { secret } = await tokens.make({ ...wanted, madeBy: caller.name })
       log.info({ user: name, by: caller.name }, 'A user was invited')
       return {
-        invitation: formatInvitation({ url: origin, fingerprint: null, secret }),
-        link: `${origin}/login#code=${secret}`,
+        invitation: printInvitation({ url, fingerprint: deps.fingerprint(), secret }),
+        link: `${url}/login#code=${secret}`,
         expiresAt: instant(expiresAtMs),
       }
     },

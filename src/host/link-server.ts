@@ -2,12 +2,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
+import type { ShownCertificate } from '../core/joining.ts'
 import { wireOf } from '../platform/wire.ts'
 import { linkMessageBytes } from '../protocol/link.ts'
 import type { Links } from './links.ts'
 
 export interface LinkServer {
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, node: ShownCertificate | null): void
   /** Takes nobody in any more; those that are open stay. */
   close(): void
 }
@@ -19,10 +20,10 @@ export function createLinkServer(links: Pick<Links, 'take'>): LinkServer {
     maxPayload: linkMessageBytes,
   })
   return {
-    upgrade: (request, socket, head) => {
+    upgrade: (request, socket, head, node) => {
       server.handleUpgrade(request, socket, head, (webSocket) => {
         if ('setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true)
-        links.take((events) => wireOf(webSocket, events))
+        links.take((events) => wireOf(webSocket, events), node)
       })
     },
     close: () => server.close(),

@@ -1,5 +1,6 @@
 /** One runner's link, as the host sees it: checks what comes, and sends orders, acknowledgements and log reads. */
 import { AppError } from '../core/errors.ts'
+import type { ShownCertificate } from '../core/joining.ts'
 import type { RunnerIdentity, Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageReader } from '../platform/link-codec.ts'
@@ -63,6 +64,8 @@ export class LinkSession {
   bootId = ''
   /** What it speaks: ours or the one before. */
   private version = linkVersion
+  /** By which its runner has linked; null: by a join token. */
+  readonly certificate: ShownCertificate | null
   /** Resolves when the connection is closed. */
   readonly gone: Promise<void>
   private readonly wire: Wire
@@ -78,8 +81,16 @@ export class LinkSession {
   private isGreeted = false
   /** It answers `log_lines` and `log_search`. */
   canViewLogs = false
+  /** It takes secrets with a start. */
+  takesSecrets = false
 
-  constructor(connect: (events: WireEvents) => Wire, events: SessionEvents, clock: Clock) {
+  constructor(
+    connect: (events: WireEvents) => Wire,
+    events: SessionEvents,
+    clock: Clock,
+    certificate: ShownCertificate | null = null,
+  ) {
+    this.certificate = certificate
     this.events = events
     this.clock = clock
     const gone = Promise.withResolvers<void>()
@@ -107,7 +118,15 @@ export class LinkSession {
     this.runnerId = runnerId
     this.bootId = bootId
     const asked = usageMs === undefined ? {} : { usageMs }
-    this.send({ type: 'welcome', version: linkVersion, heartbeatMs, leaseMs, logViews: true, ...asked })
+    this.send({
+      type: 'welcome',
+      version: linkVersion,
+      heartbeatMs,
+      leaseMs,
+      logViews: true,
+      secrets: true,
+      ...asked,
+    })
   }
 
   /** Tells which heartbeat came. */
@@ -143,19 +162,34 @@ export class LinkSession {
     this.wire.close(1001)
   }
 
-  /** Orders the start of the task's current attempt, once per link. */
-  start(task: Task & { placement: { numaId: number | null } }): void {
+  /** Asks it to make its certificate anew, and to link with that. Whoever has one knows the message. */
+  renewCertificate(): void {
+    if (this.certificate !== null && this.node !== null) this.send({ type: 'renew' })
+  }
+
+  /** Was the start of this attempt ordered over this link? */
+  hasStarted(task: Task): boolean {
+    return this.started.has(keyOf(task.id, task.attempt))
+  }
+
+  /** Orders the start of the task's current attempt, once per link. @param secrets only for a runner that takes them */
+  start(
+    task: Task & { placement: { numaId: number | null } },
+    secrets: Record<string, string> | null = null,
+  ): void {
     const key = keyOf(task.id, task.attempt)
     if (this.started.has(key)) return
     this.started.add(key)
+    const { sealed: _, ...spec } = task.spec
     this.send({
       type: 'start',
       taskId: String(task.id),
       attempt: task.attempt,
       batchId: String(task.batchId),
-      spec: task.spec,
+      spec,
       numaId: task.placement.numaId,
       owner: task.owner,
+      ...(secrets !== null && { secrets }),
     })
   }
 
@@ -258,6 +292,7 @@ export class LinkSession {
     switch (message.type) {
       case 'heartbeat':
         this.canViewLogs = message.logViews === true
+        this.takesSecrets = message.secrets === true
         return this.events.onHeartbeat(this, message)
       case 'usage':
         return this.events.onUsage(this, message)

@@ -1,8 +1,10 @@
 /** All links: who may join, what their messages mean for the cluster, and who has been silent for too long. */
 import { AppError, unreachable } from '../core/errors.ts'
+import type { CertificateIdentity, ShownCertificate } from '../core/joining.ts'
+import type { ExecutorInfo } from '../core/node.ts'
 import { type HostAttempt, type ReconcileAction, type RunnerAttempt, reconcile } from '../core/reconcile.ts'
 import { isNodeName } from '../core/target.ts'
-import { type Effect, isHeldTask, type Task } from '../core/task.ts'
+import { type Effect, isHeldTask, type Task, type TaskExit } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Wire, WireEvents } from '../platform/wire.ts'
@@ -30,6 +32,8 @@ export interface LinksDeps {
   silenceFactor: number
   leases: Leases
   clock: Clock
+  /** @throws AppError `unavailable`, in words for the task's owner */
+  secretsOf: (task: Task) => Promise<Record<string, string>>
 }
 
 /** Who wants to know what tasks use. */
@@ -38,6 +42,15 @@ export interface UsageSink {
   everyMs: number
   /** What a runner has told. */
   take(runnerId: string, usage: FromRunnerOf<'usage'>): void
+}
+
+/** What is asked of whoever keeps credentials. */
+export interface LinkCredentials {
+  refusalOf(certificate: CertificateIdentity): { code: string; message: string } | null
+  runnerOf(nodeId: string): string | null
+  shown(certificate: ShownCertificate): Promise<void>
+  /** Is there a newer authority than the one that signed this certificate? */
+  isBehind(certificate: ShownCertificate): boolean
 }
 
 /** How long a runner may take to answer its welcome. */
@@ -55,6 +68,8 @@ interface Newcomer {
 
 /** How often `last seen` is written down while a node is heard. */
 const saveSeenMs = 60_000
+/** How long a runner may take to answer when its credential is revoked. */
+const revokedMs = 300
 /** How long a runner may take to answer our goodbye. */
 const goodbyeMs = 1_000
 
@@ -71,6 +86,7 @@ export class Links {
   private readonly strangers = new Map<string, ReadonlySet<string>>()
   private readonly copies: Copies
   private usageSink: UsageSink | null = null
+  private credentials: LinkCredentials | null = null
   /** Takes back the next look. */
   private watch = () => {}
   private watchedAt: number
@@ -90,7 +106,7 @@ export class Links {
   }
 
   /** Takes over a connection that was allowed to be a link. */
-  take(connect: (events: WireEvents) => Wire): void {
+  take(connect: (events: WireEvents) => Wire, certificate: ShownCertificate | null = null): void {
     const session = new LinkSession(
       connect,
       {
@@ -102,8 +118,29 @@ export class Links {
         onClosed: (from, why) => this.left(from, why),
       },
       this.deps.clock,
+      certificate,
     )
     this.open.add(session)
+  }
+
+  /** Who holds credentials, where machines join by certificates. */
+  setCredentials(credentials: LinkCredentials): void {
+    this.credentials = credentials
+  }
+
+  /** Ends the links of nodes whose credentials hold no more, and tells them why. */
+  endRevoked(nodeIds: ReadonlySet<string>, why: string): void {
+    for (const session of this.open) {
+      if (!nodeIds.has(session.certificate?.nodeId ?? '')) continue
+      session.refuse('not_permitted', `${why}: join again with a new invitation (hakuriver join)`, false)
+      // one that does not answer our goodbye is not waited for
+      this.deps.clock.after(revokedMs, () => session.drop(why))
+    }
+  }
+
+  /** Has all nodes make their certificates anew: the authority is being changed. */
+  renewAll(): void {
+    for (const session of this.open) session.renewCertificate()
   }
 
   isLinked(node: string): boolean {
@@ -166,7 +203,7 @@ export class Links {
   private join(session: LinkSession, hello: FromRunnerOf<'hello'>): void {
     const { log } = this.deps
     const { node: name, runnerId } = hello
-    const refusal = this.refusalOf(hello)
+    const refusal = this.certificateRefusal(session, hello) ?? this.refusalOf(hello)
     if (refusal !== null) {
       log.warn({ node: name, runnerId }, `Refused a runner: ${refusal.message}`)
       session.refuse(refusal.code, refusal.message, refusal.retry)
@@ -207,7 +244,8 @@ export class Links {
     this.sessions.get(name)?.drop('its runner has linked again')
     this.sessions.set(name, session)
     const before = cluster.nodes.get(name)?.record
-    const { capacity, executor, runnerVersion } = hello
+    const { capacity, runnerVersion } = hello
+    const executor = withSecrets(hello.executor, session.takesSecrets)
     const record: NodeRecord = {
       name,
       runnerId,
@@ -223,7 +261,29 @@ export class Links {
     for (const { taskId } of hello.attempts) cluster.avoidId(Number(taskId))
     this.heard(session)
     log.info({ node: name, executor: executor.name, cores: capacity.cores }, 'A node has linked')
+    this.noteCertificate(session)
     if (heartbeat !== null) this.beat(session, heartbeat)
+  }
+
+  /** A certificate is for one node and one runner's state directory, and holds until it is revoked. */
+  private certificateRefusal(
+    { certificate }: LinkSession,
+    { node, runnerId }: FromRunnerOf<'hello'>,
+  ): { code: string; message: string; retry: boolean } | null {
+    if (certificate === null || this.credentials === null) return null
+    const refuse = (code: string, message: string) => ({ code, message, retry: false })
+    const refusal = this.credentials.refusalOf(certificate)
+    if (refusal !== null) return refuse(refusal.code, refusal.message)
+    if (certificate.node !== node)
+      return refuse(
+        'not_permitted',
+        `the certificate is of node ${certificate.node}, and this runner calls itself ${node}: set runner.name to ${certificate.node}, or join again as ${node}`,
+      )
+    if (this.credentials.runnerOf(certificate.nodeId) === runnerId) return null
+    return refuse(
+      'not_permitted',
+      `the certificate of node ${node} was made for another runner: join again on this machine (hakuriver join)`,
+    )
   }
 
   private refusalOf(hello: FromRunnerOf<'hello'>): { code: string; message: string; retry: boolean } | null {
@@ -243,6 +303,18 @@ export class Links {
       return { code: 'conflict', message, retry: false }
     }
     return null
+  }
+
+  private noteCertificate(session: LinkSession): void {
+    const { certificate } = session
+    if (certificate === null || this.credentials === null) return
+    this.credentials.shown(certificate).catch((error: unknown) => {
+      this.deps.log.warn(
+        { node: session.node, error: String(error) },
+        'Cannot save which certificate a node has',
+      )
+    })
+    if (this.credentials.isBehind(certificate)) session.renewCertificate()
   }
 
   private beat(session: LinkSession, heartbeat: FromRunnerOf<'heartbeat'>): void {
@@ -360,7 +432,7 @@ export class Links {
       case 'start':
         cluster.afterCommit(() => {
           const task = cluster.task(action.taskId)
-          if (task?.status === 'assigning' && task.attempt === action.attempt) session.start(task)
+          if (task?.status === 'assigning' && task.attempt === action.attempt) this.start(session, task)
         }, key)
         return
       case 'kill':
@@ -383,8 +455,47 @@ export class Links {
   private dispatch(type: Effect['type'], task: Task): void {
     if (!isHeldTask(task)) return
     const session = this.sessions.get(task.placement.node)
-    if (type === 'dispatch' && task.status === 'assigning') session?.start(task)
+    if (type === 'dispatch' && task.status === 'assigning' && session !== undefined) this.start(session, task)
     if (type === 'signal') session?.kill(task.id, task.attempt)
+  }
+
+  /** Orders a start. What has secrets is sent once they are opened, if it is still to be started then. */
+  private start(session: LinkSession, task: Extract<Task, { status: 'assigning' }>): void {
+    if (task.spec.sealed === undefined) return session.start(task)
+    if (session.hasStarted(task)) return
+    const { cluster, secretsOf, log } = this.deps
+    const stillToStart = () => {
+      const now = cluster.task(task.id)
+      const isCurrent = this.sessions.get(task.placement.node) === session
+      return now?.status === 'assigning' && now.attempt === task.attempt && isCurrent
+    }
+    secretsOf(task)
+      .then((secrets) => {
+        if (!stillToStart()) return
+        if (session.takesSecrets) return session.start(task, secrets)
+        throw new AppError('unavailable', `the runner of ${session.node} is too old for secrets: upgrade it`)
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof AppError)) log.error({ taskId: task.id }, 'Cannot read the secrets of a task')
+        const why = error instanceof AppError ? error.message : 'its secrets cannot be read now'
+        if (stillToStart() && !session.hasStarted(task)) this.failStart(task, why)
+      })
+  }
+
+  /** It was sent nowhere. */
+  private failStart({ id, attempt }: Task, reason: string): void {
+    const { cluster, clock } = this.deps
+    const exit: TaskExit = {
+      cause: 'launch_failed',
+      exitCode: null,
+      signal: null,
+      startedAtMs: null,
+      endedAtMs: clock.now(),
+      cpuTimeMs: null,
+      peakMemoryBytes: null,
+      reason,
+    }
+    cluster.apply(id, { type: 'exited', attempt, exit })
   }
 
   private heard(session: LinkSession): void {
@@ -423,9 +534,18 @@ export class Links {
     this.watch = this.deps.clock.after(this.deps.watchMs, () => {
       this.watchOn()
       this.findSilent()
+      this.endExpired()
       this.deps.leases.endThoseOver()
       this.copies.forgetOld()
     })
+  }
+
+  /** A certificate that was not renewed in time ends its link as well. */
+  private endExpired(): void {
+    const nowMs = this.deps.clock.now()
+    for (const session of this.open)
+      if (session.certificate !== null && session.certificate.expiresAtMs <= nowMs)
+        session.drop('its certificate is over')
   }
 
   /** A node that has said nothing for too long is unreachable. A pause of our own is not its silence. */
@@ -455,6 +575,12 @@ export class Links {
  */
 function isBeyond(task: Task | null): boolean {
   return task === null || (task.status === 'lost' && task.placement === null)
+}
+
+/** What the executor gives, and whether its runner takes secrets. */
+function withSecrets(executor: ExecutorInfo, takesSecrets: boolean): ExecutorInfo {
+  const { secrets: _, ...features } = executor.features
+  return { ...executor, features: takesSecrets ? { ...features, secrets: true } : features }
 }
 
 /** What to tell of a node that has linked; null: it was only away for a moment. */

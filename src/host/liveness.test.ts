@@ -55,10 +55,11 @@ beforeEach(async () => {
     silenceFactor,
     leases: new Leases({ cluster, leaseMs, clock, log: silentLog }),
     clock,
+    secretsOf: async () => ({}),
   })
   server = createServer()
   const linkServer = createLinkServer(links)
-  server.on('upgrade', (request, socket, head) => linkServer.upgrade(request, socket, head))
+  server.on('upgrade', (request, socket, head) => linkServer.upgrade(request, socket, head, null))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   runner = await dial()
 })

@@ -10,6 +10,7 @@ import { version } from '../platform/version.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { SessionView } from '../protocol/schemas.ts'
 import { anybody, type Caller, type Visit } from './caller.ts'
+import type { UrlFor } from './own-url.ts'
 import { boundSessions, type Login, sessionFor, sessionOf, setCookieOf } from './sessions.ts'
 import type { TokenRecord } from './store/store.ts'
 import type { Tokens } from './tokens.ts'
@@ -31,6 +32,9 @@ export interface LoginDeps {
   isOpen: boolean
   clock: Clock
   log: Log
+  /** The host speaks TLS. */
+  isSecure: boolean
+  urlFor: UrlFor
 }
 
 export type LoginHandlers = Pick<
@@ -41,7 +45,7 @@ export type LoginHandlers = Pick<
 type Credentials = Parameters<LoginHandlers['beginSession']>[0]['body']
 
 export function createLogin(deps: LoginDeps): LoginHandlers {
-  const { users, tokens, tries, isOpen, clock, log } = deps
+  const { users, tokens, tries, isOpen, isSecure, urlFor, clock, log } = deps
   const codes = new LoginCodes(clock)
   const view = (session: TokenRecord | null): SessionView => ({
     name: isOpen ? anybody.name : (session?.user ?? null),
@@ -86,36 +90,36 @@ export function createLogin(deps: LoginDeps): LoginHandlers {
   const byCode = (code: string) => ({ known: codes.take(code, tokens), invitation: invitationOf(code) })
 
   return {
-    getSession: async (_, { visit }) => view(sessionOf(tokens, visit?.cookies)),
+    getSession: async (_, { visit }) => view(sessionOf(tokens, visit?.cookies, isSecure)),
     beginSession: async ({ body }, caller) => {
       if (isOpen) return view(null)
       const visit = visitOf(caller)
       // one browser, one session
-      const before = sessionOf(tokens, visit.cookies)
+      const before = sessionOf(tokens, visit.cookies, isSecure)
       const { secret, token } = await begin(body, visit)
       if (before !== null) await tokens.revoke([before])
       await boundSessions(tokens, token.user)
       const { createdAtMs, expiresAtMs } = token
-      visit.setCookie(setCookieOf({ value: secret, ageMs: (expiresAtMs ?? createdAtMs) - createdAtMs }))
+      const ageMs = (expiresAtMs ?? createdAtMs) - createdAtMs
+      visit.setCookie(setCookieOf({ value: secret, ageMs }, isSecure))
       log.info({ address: visit.address, user: token.user }, 'A browser has logged in')
       return view(token)
     },
     endSession: async (_, caller) => {
       if (isOpen) return view(null)
       const visit = visitOf(caller)
-      const session = sessionOf(tokens, visit.cookies)
-      visit.setCookie(setCookieOf(null))
+      const session = sessionOf(tokens, visit.cookies, isSecure)
+      visit.setCookie(setCookieOf(null, isSecure))
       if (session === null) return view(null)
       await tokens.revoke([session])
       log.info({ address: visit.address, user: session.user }, 'A browser has logged out')
       return view(null)
     },
     makeLoginLink: async (_, caller) => {
-      const { origin } = visitOf(caller)
       const code = caller.token === null ? null : codes.make(caller.token, caller.role)
       // behind the # it is sent to no server, and stands in no log
       const path = code === null ? '/' : `/login#code=${code}`
-      return { url: `${origin}${path}`, expiresAt: instant(clock.now() + codeMs) }
+      return { url: `${urlFor(caller.visit)}${path}`, expiresAt: instant(clock.now() + codeMs) }
     },
     claimLogin: async ({ body }, caller) => {
       const visit = visitOf(caller)

@@ -3,11 +3,12 @@ import { type Foreseen, previewSubmit } from '../core/preview.ts'
 import { limits } from '../protocol/limits.ts'
 import type { PreviewOutcome, PreviewResult, SubmitBody } from '../protocol/schemas.ts'
 import { type Cluster, placedPerPass } from './cluster.ts'
+import { SecretSets } from './secrets.ts'
 import { unmadeReason, wantedTasks } from './submit.ts'
 
 /** @throws AppError `invalid_request`, `too_large` as the submit does; refused tasks are told in the answer */
 export function previewBatch(body: SubmitBody, cluster: Pick<Cluster, 'queue' | 'ledger'>): PreviewResult {
-  const wanted = wantedTasks(body)
+  const wanted = wantedTasks(body, new SecretSets(0)) // nothing of them is kept
   const options = { perPass: placedPerPass, described: limits.previewItems }
   const { items, firstRefused, ...counts } = previewSubmit(wanted, cluster.queue, cluster.ledger, options)
   const outcome = (index: number, foreseen: Foreseen): PreviewOutcome => ({

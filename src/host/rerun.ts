@@ -87,6 +87,13 @@ function refusalOf(id: number, task: Task | null, caller: Actor): Refusal | null
   if (task === null) return { code: 'not_found', message: `there is no task ${id}` }
   if (!mayTouch(caller, task.owner))
     return { code: 'not_permitted', message: othersWords(caller, task.owner, `run task ${id} again`) }
-  if (taskCan('rerun', task.status)) return null
+  if (taskCan('rerun', task.status)) return secretRefusalOf(task, caller.name)
   return { code: 'conflict', message: `cannot run task ${id} again: it has not ended (${task.status})` }
+}
+
+/** Secrets are sealed for their owner: whoever else ran the task again would run it with what was never theirs. */
+function secretRefusalOf({ id, owner, spec }: Task, caller: string): Refusal | null {
+  if (spec.sealed === undefined || owner === caller) return null
+  const message = `cannot run task ${id} again: it has secrets of ${owner}, and only ${owner} may start it`
+  return { code: 'not_permitted', message }
 }

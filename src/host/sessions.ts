@@ -2,8 +2,10 @@
 import type { TokenRecord } from './store/store.ts'
 import type { NewToken, Tokens } from './tokens.ts'
 
-/** The cookie's name. */
+/** The cookie's name over plain HTTP. */
 export const sessionCookie = 'hakuriver_session'
+/** Over TLS: a browser takes it from that host alone, and sends it over TLS alone (RFC 6265bis, section 4.1.3.2). */
+export const secureSessionCookie = `__Host-${sessionCookie}`
 
 const lifeMs = 30 * 24 * 3_600_000
 /** So many browsers of a user at a time: a further one takes the place of the oldest. */
@@ -26,9 +28,16 @@ export async function boundSessions(tokens: Tokens, user: string | null): Promis
   if (live.length > maxSessions) await tokens.revoke(live.slice(0, live.length - maxSessions))
 }
 
-/** Who a Cookie header (RFC 6265, section 4.2) says that it is; null: nobody who is logged in. */
-export function sessionOf(tokens: Tokens, cookies: string | undefined): TokenRecord | null {
-  for (const value of valuesIn(cookies)) {
+/**
+ * Who a Cookie header (RFC 6265, section 4.2) says that it is; null: nobody who is logged in. `isSecure`: the host
+ * speaks TLS.
+ */
+export function sessionOf(
+  tokens: Tokens,
+  cookies: string | undefined,
+  isSecure: boolean,
+): TokenRecord | null {
+  for (const value of valuesIn(cookies, cookieName(isSecure))) {
     const token = tokens.find(value)
     if (token?.kind === 'browser' && tokens.stateOf(token) === 'good') return token
   }
@@ -36,12 +45,17 @@ export function sessionOf(tokens: Tokens, cookies: string | undefined): TokenRec
 }
 
 /** The `Set-Cookie` of a login; null: of a logout. No script sees it, and no other site can have it sent. */
-export function setCookieOf(session: { value: string; ageMs: number } | null): string {
+export function setCookieOf(session: { value: string; ageMs: number } | null, isSecure: boolean): string {
   const age = session === null ? 0 : Math.floor(session.ageMs / 1000)
-  return `${sessionCookie}=${session?.value ?? ''}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict`
+  const secure = isSecure ? '; Secure' : ''
+  return `${cookieName(isSecure)}=${session?.value ?? ''}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict${secure}`
 }
 
-function valuesIn(cookies: string | undefined): string[] {
-  const pattern = new RegExp(`(?:^|;\\s*)${sessionCookie}=([A-Za-z0-9_-]{43})(?=;|$)`, 'g')
+function cookieName(isSecure: boolean): string {
+  return isSecure ? secureSessionCookie : sessionCookie
+}
+
+function valuesIn(cookies: string | undefined, name: string): string[] {
+  const pattern = new RegExp(`(?:^|;\\s*)${name}=([A-Za-z0-9_-]{43})(?=;|$)`, 'g')
   return [...(cookies ?? '').matchAll(pattern)].slice(0, maxCookies).flatMap(([, value]) => value ?? [])
 }

@@ -8,7 +8,9 @@ import type { Clock } from '../platform/clock.ts'
 import { limits } from '../protocol/limits.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
 import type { Cluster } from './cluster.ts'
-import type { Store } from './store/store.ts'
+import { SecretSets, secretsOf } from './secrets.ts'
+import type { SealedSet, Store } from './store/store.ts'
+import type { Vault } from './vault.ts'
 
 type Outcome = SubmitResult['tasks'][number]
 
@@ -27,6 +29,10 @@ export interface WantedTask {
 export interface SubmitOptions<T> {
   /** The user whose tasks they are. */
   owner: string
+  /** Left out: a new one. */
+  batchId?: number
+  /** The secrets that its tasks refer to; left out: none. */
+  sealed?: readonly SealedSet[]
   submissionId?: string | undefined
   name?: string | null | undefined
   allOrNothing?: boolean | undefined
@@ -40,22 +46,28 @@ export class Submits {
   private readonly cluster: Cluster
   private readonly store: Store
   private readonly clock: Clock
+  private readonly vault: Vault
   /** Submits under way, by the id that their client made: the same again waits for the same answer. */
   private readonly open = new Map<string, { owner: string; answer: Promise<unknown> }>()
 
-  constructor(cluster: Cluster, store: Store, clock: Clock) {
+  constructor(cluster: Cluster, store: Store, clock: Clock, vault: Vault) {
     this.cluster = cluster
     this.store = store
     this.clock = clock
+    this.vault = vault
   }
 
   /** @throws AppError `invalid_request`, `too_large`, `unsatisfiable` where nothing could be taken, `store_full` */
   submit(body: SubmitBody, owner: string): Promise<SubmitResult> {
     const { submissionId, name, allOrNothing } = body
     const answerOf = (result: SubmitResult) => result
-    return this.once({ submissionId, owner, key: 'tasks' }, async () =>
-      this.take(wantedTasks(body), { owner, submissionId, name, allOrNothing, answerOf }),
-    )
+    return this.once({ submissionId, owner, key: 'tasks' }, async () => {
+      const batchId = this.cluster.newId()
+      const sets = new SecretSets(batchId)
+      const wanted = wantedTasks(body, sets)
+      const sealed = sets.seal(owner, this.vault)
+      return this.take(wanted, { batchId, owner, submissionId, name, allOrNothing, sealed, answerOf })
+    })
   }
 
   /**
@@ -94,7 +106,7 @@ export class Submits {
   async take<T>(wanted: readonly WantedTask[], options: SubmitOptions<T>): Promise<T> {
     const { queue, ledger } = this.cluster
     const refusals = new Refusals({ queue, ledger, place: () => this.cluster.schedule() })
-    const batchId = this.cluster.newId()
+    const { batchId = this.cluster.newId() } = options
     const submittedAtMs = this.clock.now()
     const { owner } = options
     const common = { batchId, owner, submittedAtMs, attempt: 0, status: 'pending' } as const
@@ -124,19 +136,28 @@ export class Submits {
       throw noneMade(outcomes)
     }
     const answer = options.answerOf({ batchId: String(batchId), tasks: outcomes })
-    const { submissionId = null, name = null } = options
+    const { submissionId = null, name = null, sealed = [] } = options
     await this.cluster.submit(
-      { id: batchId, owner, submissionId, name, submittedAtMs, answer: JSON.stringify(answer) },
+      { id: batchId, owner, submissionId, name, submittedAtMs, answer: JSON.stringify(answer), sealed },
       taskIds,
     )
     return answer
   }
 }
 
-/** Every spec of a submit on every target. @throws AppError `invalid_request`, `too_large` */
-export function wantedTasks(body: SubmitBody): WantedTask[] {
-  const specs = body.specs.map(specOf)
-  for (const spec of specs) checkCarriable(spec)
+/**
+ * Every spec of a submit on every target.
+ * @param sets takes the secrets in
+ * @throws AppError `invalid_request`, `too_large`
+ */
+export function wantedTasks(body: SubmitBody, sets: SecretSets): WantedTask[] {
+  const specs = body.specs.map((input) => {
+    const spec = specOf(input)
+    const secrets = secretsOf(body, input)
+    checkCarriable(spec, secrets)
+    const sealed = sets.refOf(secrets)
+    return sealed === null ? spec : { ...spec, sealed }
+  })
   const targets = (body.targets ?? ['any']).map((text) => ({ text, target: parseTarget(text) }))
   if (specs.length * targets.length > limits.tasksPerBatch) {
     throw new AppError(

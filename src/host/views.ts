@@ -58,7 +58,13 @@ export function taskView(task: Task, cluster: Cluster): TaskView {
 /** What of it is for its owner alone depends on who asks. */
 export function taskDetail(task: Task, cluster: Cluster, caller: Actor): TaskDetail {
   const isHis = mayTouch(caller, task.owner)
-  return { ...taskView(task, cluster), env: isHis ? task.spec.env : null, mayTouch: isHis }
+  const { env, sealed } = task.spec
+  return {
+    ...taskView(task, cluster),
+    env: isHis ? env : null,
+    secretNames: isHis ? (sealed?.names ?? []) : [],
+    mayTouch: isHis,
+  }
 }
 
 function reasonOf(task: Task, cluster: Cluster): string | null {

@@ -9,6 +9,9 @@ import { isNodeName } from '../core/target.ts'
  */
 export const internalName = 'hakuriver.internal'
 
+/** What authorities of ours are called. */
+export const authorityName = 'HakuRiver cluster'
+
 const uriPrefix = 'urn:hakuriver:node:'
 
 /** What stands in a node's certificate beside its name. */

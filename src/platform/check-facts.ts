@@ -78,12 +78,17 @@ export interface NumactlFacts {
 }
 
 export interface TaskUserFacts {
+  /** Of the tasks of those whom `users` does not name, or of the first that it names. */
   name: string
   exists: boolean
   /** Did somebody choose it? */
   isNamed: boolean
   /** Is it the runner's own? */
   isOwn: boolean
+  /** The section [users]; null: there is none. */
+  users: Record<string, string> | null
+  /** Those local users in it that are not there. */
+  missing: string[]
 }
 
 /** A file that was written to the shared directory here, as the host sees it. */

@@ -5,13 +5,14 @@ import { dirname, join, resolve } from 'node:path'
 import { TomlError } from 'smol-toml'
 import { AppError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
-import { checkedValue } from './config-value.ts'
-import { fileSettings, retiredKeys, type Setting, type Value } from './settings.ts'
-import { isTable, keysOf, linesOfKeys } from './toml-lines.ts'
+import { checkedEntry, checkedValue } from './config-value.ts'
+import { fileSettings, fileTables, retiredKeys, type Setting, type Value } from './settings.ts'
+import { isTable, keysOf, linesOfKeys, nameInKey } from './toml-lines.ts'
 
 const settings = new Map<string, Setting>(Object.values(fileSettings).map((each) => [each.key, each]))
 const keys = [...settings.keys()]
-const sections = [...new Set(keys.map(sectionOf))]
+const tables = new Map<string, Setting>(Object.values(fileTables).map((each) => [each.key, each]))
+const sections = [...new Set([...keys.map(sectionOf), ...tables.keys()])]
 
 export interface ConfigFile {
   /** By `section.name`; paths are absolute. */
@@ -44,7 +45,20 @@ export function readConfigFile(path: string, mustExist: boolean): ConfigFile {
     const value = checkedValue(raw, setting, 'file', () => `${placeOf(key)}: ${key}`)
     return [[key, setting.type === 'path' ? absolute(String(value), path) : value]]
   })
-  return { values: new Map(values), placeOf }
+  return { values: new Map([...values, ...tablesIn(found, placeOf)]), placeOf }
+}
+
+/** The tables that are there, also empty ones. */
+function tablesIn(found: Map<string, unknown>, placeOf: (key: string) => string): [string, Value][] {
+  return [...tables].flatMap(([section, setting]): [string, Value][] => {
+    const inside = [...found].filter(([key]) => sectionOf(key) === section)
+    if (inside.length === 0) return []
+    const entries = inside.flatMap(([key, raw]) => {
+      const name = nameInKey(key)
+      return name === null ? [] : [[name, checkedEntry(name, raw, setting, () => placeOf(key))]]
+    })
+    return [[section, Object.fromEntries(entries)]]
+  })
 }
 
 function readText(path: string, mustExist: boolean): string {
@@ -95,7 +109,7 @@ function refuseRetired(found: Map<string, unknown>, path: string, lineOf: (key: 
 
 /** Why this is no key of ours, and what may have been meant; null: it is one, or an empty section of ours. */
 function problemOfKey(key: string, value: unknown): string | null {
-  if (settings.has(key)) return null
+  if (settings.has(key) || (key.includes('.') && tables.has(sectionOf(key)))) return null
   if (sections.includes(key))
     return isTable(value) ? null : `${key} is a section: write [${key}], and its settings below`
   if (isTable(value) && !key.includes('.')) {

@@ -1,6 +1,6 @@
 /** The configuration file that `hakuriver init` writes: every key with what it is for, switched off by a `#`. */
 import { wantedOf } from './config-value.ts'
-import { fileSettings, type Setting } from './settings.ts'
+import { fileSettings, fileTables, type Setting, type Table } from './settings.ts'
 
 type FileSetting = Setting & { key: string }
 
@@ -16,20 +16,35 @@ export function sectionsOf(): Map<string, FileSetting[]> {
 
 /**
  * The whole text. A setting without a default shows an example: that of `examples`, by its key, where there is one,
- * or one that fits anywhere.
+ * or one that fits anywhere. Those of `set` are set.
  */
-export function configText(examples: Readonly<Record<string, string>> = {}): string {
+export function configText(
+  examples: Readonly<Record<string, string>> = {},
+  set: Readonly<Record<string, string>> = {},
+): string {
   const sections = [...sectionsOf()].map(([section, settings]) =>
-    [`[${section}]`, ...settings.map((setting) => settingText(setting, examples[setting.key]))].join('\n\n'),
+    [
+      `[${section}]`,
+      ...settings.map((setting) => settingText(setting, examples[setting.key], set[setting.key])),
+    ].join('\n\n'),
   )
-  return `${[heading, ...sections].join('\n\n')}\n`
+  const tables = Object.values<Setting & { key: string; example: Table }>(fileTables).map(tableText)
+  return `${[heading, ...sections, ...tables].join('\n\n')}\n`
+}
+
+/** A section that is there without an entry means something: the whole of it is switched off. */
+function tableText({ key, doc, example }: { key: string; doc: string; example: Table }): string {
+  const lines = Object.entries(example).map(
+    ([name, value]) => `#${/^\w+$/.test(name) ? name : JSON.stringify(name)} = ${JSON.stringify(value)}`,
+  )
+  return [`# ${doc}.`, `#[${key}]`, ...lines].join('\n')
 }
 
 const heading = `# HakuRiver: one file for host, runners and commands; each reads what it needs.
 # Flags win over variables of the environment, these over this file, and this over the defaults:
 # \`hakuriver config show --origin\` tells where each value comes from. Take the # away to set a key.`
 
-function settingText(setting: FileSetting, example: string | undefined): string {
+function settingText(setting: FileSetting, example: string | undefined, value: string | undefined): string {
   const name = setting.key.slice(setting.key.indexOf('.') + 1)
   const shown = setting.default ?? example ?? setting.example ?? false
   const ways = [
@@ -39,7 +54,7 @@ function settingText(setting: FileSetting, example: string | undefined): string 
   return [
     `# ${setting.doc}.`,
     `# ${sentenceOf(setting)}; also ${ways.join(' or ')}.`,
-    `#${name} = ${JSON.stringify(shown)}`,
+    value === undefined ? `#${name} = ${JSON.stringify(shown)}` : `${name} = ${JSON.stringify(value)}`,
   ].join('\n')
 }
 

@@ -31,9 +31,22 @@ export function wantedOf({ type, choices, min, max, isWhole }: Setting): string 
   if (type === 'switch') return 'true or false'
   if (type === 'text') return 'a text in quotes'
   if (type === 'path') return 'a path in quotes'
+  if (type === 'table') return 'names with a text in quotes for each'
   if (type === 'size') return 'a size in quotes such as "512M", or "0" for none'
   const range = min === undefined || max === undefined ? '' : ` from ${min} to ${max}`
   return `${isWhole === true ? 'a whole number' : 'a number'}${range}`
+}
+
+/** One line of a table. @throws AppError `invalid_request` */
+export function checkedEntry(name: string, raw: unknown, setting: Setting, place: () => string): string {
+  const { entries, key } = setting
+  if (entries === undefined || !entries.name.test(name))
+    throw new AppError('invalid_request', `${place()}: ${shown(name)} cannot be a name in [${key}]`)
+  if (typeof raw === 'string' && entries.value.test(raw)) return raw
+  throw new AppError(
+    'invalid_request',
+    `${place()}: ${name} in [${key}] is ${shown(raw)}: write ${entries.wanted}`,
+  )
 }
 
 function isText(type: Setting['type']): boolean {
@@ -59,6 +72,8 @@ function converted(raw: unknown, type: Setting['type'], from: 'file' | 'text'): 
       const number = isDigits ? Number(raw) : raw
       return typeof number === 'number' && Number.isFinite(number) ? number : null
     }
+    case 'table':
+      return null // its entries are checked one by one
     case 'switch':
       if (typeof raw === 'boolean') return raw
       if (from === 'text' && (raw === 'true' || raw === '1')) return true

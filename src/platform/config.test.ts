@@ -118,7 +118,7 @@ describe('a wrong file', () => {
     ['network = 5\n', 'line 1: network is a section: write [network], and its settings below'],
     ['[[network]]\nhost_port = 1\n', 'line 1: network is a section'],
     ['[network.host_port]\nx = 1\n', 'line 1: network.host_port is {"x":1}: write a whole number'],
-    ['[network.more]\nx = 1\n', 'line 1: there is no setting network.more; remove it'],
+    ['[network.whatever]\nx = 1\n', 'line 1: there is no setting network.whatever; remove it'],
     [
       '\n"network.host_port" = 1\n',
       'line 2: there is no setting "network.host_port"; did you mean network.host_port?',
@@ -195,6 +195,36 @@ describe('a wrong file', () => {
   })
 })
 
+describe('a table', () => {
+  const users = (text: string) =>
+    readSettings(runnerSettings, { argv: ['--config', write(text)], env: { HAKURIVER_HOME: dir } }).users
+  it('is what stands in its section, or none', () => {
+    expect(users('')).toMatchObject({ value: null, origin: 'default' })
+    expect(users('[users]\n').value).toEqual({})
+    const found = users('[runner]\nname = "a"\n\n[users]\nalice = "worker"\n"*" = "="\n__proto__ = "x"\n')
+    expect(Object.entries(found.value ?? {})).toEqual([
+      ['alice', 'worker'],
+      ['*', '='],
+      ['__proto__', 'x'],
+    ])
+    expect(found.place).toMatch(/config\.toml, line 4$/)
+  })
+
+  it.each([
+    ['[users]\nalice = 5\n', 'line 2: alice in [users] is 5: write the name of a local user in quotes'],
+    ['[users]\nalice = ""\n', 'line 2: alice in [users] is ""'],
+    ['[users]\nalice = "0"\n', 'line 2: alice in [users] is "0"'],
+    ['[users]\nalice = "a b"\n', 'line 2: alice in [users] is "a b"'],
+    ['[users]\nalice = "a"\nAlice = "b"\n', 'line 3: "Alice" cannot be a name in [users]'],
+    ['[users]\n"a.b" = "b"\n', 'line 2: "a.b" cannot be a name in [users]'],
+    ['[users.alice]\nx = "b"\n', 'line 1: alice in [users] is {"x":"b"}'],
+    ['users = "alice"\n', 'line 1: users is a section: write [users]'],
+    ['[user]\nalice = "a"\n', 'there is no setting user.alice'],
+  ])('%j is told in one sentence', (text, sentence) => {
+    expect(() => users(text)).toThrow(sentence)
+  })
+})
+
 describe('the file that init writes', () => {
   const found = (text: string) => {
     const path = write(text)
@@ -208,7 +238,7 @@ describe('the file that init writes', () => {
   })
 
   it('is right with every key switched on, each at the line where it stands', () => {
-    const text = configText().replace(/^#(?=\w+ = )/gm, '')
+    const text = configText().replace(/^#(?=(\w+|"\*") = |\[)/gm, '')
     const lines = linesOfKeys(text)
     const settings: Record<string, Setting> = fileSettings
     for (const [name, value, origin] of found(text)) {

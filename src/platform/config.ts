@@ -3,11 +3,12 @@ import { isIPv6 } from 'node:net'
 import { homedir, hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { isLoopback } from '../core/address.ts'
 import { AppError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
 import { type ConfigFile, readConfigFile } from './config-file.ts'
 import { checkedValue } from './config-value.ts'
-import type { Machine, Setting, Value, ValueOf } from './settings.ts'
+import type { Machine, Setting, tlsChoices, Value, ValueOf } from './settings.ts'
 
 export type Origin = 'flag' | 'environment' | 'file' | 'default'
 
@@ -44,9 +45,14 @@ export function configPath(
 }
 
 /** The URL of a host by its address, which may be a whole URL already. */
-export function urlOfHost(address: string, port: number): string {
+export function urlOfHost(address: string, port: number, isTls = false): string {
   if (/^https?:\/\//.test(address)) return address
-  return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`
+  return `http${isTls ? 's' : ''}://${isIPv6(address) ? `[${address}]` : address}:${port}`
+}
+
+/** Does a host speak TLS, by the setting `network.tls`? Plain HTTP is for what leads to this machine alone. */
+export function speaksTls(choice: (typeof tlsChoices)[number], ...addresses: readonly string[]): boolean {
+  return choice === 'auto' ? !addresses.every(isLoopback) : choice === 'on'
 }
 
 /**

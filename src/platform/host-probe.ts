@@ -15,6 +15,8 @@ export interface ProbeOptions {
   /** `http://host:port`. */
   url: string
   token: string | null
+  /** By what the host is known, and what is shown to it; left out: as this machine has it. */
+  tls?: { ca: string; servername?: string; cert?: string; key?: string } | null
   deadlineMs: number
   /** Milliseconds since the epoch. */
   now?: () => number
@@ -119,7 +121,13 @@ interface Line {
 type NoLine = Pick<HostProbe, 'reach' | 'why' | 'addresses'>
 
 /** One connection for all questions, so that the clock is asked over one that is open. */
-async function openLine({ url, token, deadlineMs, now = Date.now }: ProbeOptions): Promise<Line | NoLine> {
+async function openLine({
+  url,
+  token,
+  tls,
+  deadlineMs,
+  now = Date.now,
+}: ProbeOptions): Promise<Line | NoLine> {
   if (!URL.canParse(url) || !/^https?:/.test(url))
     return { reach: 'bad_url', why: `"${url}" is not the URL of a host`, addresses: [] }
   const base = new URL(url)
@@ -129,7 +137,7 @@ async function openLine({ url, token, deadlineMs, now = Date.now }: ProbeOptions
   const { addresses } = found
   if (found.why !== null) return { reach: 'unknown_name', why: found.why, addresses }
   const { Agent, request } = base.protocol === 'https:' ? await import('node:https') : http
-  const agent: Agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const agent: Agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: true, ...tls })
   const shared: RequestOptions = { agent, signal, lookup: knownAddresses(addresses) }
   return {
     addresses,

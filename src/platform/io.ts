@@ -1,7 +1,5 @@
 /** What the command line has to do with the world: two outputs, an environment, a clock, interrupts. */
 
-import { AppError } from '../core/errors.ts'
-
 /** The reader of our output is gone (`… | head`): nothing more is to be said. */
 export class BrokenPipeError extends Error {
   override readonly name = 'BrokenPipeError'
@@ -30,12 +28,12 @@ export interface Io {
   now(): number
   /** Calls back on Ctrl-C, a polite kill or a closed terminal instead of ending the process. Returns how to stop that. */
   onInterrupt(handler: () => void): () => void
+  /** What comes on standard input until its end, or the first so many bytes of it. */
+  readStdin(most: number): Promise<Uint8Array>
   /** Is there somebody at a terminal who could answer? */
   readonly canAsk: boolean
   /** Calls back for each key on a terminal, unechoed. Returns how to stop that. */
   onKey(handler: (key: string) => void): () => void
-  /** All of standard input, which is no terminal. @throws AppError where it is longer than so many bytes */
-  readInput(mostBytes: number): Promise<string>
 }
 
 const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -60,6 +58,16 @@ export function processIo(process: NodeJS.Process): Io {
         for (const signal of interrupts) process.off(signal, handler)
       }
     },
+    async readStdin(most) {
+      const parts: Buffer[] = []
+      let length = 0
+      for await (const part of process.stdin) {
+        parts.push(Buffer.from(part))
+        length += part.length
+        if (length >= most) break
+      }
+      return Buffer.concat(parts).subarray(0, most)
+    },
     get canAsk() {
       return process.stdin.isTTY === true
     },
@@ -68,17 +76,6 @@ export function processIo(process: NodeJS.Process): Io {
       const listener = (data: Buffer) => handler(data.toString())
       process.stdin.setRawMode(true).on('data', listener)
       return () => process.stdin.setRawMode(false).off('data', listener).pause()
-    },
-    async readInput(mostBytes) {
-      const chunks: Buffer[] = []
-      let bytes = 0
-      for await (const chunk of process.stdin) {
-        const part = Buffer.from(chunk)
-        bytes += part.length
-        if (bytes > mostBytes) throw new AppError('too_large', 'standard input is too long for what is asked')
-        chunks.push(part)
-      }
-      return Buffer.concat(chunks).toString()
     },
   }
 }

@@ -17,6 +17,8 @@ export interface BriefOptions {
   env?: Record<string, string | undefined>
   /** Default: `/`, where every user may be. */
   cwd?: string
+  /** What it reads from standard input; default: nothing. */
+  input?: string
 }
 
 /** More output than a small program has is cut off. */
@@ -29,19 +31,23 @@ const outputBytes = 256 * 1024
 export function runBriefly(
   [command = '', ...args]: readonly string[],
   deadlineMs: number,
-  { env = process.env, cwd = '/' }: BriefOptions = {},
+  { env = process.env, cwd = '/', input = '' }: BriefOptions = {},
 ): Promise<BriefRun> {
   return new Promise((resolve) => {
     // messages of programs are read: in one language
     const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...env, LC_ALL: 'C' },
       cwd,
     })
+    // it may end without having read it
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
     const printed = { stdout: '', stderr: '' }
     const done = (end: Partial<BriefRun>) => {
       clearTimeout(timer)
       child.unref()
+      child.stdin.destroy()
       child.stdout.destroy()
       child.stderr.destroy()
       resolve({ code: null, isLate: false, startError: null, ...printed, ...end })

@@ -1,8 +1,8 @@
 /** Comes to trust a host by the fingerprint of its authority, which somebody was handed beforehand. */
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { connect, type TLSSocket } from 'node:tls'
 import { AppError } from '../core/errors.ts'
-import { fingerprintOf, internalName } from './certificates.ts'
+import { authorityName, certificatesIn, fingerprintOf, internalName } from './certificates.ts'
 import { networkReason } from './network-reason.ts'
 
 const probeMs = 10_000
@@ -14,11 +14,30 @@ export interface PinnedTls {
   /** PEM of all authorities that are trusted. */
   ca: string
   servername: string
+  /** Whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED). */
+  rejectUnauthorized: true
 }
 
 /** Whoever has such an authority asks for the certificate that it has signed. */
 export function pinnedTls(ca: string): PinnedTls {
-  return { ca, servername: internalName }
+  return { ca, servername: internalName, rejectUnauthorized: true }
+}
+
+/**
+ * The same for a file that somebody named: it may hold the authority of a cluster, or that of the certificate which the
+ * operator has set.
+ */
+export function tlsByFile(ca: string): PinnedTls | Omit<PinnedTls, 'servername'> {
+  const isOurs = certificatesIn(ca).some((pem) => nameOf(pem) === `CN=${authorityName}`)
+  return isOurs ? pinnedTls(ca) : { ca, rejectUnauthorized: true }
+}
+
+function nameOf(pem: string): string | null {
+  try {
+    return new X509Certificate(pem).subject
+  } catch {
+    return null
+  }
 }
 
 /**

@@ -33,6 +33,14 @@ export function linesOfKeys(text: string): Map<string, number> {
   return found
 }
 
+/** The name behind the section of such a key; null: it is a section, or a key of none. */
+export function nameInKey(key: string): string | null {
+  const at = key.startsWith('"') ? -1 : key.indexOf('.')
+  if (at < 0) return null
+  const name = key.slice(at + 1)
+  return name.startsWith('"') ? (JSON.parse(name) as string) : name // as bare() writes it
+}
+
 export function isTable(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
 }

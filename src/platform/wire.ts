@@ -2,7 +2,9 @@
  * A connection that carries texts, whole and in order, until it breaks: what host and runner ask of a WebSocket
  * (RFC 6455), so that neither cares what carries them.
  */
-import { WebSocket } from 'ws'
+import type { ClientRequestArgs, IncomingMessage } from 'node:http'
+import { type ClientOptions, WebSocket } from 'ws'
+import { networkReason } from './network-reason.ts'
 
 /** One end of a connection. */
 export interface Wire {
@@ -31,8 +33,11 @@ export interface WireEvents {
 /** What a dial may come to before the connection is there. */
 export interface DialEvents extends WireEvents {
   onOpen(): void
-  /** It was answered, but by an HTTP status instead of a connection; `onClosed` follows. */
-  onRefused(status: number): void
+  /**
+   * It was answered, but by an HTTP status instead of a connection, and by the host's words where it has some;
+   * `onClosed` follows.
+   */
+  onRefused(status: number, message?: string): void
   /** Nobody could be reached, or the connection broke; `onClosed` follows. */
   onProblem(problem: string): void
 }
@@ -40,6 +45,16 @@ export interface DialEvents extends WireEvents {
 export interface DialOptions {
   headers: Record<string, string>
   deadlineMs: number
+  /** Of a node that has joined by a certificate. */
+  tls?: DialTls
+}
+
+/** By what the host is known, and what is shown to it. */
+export interface DialTls {
+  ca: string
+  servername: string
+  cert: string
+  key: string
 }
 
 export type Dial = (url: string, options: DialOptions, events: DialEvents) => Wire
@@ -58,8 +73,13 @@ export function wireOf(socket: WebSocket, events: WireEvents): Wire {
 }
 
 /** Opens a WebSocket. */
-export const dialWebSocket: Dial = (url, { headers, deadlineMs }, events) => {
-  const socket = new WebSocket(url, { headers, perMessageDeflate: false, handshakeTimeout: deadlineMs })
+export const dialWebSocket: Dial = (url, { headers, deadlineMs, tls }, events) => {
+  const options: ClientOptions & ClientRequestArgs = {
+    headers,
+    perMessageDeflate: false,
+    handshakeTimeout: deadlineMs,
+  }
+  const socket = new WebSocket(url, { ...options, rejectUnauthorized: true, ...tls })
   let isRefused = false // and told: that we end such a dial ourselves is no other problem
   socket.on('open', () => {
     // Nagle's delay would cost more than a whole task
@@ -69,13 +89,49 @@ export const dialWebSocket: Dial = (url, { headers, deadlineMs }, events) => {
   })
   socket.on('unexpected-response', (_, response) => {
     isRefused = true
-    events.onRefused(response.statusCode ?? 0)
-    socket.terminate()
+    readRefusal(response, (message) => {
+      events.onRefused(response.statusCode ?? 0, message)
+      socket.terminate()
+    })
   })
   socket.on('error', (error) => {
-    if (!isRefused) events.onProblem(error.message)
+    if (!isRefused) events.onProblem(networkReason(error))
   })
   return wireOf(socket, events)
+}
+
+const refusalBytes = 4_096
+const refusalMs = 2_000
+
+/** The host's own words, where what answers has such. */
+function readRefusal(response: IncomingMessage, done: (message: string | undefined) => void): void {
+  let text = ''
+  let isDone = false
+  const end = () => {
+    if (isDone) return
+    isDone = true
+    clearTimeout(timer)
+    done(messageIn(text))
+  }
+  const timer = setTimeout(end, refusalMs)
+  response.setEncoding('utf8')
+  response.on('data', (part: string) => {
+    text += part
+    if (text.length > refusalBytes) end()
+  })
+  response.on('error', end)
+  response.on('close', end)
+  response.on('end', end)
+}
+
+function messageIn(text: string): string | undefined {
+  try {
+    const body: unknown = JSON.parse(text)
+    const given = typeof body === 'object' && body !== null && 'message' in body ? body.message : undefined
+    return typeof given === 'string' ? given.slice(0, 500) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function handleOf(socket: WebSocket): Wire {

@@ -4,6 +4,7 @@ import { historyRanges, taskSorts } from './choices.ts'
 import { limits } from './limits.ts'
 import { checkNamePattern, logStreams, routes } from './routes.ts'
 import {
+  AuthorityState,
   BatchTarget,
   BatchView,
   ClusterEvent,
@@ -12,12 +13,14 @@ import {
   HostCheck,
   Id,
   Invitation,
+  JoinInvitation,
   KillOutcome,
   Label,
   LoginLink,
   LogLines,
   LogSearch,
   Me,
+  NodeCertificate,
   NodeHistories,
   NodeView,
   Overview,
@@ -39,10 +42,11 @@ import {
 } from './schemas.ts'
 
 /**
- * What a caller must be allowed to do (`core/roles.ts`). `public` needs no token; `check` is also for who holds only a
- * join token. Whose a task is counts beside it: see `protocol/access-table.ts`.
+ * What a caller must be allowed to do (`core/roles.ts`). `public` needs no token; `node` needs the certificate of a node
+ * and nothing else will do; `check` is also for nodes, by certificate or join token. Whose a task is counts beside it:
+ * see `protocol/access-table.ts`.
  */
-export type Access = 'public' | 'check' | 'view' | 'submit' | 'operate' | 'admin'
+export type Access = 'public' | 'node' | 'check' | 'view' | 'submit' | 'operate' | 'admin'
 
 interface Endpoint {
   method: 'GET' | 'POST'
@@ -53,6 +57,8 @@ interface Endpoint {
   params?: TSchema
   query?: TSchema
   body?: TSchema
+  /** Bytes of the body; left out: `limits.bodyBytes`. */
+  bodyBytes?: number
   result: TSchema
 }
 
@@ -79,6 +85,11 @@ const TaskFilterQuery = {
 }
 const RangeQuery = { range: Type.Optional(Type.Enum([...historyRanges])) }
 const LogParams = Type.Object({ id: Id, stream: Type.Enum([...logStreams]) }, closed)
+const CertificateRequest = Type.String({
+  minLength: 1,
+  maxLength: 8_000,
+  description: 'PEM of PKCS #10; its key is of ECDSA on P-256. Nothing else in it is believed',
+})
 const KillBody = Type.Object({ reason: Type.Optional(Type.String({ maxLength: 500 })) }, closed)
 
 export const hostApi = {
@@ -575,6 +586,89 @@ export const hostApi = {
     params: IdParams,
     body: Type.Object({}, closed),
     result: TokenView,
+  },
+  makeJoinTokens: {
+    ...routes.makeJoinTokens,
+    summary: 'Invitations by which machines may join, one each, once each',
+    access: 'admin',
+    status: 201,
+    body: Type.Object(
+      {
+        count: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.joinTokens, default: 1 })),
+        node: Type.Optional(
+          Type.String({
+            minLength: 1,
+            maxLength: 255,
+            description: 'the only name that it is good for, also where there is such a node already',
+          }),
+        ),
+        ttlSeconds: Type.Optional(
+          Type.Integer({ minimum: 1, maximum: limits.joinTokenSeconds, default: 3_600 }),
+        ),
+      },
+      closed,
+    ),
+    result: Type.Object({ items: Type.Array(JoinInvitation) }, closed),
+  },
+  joinCluster: {
+    ...routes.joinCluster,
+    summary: 'Join as a node, by the secret of an invitation: a certificate for the key of the request',
+    access: 'public',
+    status: 201,
+    bodyBytes: limits.joinBytes,
+    body: Type.Object(
+      {
+        secret: Type.String({ minLength: 1, maxLength: 200 }),
+        csr: CertificateRequest,
+        node: Type.String({ minLength: 1, maxLength: 255 }),
+        runnerId: Type.String({ minLength: 1, maxLength: 64 }),
+      },
+      closed,
+    ),
+    result: NodeCertificate,
+  },
+  renewCertificate: {
+    ...routes.renewCertificate,
+    summary:
+      'The certificate of a node anew, for another key; the node is the one whose certificate is shown',
+    access: 'node',
+    status: 201,
+    bodyBytes: limits.joinBytes,
+    body: Type.Object({ csr: CertificateRequest }, closed),
+    result: NodeCertificate,
+  },
+  revokeNode: {
+    ...routes.revokeNode,
+    summary: 'Take the credential of a node back: its link ends at once, and is refused from then on',
+    access: 'admin',
+    status: 200,
+    params: NameParams,
+    body: Type.Object({}, closed),
+    result: Type.Object({ revoked: Type.String(), wasLinked: Type.Boolean() }, closed),
+  },
+  getAuthority: {
+    ...routes.getAuthority,
+    summary: 'The authority for certificates of this cluster, and which nodes have one of it',
+    access: 'admin',
+    status: 200,
+    result: AuthorityState,
+  },
+  rotateAuthority: {
+    ...routes.rotateAuthority,
+    summary: 'Begin to change the authority: a second one is trusted too, and nodes get certificates of it',
+    access: 'admin',
+    status: 200,
+    body: Type.Object({}, closed),
+    result: AuthorityState,
+  },
+  finishAuthority: {
+    ...routes.finishAuthority,
+    summary:
+      'End the change: the old authority is trusted no more; with `force` also where that cuts nodes off',
+    access: 'admin',
+    status: 200,
+    body: Type.Object({ force: Type.Optional(Type.Boolean()) }, closed),
+    result: AuthorityState,
   },
   checkHost: {
     ...routes.checkHost,

@@ -34,4 +34,10 @@ export const limits = {
   invitationSeconds: 7 * 86_400,
   /** Of a token that is to end at all. */
   tokenSeconds: 10 * 365 * 86_400,
+  /** Body of a join or a renewal. */
+  joinBytes: 16 * 1024,
+  /** Invitations of one call. */
+  joinTokens: 100,
+  /** How long an invitation may be good. */
+  joinTokenSeconds: 7 * 86_400,
 } as const

@@ -134,6 +134,8 @@ export const Heartbeat = Type.Object(
     problem: Type.Optional(Type.String({ maxLength: 500 })),
     /** It answers `log_lines` and `log_search`; only to a host that asks such. Left out: it does not. */
     logViews: Type.Optional(Type.Boolean()),
+    /** It takes `secrets` with a start; only to a host that has such. Left out: it does not. */
+    secrets: Type.Optional(Type.Boolean()),
   },
   closed,
 )
@@ -243,6 +245,8 @@ export const Welcome = Type.Object(
     usageMs: Type.Optional(Type.Integer({ minimum: 1 })),
     /** It asks `log_lines` and `log_search` of a runner that answers them. */
     logViews: Type.Optional(Type.Boolean()),
+    /** It has secrets for tasks, for a runner that takes them. */
+    secrets: Type.Optional(Type.Boolean()),
   },
   closed,
 )
@@ -253,6 +257,8 @@ export const Refused = Type.Object(
   { type: Type.Literal('refused'), code: Type.String(), message: Type.String(), retry: Type.Boolean() },
   closed,
 )
+/** Make your certificate anew, and link with that; only to a runner that has linked by one. */
+export const Renew = Type.Object({ type: Type.Literal('renew') }, closed)
 /** Run this attempt. Idempotent: a runner that has it already does nothing. */
 export const Start = Type.Object(
   {
@@ -264,6 +270,11 @@ export const Start = Type.Object(
     numaId: Nullable(Type.Integer()),
     /** The user who submitted it. Left out: the first one, by a host from before there were users. */
     owner: Type.Optional(Type.String({ maxLength: 32 })),
+    /**
+     * Further variables of the task, which are kept from everybody else: beside the spec, because that is written down.
+     * Only to a runner that said that it takes them.
+     */
+    secrets: Type.Optional(Type.Record(Type.String(), Type.String())),
   },
   closed,
 )
@@ -337,6 +348,7 @@ export const FromHost = Type.Union([
   Welcome,
   Refused,
   Heard,
+  Renew,
   Start,
   Kill,
   Ack,
@@ -352,15 +364,16 @@ export function asVersion(message: FromHost, version: number): FromHost | null {
   if (version >= 2) return message
   switch (message.type) {
     case 'welcome': {
-      const { leaseMs: _, logViews: __, usageMs: ___, ...rest } = message
+      const { leaseMs: _, logViews: __, usageMs: ___, secrets: ____, ...rest } = message
       return { ...rest, version }
     }
     case 'heard':
+    case 'renew':
     case 'log_lines':
     case 'log_search':
       return null
     case 'start': {
-      const { owner: _, ...rest } = message
+      const { owner: _, secrets: ___, ...rest } = message
       const { requeue: __, ...spec } = message.spec
       return { ...rest, spec }
     }

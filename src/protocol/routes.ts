@@ -48,6 +48,13 @@ export const routes = {
   listTokens: { method: 'GET', path: '/api/v1/tokens' },
   createToken: { method: 'POST', path: '/api/v1/tokens' },
   revokeToken: { method: 'POST', path: '/api/v1/tokens/:id/revoke' },
+  makeJoinTokens: { method: 'POST', path: '/api/v1/join-tokens' },
+  joinCluster: { method: 'POST', path: '/api/v1/join' },
+  renewCertificate: { method: 'POST', path: '/api/v1/nodes/self/certificate' },
+  revokeNode: { method: 'POST', path: '/api/v1/nodes/:name/revoke' },
+  getAuthority: { method: 'GET', path: '/api/v1/ca' },
+  rotateAuthority: { method: 'POST', path: '/api/v1/ca/rotate' },
+  finishAuthority: { method: 'POST', path: '/api/v1/ca/finish' },
   checkHost: { method: 'GET', path: '/api/v1/checks/host' },
   checkSharedFile: { method: 'POST', path: '/api/v1/checks/shared-file' },
 } as const satisfies Record<string, { method: 'GET' | 'POST'; path: string }>

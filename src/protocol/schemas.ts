@@ -23,13 +23,24 @@ export const StatusSchema = Type.Enum([...statuses])
 export const RoleSchema = Type.Enum([...roles])
 export const UserName = Type.String({ pattern: userNamePattern })
 /** What a token is called, for the one who made it. */
-export const Label = Type.String({ minLength: 1, maxLength: limits.labelChars })
+export const Label = Type.String({
+  minLength: 1,
+  maxLength: limits.labelChars,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+  description: 'without control characters',
+})
+
+/** No answer of the host ever holds one of the values. */
+const Secrets = Type.Record(Type.String(), Type.String(), {
+  description: 'variables that only the task itself sees: they are kept encrypted, and never shown again',
+})
 
 /** What is to be run. Keys that are left out take the default. */
 export const SpecInput = Closed({
   command: Type.String({ minLength: 1, description: 'Program: a path, or a name looked up in PATH' }),
   arguments: Type.Optional(Type.Array(Type.String(), { maxItems: 100_000 })),
   env: Type.Optional(Type.Record(Type.String(), Type.String())),
+  secrets: Type.Optional(Secrets),
   cwd: Type.Optional(Nullable(Type.String({ minLength: 1 }))),
   name: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 200 }))),
   cores: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 1 })),
@@ -69,6 +80,8 @@ export const SubmitBody = Closed({
   allOrNothing: Type.Optional(
     Type.Boolean({ description: 'true: where one spec and target is refused, no task is made' }),
   ),
+  /** So that a large sweep sends them once. */
+  secrets: Type.Optional(Secrets),
 })
 export type SubmitBody = Static<typeof SubmitBody>
 
@@ -123,6 +136,10 @@ export const TaskDetail = Closed({
   ...TaskView.properties,
   /** null: not shown to who asks. */
   env: Nullable(Type.Record(Type.String(), Type.String())),
+  secretNames: Type.Array(Type.String(), {
+    description:
+      'what its secrets are called, for those who may see its environment; nothing shows their values',
+  }),
   mayTouch: Type.Boolean({ description: 'who asks may end it, read its output and run it again' }),
 })
 export type TaskDetail = Static<typeof TaskDetail>
@@ -166,6 +183,7 @@ export const ExecutorView = Closed({
     privatePids: Type.Boolean(),
     numa: Type.Boolean(),
     lease: Type.Optional(Type.Boolean()),
+    secrets: Type.Optional(Type.Boolean()),
   }),
 })
 
@@ -456,13 +474,49 @@ export const TokenView = Closed({
   revokedAt: Nullable(Instant),
 })
 export type TokenView = Static<typeof TokenView>
+/** One string to paste, by which one machine may join, once. */
+export const JoinInvitation = Closed({
+  invitation: Type.String({ description: 'for `hakuriver join`' }),
+  node: Nullable(Type.String({ description: 'the only name that it is good for' })),
+  expiresAt: Instant,
+})
+export type JoinInvitation = Static<typeof JoinInvitation>
+
+/** What makes a machine a node, or a node's certificate anew. */
+export const NodeCertificate = Closed({
+  certificate: Type.String({ description: 'PEM' }),
+  ca: Type.String({ description: 'PEM: all authorities that the host may be known by' }),
+  nodeId: Type.String(),
+  node: Type.String(),
+})
+export type NodeCertificate = Static<typeof NodeCertificate>
+
+const AuthorityView = Closed({
+  fingerprint: Type.String({ description: 'SHA-256 of its certificate, base64url' }),
+  createdAt: Instant,
+  expiresAt: Instant,
+})
+
+/** The authority for certificates of this cluster. */
+export const AuthorityState = Closed({
+  current: AuthorityView,
+  /** The one that takes its place. */
+  next: Nullable(AuthorityView),
+  hostCertificate: Closed({ expiresAt: Instant, names: Type.Array(Type.String()) }),
+  /** Nodes that have joined; `behind`: those that have not shown a certificate of the newest authority yet. */
+  nodes: Closed({ joined: Type.Integer(), behind: Type.Array(Type.String()) }),
+  /** PEM of all that are trusted. */
+  ca: Type.String(),
+})
+export type AuthorityState = Static<typeof AuthorityState>
 
 /** What the host answers to a machine that checks itself. */
 export const HostCheck = Closed({
   version: Type.String(),
   time: Type.String({ description: "the host's clock: ISO 8601 in UTC, to the millisecond" }),
-  token: Type.Enum(['user', 'join', 'none'], {
-    description: 'whose the token is that was shown: of a person, or of runners',
+  token: Type.Enum(['user', 'join', 'node', 'none'], {
+    description:
+      'whose the token is that was shown: of a person, or of runners; node: the certificate of one',
   }),
   /** null: none was asked for, or it is not known. */
   node: Nullable(

@@ -115,6 +115,7 @@ describe('the form of a body or a task', () => {
       command: 'a',
       arguments: ['b'],
       env: { A: '1' },
+      secrets: { B: '2' },
       cwd: '/c',
       name: 'd',
       cores: 2,
@@ -126,9 +127,10 @@ describe('the form of a body or a task', () => {
       requeue: 5,
     }
     expect(Object.keys(full).sort()).toEqual(Object.keys(SpecInput.properties).sort())
-    expect(bodyOfForm(formOfSpec(full)).specs).toEqual([full])
+    const { secrets, ...spec } = full
+    expect(bodyOfForm(formOfSpec(full))).toEqual({ specs: [spec], secrets })
     expect(Object.keys(SubmitBody.properties).sort()).toEqual(
-      ['submissionId', 'name', 'specs', 'targets', 'allOrNothing'].sort(),
+      ['submissionId', 'name', 'specs', 'targets', 'allOrNothing', 'secrets'].sort(),
     )
   })
 

@@ -1,7 +1,7 @@
 /** What a submit sends: made of a form, and read back into one. Command line and web make the same of the same form. */
 import { utf8Length } from '../core/carry.ts'
 import { AppError } from '../core/errors.ts'
-import { emptyForm, type SubmitForm, specOfWords, specsOfSweep } from '../core/submit-form.ts'
+import { blanked, emptyForm, type SubmitForm, specOfWords, specsOfSweep } from '../core/submit-form.ts'
 import { factorsOf, parseSweep, type Sweep, sizeOf, spanFiles } from '../core/sweep.ts'
 import { count } from '../core/text.ts'
 import { formatBytes } from '../core/units.ts'
@@ -52,9 +52,13 @@ export function bodyOfSweep(found: Sweep, form: SubmitForm): SubmitBody {
 
 function bodyOfSpecs(
   specs: Iterable<SpecInput>,
-  { targets, allOrNothing }: Pick<SubmitForm, 'targets' | 'allOrNothing'>,
+  { targets, allOrNothing, secrets }: Pick<SubmitForm, 'targets' | 'allOrNothing' | 'secrets'>,
 ): SubmitBody {
-  const rest = { ...(targets.length > 0 && { targets }), ...(allOrNothing && { allOrNothing: true }) }
+  const rest = {
+    ...(targets.length > 0 && { targets }),
+    ...(allOrNothing && { allOrNothing: true }),
+    ...(Object.keys(secrets).length > 0 && { secrets }),
+  }
   const taken: SpecInput[] = []
   let bytes = utf8Length(JSON.stringify(rest))
   for (const spec of specs) {
@@ -77,6 +81,18 @@ function tooLarge(has: string, most: string): AppError {
   })
 }
 
+/** The same body without what its secrets are: for a preview, and for eyes. */
+export function withoutSecretValues(body: SubmitBody): SubmitBody {
+  const { secrets, specs, ...rest } = body
+  return {
+    ...rest,
+    specs: specs.map((spec) =>
+      spec.secrets === undefined ? spec : { ...spec, secrets: blanked(spec.secrets) },
+    ),
+    ...(secrets !== undefined && { secrets: blanked(secrets) }),
+  }
+}
+
 /**
  * The form of which `bodyOfForm` makes this body, but for the submission id.
  * @throws AppError `invalid_request` where a form cannot say it
@@ -90,7 +106,7 @@ export function formOfBody(body: SubmitBody): SubmitForm {
   if (body.name !== undefined && body.name !== null)
     throw new AppError('invalid_request', 'a form has no name for the batch: leave "name" beside "specs" out')
   return {
-    ...formOfSpec(spec),
+    ...formOfSpec({ ...spec, secrets: { ...body.secrets, ...spec.secrets } }),
     targets: body.targets === undefined ? [] : [...body.targets],
     allOrNothing: body.allOrNothing ?? false,
   }
@@ -107,6 +123,7 @@ export function formOfSpec(spec: SpecInput, target = 'any'): SubmitForm {
     memoryBytes: spec.memoryBytes ?? null,
     timeoutMs: spec.timeoutMs ?? null,
     env: { ...spec.env },
+    secrets: { ...spec.secrets },
     cwd: spec.cwd ?? null,
     name: spec.name ?? null,
     privateNetwork: spec.privateNetwork ?? false,

@@ -31,6 +31,7 @@ const specKinds: Record<keyof SpecInput, Kind> = {
   command: text,
   arguments: texts,
   env: variables,
+  secrets: variables,
   cwd: orNull(text),
   name: orNull(text),
   cores: whole,
@@ -48,6 +49,7 @@ const bodyKinds: Record<keyof SubmitBody, Kind> = {
   specs: { is: 'a list of objects', test: (value) => Array.isArray(value) && value.every(isObject) },
   targets: texts,
   allOrNothing: flag,
+  secrets: variables,
 }
 
 /**

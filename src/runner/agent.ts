@@ -3,14 +3,14 @@
  * that a simulation runs the same code.
  */
 import { join } from 'node:path'
-import type { Capacity, NodeLoad } from '../core/node.ts'
+import type { Capacity, ExecutorInfo, NodeLoad } from '../core/node.ts'
 import { firstUser } from '../core/roles.ts'
 import type { RunnerIdentity, TaskExit } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import type { Log } from '../platform/log.ts'
 import { version } from '../platform/version.ts'
-import type { Dial } from '../platform/wire.ts'
+import type { Dial, DialTls } from '../platform/wire.ts'
 import type { FromHost, FromRunner } from '../protocol/link.ts'
 import { Attempts } from './attempts.ts'
 import type { RunnerConfig } from './config.ts'
@@ -27,11 +27,15 @@ export interface AgentDeps {
   config: Pick<RunnerConfig, 'hostUrl' | 'nodeName' | 'stateDir' | 'sharedDir' | 'localTempDir'>
   /** Asked anew for each dial. */
   joinToken: () => string | null
+  /** By what the host is known, and what is shown to it; asked anew for each dial. Left out, or null: nothing. */
+  tls?: () => DialTls | null
+  /** The host wants a newer certificate of this node. */
+  onRenew?: () => void
   identity: RunnerIdentity
   /** A directory for each attempt that is held. */
   attemptsDir: string
-  /** User of the tasks; null: the runner's own. */
-  taskUser: string | null
+  /** As of `Attempts`, with the executor that was chosen. */
+  taskUserFor: (owner: string, executor: ExecutorInfo['name']) => string | null
   clock: Clock
   disk: Disk
   dial: Dial
@@ -51,6 +55,8 @@ export interface AgentDeps {
 export interface Agent {
   executor: Executor['info']
   isLinked: () => boolean
+  /** Ends the link in order, and links anew. */
+  redial(): void
   /** Stops; tasks go on. */
   close(): Promise<void>
 }
@@ -84,7 +90,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     outbox,
     logLimit: deps.logLimit ?? null,
     lease,
-    taskUser: deps.taskUser,
+    taskUserFor: (owner) => deps.taskUserFor(owner, executor.info.name),
     clock,
     disk,
     log,
@@ -106,6 +112,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const opened = new Link({
     hostUrl: config.hostUrl,
     joinToken: deps.joinToken,
+    ...(deps.tls !== undefined && { tls: deps.tls }),
+    ...(deps.onRenew !== undefined && { onRenew: deps.onRenew }),
     nodeName: config.nodeName,
     runnerVersion: version,
     identity,
@@ -134,6 +142,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   return {
     executor: executor.info,
     isLinked: () => opened.isUp,
+    redial: () => opened.redial(),
     close: async () => {
       await opened.close()
       await Promise.allSettled([...background])
@@ -145,7 +154,8 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
 }
 
 function startOrder(order: Extract<FromHost, { type: 'start' }>): Parameters<Attempts['start']>[0] {
-  const { attempt, spec, numaId } = order
+  const { attempt, spec, numaId, secrets } = order
   const owner = order.owner ?? firstUser
-  return { taskId: Number(order.taskId), attempt, batchId: Number(order.batchId), owner, spec, numaId }
+  const base = { taskId: Number(order.taskId), attempt, batchId: Number(order.batchId), owner, spec, numaId }
+  return secrets === undefined ? base : { ...base, secrets }
 }

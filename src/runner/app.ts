@@ -1,11 +1,8 @@
 /** Puts a runner on this machine: its directories and lock, its identity, and what it uses of the system. */
-import { randomUUID } from 'node:crypto'
 import { chmodSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Capacity } from '../core/node.ts'
 import { systemClock } from '../platform/clock.ts'
 import { systemDisk } from '../platform/disk.ts'
-import { readTextIfThere, writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import { logFolder } from '../platform/log-paths.ts'
@@ -18,10 +15,12 @@ import { chooseExecutor } from './choose-executor.ts'
 import { currentJoinToken, type RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
-
+import { dialTls, readRunnerId } from './identity.ts'
 import { LogLimit } from './log-limit.ts'
 import { RunnerLogs } from './logs.ts'
 import { attemptsDir } from './paths.ts'
+import { Renewal } from './renewal.ts'
+import { taskUserFor } from './task-user.ts'
 
 /** How long the shared directory may take to answer. */
 const sharedMs = 5_000
@@ -58,12 +57,16 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const meter = new LoadMeter()
   const read = config.sharedDir === null ? readLogPart : boundedReader(sharedReads, sharedMs)
   const logs = new RunnerLogs(config.sharedDir ?? config.stateDir, read)
+  // there is none before the agent, and none is asked for before that has linked
+  let onRenew = () => {}
   const agent = await startAgent({
     config,
     joinToken: () => currentJoinToken(config),
+    tls: () => dialTls(config.stateDir),
+    onRenew: () => onRenew(),
     identity,
     attemptsDir: attemptsDir(config.stateDir, identity.runnerId),
-    taskUser: config.taskUser ?? (process.getuid?.() === 0 ? 'nobody' : null),
+    taskUserFor: (owner, executor) => taskUserFor(owner, config, executor),
     clock: systemClock,
     disk: systemDisk,
     dial: dialWebSocket,
@@ -76,11 +79,16 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     readLog: (request, attempts, signal) => logs.read(request, attempts, signal),
     viewLog: (request, attempts, signal) => logs.view(request, attempts, signal),
   })
+  const { stateDir, hostUrl } = config
+  const renewal = new Renewal({ stateDir, hostUrl, clock: systemClock, log, onRenewed: () => agent.redial() })
+  onRenew = () => renewal.renew()
+  renewal.start()
   return {
     nodeName: config.nodeName,
     executor: agent.executor,
     isLinked: agent.isLinked,
     close: async () => {
+      await renewal.close()
       await agent.close()
       await logs.close()
       await lock.release()
@@ -95,14 +103,4 @@ async function makeSharedFolders(sharedDir: string, log: Log): Promise<void> {
   if (code === 0) return
   const why = isLate ? 'it does not answer' : stderr.trim()
   log.error({ sharedDir, why }, 'Cannot make the folders for output in the shared directory')
-}
-
-/** Made once per state directory: a host that sees another one knows that this one's records are gone. */
-async function readRunnerId(stateDir: string): Promise<string> {
-  const path = join(stateDir, 'runner-id')
-  const known = (await readTextIfThere(path))?.trim()
-  if (known) return known
-  const made = randomUUID()
-  await writeFileAtomic(path, `${made}\n`, { sync: true })
-  return made
 }

@@ -1,8 +1,18 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  type Dirent,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { spec } from '../core/builders.suite.ts'
+import { AppError } from '../core/errors.ts'
 import type { TaskExit, TaskSpec } from '../core/task.ts'
 import { systemClock } from '../platform/clock.ts'
 import { type Disk, systemDisk } from '../platform/disk.ts'
@@ -78,7 +88,10 @@ async function boot(
     others: new Map(),
     outbox,
     logLimit,
-    taskUser: null,
+    taskUserFor: (owner) => {
+      if (owner === 'mallory') throw new AppError('not_permitted', 'n1 runs nothing of mallory')
+      return owner === 'admin' ? null : owner
+    },
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + passedMs },
     disk,
     log: silentLog,
@@ -120,6 +133,41 @@ function changed(change: (fake: FakeExecutor, deps: ExecutorDeps) => Partial<Exe
     return Object.assign(fake, change(fake, deps))
   }
 }
+
+describe('the user of a task', () => {
+  test('is the one that its owner is mapped to', async () => {
+    const launches: LaunchSpec[] = []
+    const runner = await boot(
+      changed((fake) => ({
+        start: (launch) => {
+          launches.push(launch)
+          return FakeExecutor.prototype.start.call(fake, launch)
+        },
+      })),
+    )
+    await runner.attempts.start(order(1, sleeping, { owner: 'alice' }))
+    await runner.attempts.start(order(2, sleeping))
+    expect(launches.map(({ owner, user }) => [owner, user])).toEqual([
+      ['alice', 'alice'],
+      ['admin', null],
+    ])
+  })
+
+  test('where nobody is mapped there is no start, and one sentence', async () => {
+    const runner = await boot(
+      changed(() => ({ start: () => Promise.reject(new Error('it must not be started')) })),
+    )
+    await runner.attempts.start(order(3, sleeping, { owner: 'mallory' }))
+    expect(runner.outbox.pending()).toMatchObject([
+      {
+        taskId: 3,
+        event: { type: 'exited', exit: { cause: 'launch_failed', reason: 'n1 runs nothing of mallory' } },
+      },
+    ])
+    await acknowledge(runner)
+    expect(runner.attempts.list()).toEqual([])
+  })
+})
 
 describe('attempts of a runner', () => {
   test('nothing starts under a lease that is not there, and that is told as the loss of the node', async () => {
@@ -378,6 +426,48 @@ describe('attempts of a runner', () => {
       taskDir: taskDir(held(), 7, 1),
       bootId: 'boot-1',
     })
+  })
+})
+
+describe('attempts with secrets', () => {
+  const canary = 'canary-91d2'
+  const secrets = { TOKEN: canary }
+  const files = () =>
+    (readdirSync(root, { recursive: true, withFileTypes: true }) as Dirent[])
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+      .join('\n')
+
+  test('hand them to the executor, and write them nowhere', async () => {
+    const launches: LaunchSpec[] = []
+    const runner = await boot(changed(() => ({ start: async (launch) => void launches.push(launch) })))
+    await runner.attempts.start(order(7, sleeping, { secrets }))
+    expect(launches[0]?.secrets).toEqual(secrets)
+    expect(files()).toContain('"hasSecrets":true')
+    expect(files()).not.toContain(canary)
+    expect(JSON.stringify(runner.attempts.list())).not.toContain(canary)
+  })
+
+  test('that were never started are not held by the next runner: the host has them, and sends the start again', async () => {
+    const first = await boot(changed(() => ({ start: () => new Promise(() => {}) })))
+    first.attempts.start(order(7, sleeping, { secrets })).catch(() => {})
+    await crash(first)
+    const next = await boot()
+    await next.attempts.recover()
+    expect(next.attempts.list()).toEqual([])
+    expect(readdirSync(held())).toEqual([])
+    expect(next.told).toEqual([])
+    await next.attempts.start(order(7, sleeping, { secrets }))
+    await toldBy(next, 'started 7-1')
+  })
+
+  test('that run are found again without them', async () => {
+    const first = await boot()
+    await first.attempts.start(order(7, sleeping, { secrets }))
+    await crash(first)
+    const next = await boot()
+    await next.attempts.recover()
+    expect(next.attempts.list()).toMatchObject([{ taskId: '7', phase: 'running' }])
   })
 })
 

@@ -28,6 +28,14 @@ export interface StartOrder {
   owner: string
   spec: TaskSpec
   numaId: number | null
+  /** Variables that only the task sees; left out: none. */
+  secrets?: Record<string, string>
+}
+
+/** What is kept of a launch, on the node's own disk: not its secrets. */
+interface KeptLaunch extends Omit<LaunchSpec, 'secrets'> {
+  /** It cannot be started without them. */
+  hasSecrets?: true
 }
 
 interface Held {
@@ -57,8 +65,11 @@ export interface AttemptsDeps {
   logLimit: LogLimit | null
   /** Left out: nothing leased is run here. */
   lease?: Pick<Lease, 'ready'>
-  /** User of the tasks; null: the runner's own. */
-  taskUser: string | null
+  /**
+   * The user that a task of this API user runs as; null: the runner's own.
+   * @throws AppError where nothing of that one is run here
+   */
+  taskUserFor: (owner: string) => string | null
   clock: Clock
   disk: Disk
   log: Log
@@ -134,10 +145,17 @@ export class Attempts implements ExecutorEvents {
   async start(order: StartOrder): Promise<void> {
     const id = keyOf(order.taskId, order.attempt)
     if (this.held.has(id)) return
-    const launch = this.launchOf(order)
+    const { launch, refusal } = this.launchOf(order)
     const handle = this.deps.executor.handleFor(launch)
-    const held: Held = { phase: 'starting', startedAtMs: null, handle, isKillRequested: false, launch }
+    const held: Held = {
+      phase: 'starting',
+      startedAtMs: null,
+      handle,
+      isKillRequested: false,
+      launch: { spec: launch.spec, numaId: launch.numaId },
+    }
     this.held.set(id, held)
+    if (refusal !== null) return this.onExit(order.taskId, order.attempt, this.failed(refusal))
     const noRoom = this.deps.logLimit?.problem(this.logsOf(order.taskId)) ?? null
     if (noRoom !== null) {
       this.deps.onProblem?.()
@@ -146,7 +164,7 @@ export class Attempts implements ExecutorEvents {
     try {
       const { disk } = this.deps
       disk.makeDir(launch.taskDir, 0o700)
-      disk.write(join(launch.taskDir, launchFile), JSON.stringify(launch))
+      disk.write(join(launch.taskDir, launchFile), JSON.stringify(keptOf(launch)))
       disk.write(join(launch.taskDir, 'handle.json'), JSON.stringify(handle))
       this.deps.logLimit?.prepare(this.logsOf(order.taskId))
     } catch (error) {
@@ -270,7 +288,7 @@ export class Attempts implements ExecutorEvents {
   private async recoverOne(handle: Handle): Promise<void> {
     const { taskId, attempt } = handle
     const { outbox, log } = this.deps
-    const launch = this.readJson<LaunchSpec>(join(handle.taskDir, launchFile))
+    const launch = this.readJson<KeptLaunch>(join(handle.taskDir, launchFile))
     const held: Held = {
       phase: 'starting',
       startedAtMs: null,
@@ -311,9 +329,19 @@ export class Attempts implements ExecutorEvents {
         // the runner went down between writing the handle and the start: the order is still to be carried out
         if (launch === null)
           this.onExit(taskId, attempt, this.failed('the runner went down before it was started'))
+        else if (launch.hasSecrets === true) await this.letHostStartAgain(handle, executor)
         else await this.launch(launch, held)
       }
     }
+  }
+
+  /** Only the host has the secrets of what was never started here: it misses the attempt, and sends it once more. */
+  private async letHostStartAgain(handle: Handle, executor: Executor): Promise<void> {
+    const { taskId, attempt } = handle
+    await this.deps.logLimit?.end(keyOf(taskId, attempt))
+    this.held.delete(keyOf(taskId, attempt))
+    await executor.collect(handle)
+    this.deps.disk.remove(handle.taskDir)
   }
 
   private hasEnded(held: Held): boolean {
@@ -334,13 +362,16 @@ export class Attempts implements ExecutorEvents {
     return exitWithout('launch_failed', reason, this.deps.clock.now())
   }
 
-  private launchOf(order: StartOrder): LaunchSpec {
-    const { config, taskUser } = this.deps
-    const { taskId, attempt, spec, numaId } = order
+  /** What is started, and why it may not be. */
+  private launchOf(order: StartOrder): { launch: LaunchSpec; refusal: string | null } {
+    const { user, refusal } = this.userOf(order.owner)
+    const { config } = this.deps
+    const { taskId, attempt, owner, spec, numaId, secrets } = order
     const logs = this.logsOf(taskId)
-    return {
+    const launch: LaunchSpec = {
       taskId,
       attempt,
+      owner,
       spec,
       numaId,
       extraEnv: this.variablesOf(order),
@@ -348,7 +379,18 @@ export class Attempts implements ExecutorEvents {
       stdoutPath: logs.stdout,
       stderrPath: logs.stderr,
       defaultCwd: config.localTempDir,
-      user: taskUser,
+      user,
+      ...(secrets !== undefined && { secrets }),
+    }
+    return { launch, refusal }
+  }
+
+  private userOf(owner: string): { user: string | null; refusal: string | null } {
+    try {
+      return { user: this.deps.taskUserFor(owner), refusal: null }
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      return { user: null, refusal: error.message }
     }
   }
 
@@ -407,6 +449,10 @@ export class Attempts implements ExecutorEvents {
       return null
     }
   }
+}
+
+function keptOf({ secrets, ...launch }: LaunchSpec): KeptLaunch {
+  return secrets === undefined ? launch : { ...launch, hasSecrets: true }
 }
 
 function takesOf({ phase, launch }: Held): Pick<HeldAttempt, 'takes'> {

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
+import { everybodyElse, sameName } from '../core/local-user.ts'
 import type { RunnerFacts, SharedFileFacts, TaskUserFacts } from '../platform/check-facts.ts'
 import { type As, checkDirectory, removeCheckFile } from '../platform/directory-check.ts'
 import { askForSharedFile, type ProbeOptions, probeHost } from '../platform/host-probe.ts'
@@ -10,9 +11,11 @@ import { isLocked } from '../platform/instance-lock.ts'
 import { ownUserName } from '../platform/own-user.ts'
 import { version } from '../platform/version.ts'
 import { inTime } from '../platform/wait.ts'
+import type { DialTls } from '../platform/wire.ts'
 import { decideExecutor } from './choose-executor.ts'
 import { loadRunnerConfig, type RunnerConfig } from './config.ts'
 import { isPlainPath } from './executors/systemd/unit.ts'
+import { dialTls } from './identity.ts'
 import { cgroupFacts, numactlFacts, systemdFacts, userManagerFacts } from './machine-facts.ts'
 import { becomeBySudo, sudoProblem } from './sudo.ts'
 import { becomeUser, findUser } from './users.ts'
@@ -85,8 +88,19 @@ function countdown(ms: number): () => number {
   return () => Math.max(leastMs, Math.round(endMs - performance.now()))
 }
 
-function probeOf({ hostUrl, joinToken }: RunnerConfig, deadlineMs: number): ProbeOptions {
-  return { url: hostUrl, token: joinToken, deadlineMs }
+/** As the runner: by its certificate where it has joined by one. */
+function probeOf({ hostUrl, joinToken, stateDir }: RunnerConfig, deadlineMs: number): ProbeOptions {
+  const tls = identityOf(stateDir)
+  return { url: hostUrl, token: tls === null ? joinToken : null, tls, deadlineMs }
+}
+
+/** null: there is none, or it cannot be used; the host says then what it lacks. */
+function identityOf(stateDir: string): DialTls | null {
+  try {
+    return dialTls(stateDir)
+  } catch {
+    return null
+  }
 }
 
 async function tellExecutor(config: RunnerConfig): Promise<RunnerFacts['executor']> {
@@ -97,12 +111,21 @@ async function tellExecutor(config: RunnerConfig): Promise<RunnerFacts['executor
   }
 }
 
-/** As the runner has it: its own user, or `nobody` where that is root. */
-function taskUserOf({ taskUser }: RunnerConfig): TaskUserFacts {
+/** By the rules of the configuration; without any its own user. */
+function taskUserOf({ taskUser, users }: RunnerConfig): TaskUserFacts {
   const own = ownUserName()
-  const name = taskUser ?? (process.getuid?.() === 0 ? 'nobody' : own)
+  const mapped = Object.values(users ?? {}).filter((user) => user !== sameName)
+  const rest = users?.[everybodyElse]
+  const name = (rest === sameName ? undefined : rest) ?? taskUser ?? mapped[0] ?? own
   const isOwn = name === own
-  return { name, exists: isOwn || findUser(name) !== null, isNamed: taskUser !== null, isOwn }
+  return {
+    name,
+    exists: isOwn || findUser(name) !== null,
+    isNamed: taskUser !== null || users !== null,
+    isOwn,
+    users,
+    missing: [...new Set(mapped)].filter((user) => user !== own && findUser(user) === null),
+  }
 }
 
 type DirectoryKeys = 'stateDir' | 'localTempDir' | 'sharedDir' | 'sharedDirOfTasks' | 'sharedFile'

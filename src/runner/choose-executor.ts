@@ -5,16 +5,25 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import type { ExecutorInfo } from '../core/node.ts'
+import { hakuriverHome } from '../platform/config.ts'
 import { systemdVersion } from '../platform/systemd-version.ts'
 import type { RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { FakeExecutor, FakeMachine, fakeInfo } from './executors/fake.ts'
 import { ProcessExecutor } from './executors/process.ts'
 import { DbusUnitManager } from './executors/systemd/dbus-manager.ts'
+import { isWithin, realPath, type Sandbox, sandboxOf } from './executors/systemd/sandbox.ts'
 import { SudoUnitManager } from './executors/systemd/sudo-manager.ts'
 import { SystemdExecutor } from './executors/systemd/systemd.ts'
 import { hasNumactl } from './hardware.ts'
 import { sudoProblem } from './sudo.ts'
+
+/** Of root: start scripts. */
+const rootRunDir = '/run/hakuriver/tasks'
+/** Where host, runners and launcher of a machine keep what is theirs. */
+const secretDirs = ['/etc/hakuriver', '/var/lib/hakuriver', '/run/hakuriver/attempts']
+
+type SandboxConfig = Pick<RunnerConfig, 'privateTmp' | 'localTempDir' | 'sharedDir' | 'stateDir'>
 
 /** systemd's own, for root. */
 export const systemSocket = '/run/systemd/private'
@@ -104,20 +113,33 @@ async function systemdExecutor(
   if (!isRoot && (config.taskUser === null || config.taskUser === userInfo().username)) {
     deps.log('Tasks run as the user of this runner, who may use sudo: name another one with --task-user')
   }
+  // with sudo the tasks' user has to reach it, and a logout must not remove it
+  const runDir = isRoot ? rootRunDir : tempRunDir()
   return SystemdExecutor.open(
     {
       info,
       openManager: isRoot
         ? (events) => DbusUnitManager.open({ socketPath: systemSocket, events, log: deps.log })
         : (events) => SudoUnitManager.open({ events, log: deps.log }),
-      // with sudo the tasks' user has to reach it, and a logout must not remove it
-      runDir: isRoot ? '/run/hakuriver/tasks' : tempRunDir(),
+      runDir,
       hasPrivatePids: (await systemdVersion()) >= privatePidsVersion,
+      tasksMax: config.tasksMax,
+      sandbox: sandboxFor(config, runDir),
       setsLimits: true,
       numactlPath: config.numactlPath,
     },
     deps,
   )
+}
+
+/** What every task of another user is kept from, and what it must reach all the same. */
+export function sandboxFor(config: SandboxConfig, runDir: string): Sandbox {
+  const { privateTmp, localTempDir, sharedDir, stateDir } = config
+  // of an ordinary runner the record of a task's end is written by the task's own unit
+  const records = process.getuid?.() !== 0 && isWithin(stateDir, tmpdir()) ? [stateDir] : []
+  const kept = [runDir, localTempDir, ...(sharedDir === null ? [] : [sharedDir]), ...records]
+  const hidden = [stateDir, hakuriverHome(process.env), ...secretDirs]
+  return sandboxOf({ privateTmp, hidden: hidden.map(realPath), kept: kept.map(realPath) })
 }
 
 async function userExecutor(config: RunnerConfig, deps: ExecutorDeps, info: ExecutorInfo): Promise<Executor> {
@@ -128,6 +150,7 @@ async function userExecutor(config: RunnerConfig, deps: ExecutorDeps, info: Exec
         DbusUnitManager.open({ socketPath: join(runtimeDir(), 'systemd/private'), events, log: deps.log }),
       runDir: userRunDir(),
       hasPrivatePids: info.features.privatePids,
+      tasksMax: config.tasksMax,
       setsLimits: info.enforcesLimits,
       numactlPath: config.numactlPath,
     },

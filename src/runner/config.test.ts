@@ -37,6 +37,12 @@ test('the host is where the configuration has it', () => {
     loadRunnerConfig({ argv: [], env: { ...env, ...more } }).hostUrl
   expect(urlWith({})).toBe('http://127.0.0.1:8000')
   expect(urlWith({ HAKURIVER_HOST_PORT: '81' })).toBe('http://127.0.0.1:81')
-  expect(urlWith({ HAKURIVER_HOST_REACHABLE_ADDRESS: 'fd00::1' })).toBe('http://[fd00::1]:8000')
+  expect(urlWith({ HAKURIVER_HOST_REACHABLE_ADDRESS: 'fd00::1' })).toBe('https://[fd00::1]:8000')
+  expect(urlWith({ HAKURIVER_HOST_REACHABLE_ADDRESS: 'fd00::1', HAKURIVER_TLS: 'off' })).toBe(
+    'http://[fd00::1]:8000',
+  )
+  expect(urlWith({ HAKURIVER_HOST_REACHABLE_ADDRESS: 'https://h:1' })).toBe('https://h:1')
+  expect(urlWith({ HAKURIVER_HOST_BIND_IP: '0.0.0.0' })).toBe('https://127.0.0.1:8000')
+  expect(urlWith({ HAKURIVER_TLS: 'on' })).toBe('https://127.0.0.1:8000')
   expect(urlWith({ HAKURIVER_HOST_URL: 'http://h:1' })).toBe('http://h:1')
 })

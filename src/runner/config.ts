@@ -3,8 +3,16 @@ import { readFileSync } from 'node:fs'
 import { AppError } from '../core/errors.ts'
 import { isNodeName } from '../core/target.ts'
 import { parseSize } from '../core/units.ts'
-import { type Found, readSettings, type Sources, urlOfHost } from '../platform/config.ts'
-import { type executorChoices, type LogLevel, runnerSettings } from '../platform/settings.ts'
+import {
+  type Found,
+  readSettings,
+  type Settings,
+  type Sources,
+  speaksTls,
+  urlOfHost,
+} from '../platform/config.ts'
+import { type executorChoices, type LogLevel, runnerSettings, type Table } from '../platform/settings.ts'
+import { type NodeFile, readNodeFile } from './identity.ts'
 
 export type ExecutorChoice = (typeof executorChoices)[number]
 
@@ -24,8 +32,14 @@ export interface RunnerConfig {
   localTempDir: string
   /** Empty: `numactl` from PATH. */
   numactlPath: string
-  /** User that tasks run as; null: the runner's own, or `nobody` where that is root. */
+  /** User of the tasks of everybody whom `users` does not name; null: none. */
   taskUser: string | null
+  /** Local users of API users (`core/local-user.ts`); null: there is no such section. */
+  users: Table | null
+  /** Give each task a /tmp of its own, where systemd runs tasks for root. */
+  privateTmp: boolean
+  /** Of one task. */
+  tasksMax: number
   executor: ExecutorChoice
   /** Start units through `sudo systemd-run` instead of over D-Bus; null: where that works and nothing better does. */
   useSudo: boolean | null
@@ -35,19 +49,28 @@ export interface RunnerConfig {
   logFile: string | null
 }
 
-/** @throws AppError `invalid_request` */
-export function loadRunnerConfig(sources: Sources): RunnerConfig {
+/**
+ * What is not set comes from the join of this state directory, where there was one. `isJoining`: as if there was none.
+ * @throws AppError `invalid_request`
+ */
+export function loadRunnerConfig(sources: Sources, { isJoining = false } = {}): RunnerConfig {
   const found = readSettings(runnerSettings, sources)
-  const nodeName = found.name.value
+  const joined = isJoining ? null : readNodeFile(found.stateDir.value)
+  const nodeName = joined !== null && found.name.origin === 'default' ? joined.node : found.name.value
   if (!isNodeName(nodeName)) {
     throw new AppError(
       'invalid_request',
       `"${nodeName}" cannot be the name of a node: use letters, digits, - and . (--name)`,
     )
   }
-  const { value: address } = found.hostAddress
+  if (joined !== null && joined.node !== nodeName) {
+    throw new AppError(
+      'invalid_request',
+      `${found.name.place}: this machine has joined as node ${joined.node}, and is to be ${nodeName}: set that back, or join again as ${nodeName} (hakuriver join)`,
+    )
+  }
   return {
-    hostUrl: found.host.value ?? urlOfHost(address ?? '127.0.0.1', found.hostPort.value),
+    hostUrl: hostUrlOf(found, joined),
     joinToken: found.joinToken.value ?? readToken(found.joinTokenFile),
     joinTokenFile: found.joinToken.value === null ? found.joinTokenFile.value : null,
     nodeName,
@@ -56,12 +79,25 @@ export function loadRunnerConfig(sources: Sources): RunnerConfig {
     localTempDir: found.localTempDir.value,
     numactlPath: found.numactlPath.value ?? '',
     taskUser: found.taskUser.value,
+    users: found.users.value,
+    privateTmp: found.privateTmp.value,
+    tasksMax: found.tasksMax.value,
     executor: found.executor.value,
     useSudo: found.sudo.value,
     logLimitBytes: found.logLimit.value === '0' ? null : parseSize(found.logLimit.value),
     logLevel: found.logLevel.value,
     logFile: found.logFile.value,
   }
+}
+
+/** What was named, else where the host was when this machine joined. */
+function hostUrlOf(found: Settings<typeof runnerSettings>, joined: NodeFile | null): string {
+  if (found.host.value !== null) return found.host.value
+  const { value: address } = found.hostAddress
+  if (address === null && joined !== null) return joined.url
+  const host = address ?? '127.0.0.1'
+  const isTls = joined !== null || speaksTls(found.tls.value, found.hostBind.value, host)
+  return urlOfHost(host, found.hostPort.value, isTls)
 }
 
 /** The token as it stands now: a host that is started after its runner writes the file later. */

@@ -26,9 +26,12 @@ export function readFromHost(text: string): FromHost {
         ...ifThere(message, 'leaseMs'),
         ...ifThere(message, 'usageMs'),
         ...flagIfThere(message, 'logViews'),
+        ...flagIfThere(message, 'secrets'),
       }
     case 'heard':
       return { type: 'heard', beat: integer(message, 'beat') }
+    case 'renew':
+      return { type: 'renew' }
     case 'refused':
       return {
         type: 'refused',
@@ -44,6 +47,7 @@ export function readFromHost(text: string): FromHost {
         spec: specOf(record(message.spec, 'spec')),
         numaId: orNull(message, 'numaId', integer),
         ...(message.owner === undefined ? {} : { owner: string(message, 'owner') }),
+        ...(message.secrets === undefined ? {} : { secrets: variables(record(message.secrets, 'secrets')) }),
       }
     case 'kill':
       return { type: 'kill', ...attemptOf(message) }

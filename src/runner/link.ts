@@ -7,7 +7,7 @@ import type { Capacity, ExecutorInfo, NodeLoad } from '../core/node.ts'
 import type { RunnerIdentity } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import type { Dial, Wire } from '../platform/wire.ts'
+import type { Dial, DialOptions, DialTls, Wire } from '../platform/wire.ts'
 import type { FromHost, FromRunner, HeldAttempt } from '../protocol/link.ts'
 import { linkPath } from '../protocol/routes.ts'
 import { readFromHost } from './host-messages.ts'
@@ -26,6 +26,10 @@ export interface LinkDeps {
   hostUrl: string
   /** Asked anew for each dial. */
   joinToken: () => string | null
+  /** By what the host is known, and what is shown to it; asked anew for each dial. Left out, or null: nothing. */
+  tls?: () => DialTls | null
+  /** The host wants a newer certificate of this node. Left out: there is none. */
+  onRenew?: () => void
   nodeName: string
   runnerVersion: string
   identity: RunnerIdentity
@@ -82,6 +86,8 @@ export class Link {
   private lastProblem = ''
   /** The host asks for lines of logs, not only for bytes. */
   private hasLogViews = false
+  /** The host sends secrets to a runner that takes them. */
+  private hasSecrets = false
   /** Log reads that are not answered yet, by request. */
   private readonly logReads = new Map<number, AbortController>()
   private deferred: OutboxReport[] = []
@@ -106,6 +112,16 @@ export class Link {
     if (this.deferred.push(report) === 1) this.deps.clock.soon(() => this.flushReports())
   }
 
+  /** Ends the link in order, and links anew: reports that are not acknowledged are sent again. */
+  redial(): void {
+    const { wire } = this
+    if (wire === null || !this.isWelcome) return
+    this.flushReports()
+    this.failures = 0
+    this.after(goodbyeMs, () => wire.cut())
+    wire.close(1001)
+  }
+
   async close(): Promise<void> {
     this.isClosed = true
     this.flushReports()
@@ -126,27 +142,36 @@ export class Link {
   private connect(): void {
     if (this.isClosed) return
     const { hostUrl } = this.deps
-    const joinToken = this.deps.joinToken()
-    const headers = joinToken === null ? {} : { authorization: `Bearer ${joinToken}` }
+    const options = this.dialOptions()
     const url = hostUrl.replace(/^http/, 'ws').replace(/\/$/, '') + linkPath
-    const wire = this.deps.dial(
-      url,
-      { headers, deadlineMs: handshakeMs },
-      {
-        onOpen: () => this.greet(wire),
-        onText: (text) => this.receive(wire, text),
-        onSign: () => this.heard(),
-        onRefused: (status) =>
-          this.problem(
-            status === 401 ? 'The host does not accept the join token' : `The host answered ${status}`,
-          ),
-        onProblem: (problem) => {
-          if (!this.isClosed) this.problem(`Cannot reach the host: ${problem}`)
-        },
-        onClosed: () => this.disconnected(wire),
+    const wire = this.deps.dial(url, options, {
+      onOpen: () => this.greet(wire),
+      onText: (text) => this.receive(wire, text),
+      onSign: () => this.heard(),
+      onRefused: (status, message) => {
+        if (message !== undefined) this.problem(`The host refuses this runner: ${message}`)
+        else if (status === 401) this.problem('The host does not accept the join token')
+        else this.problem(`The host answered ${status}`)
       },
-    )
+      onProblem: (problem) => {
+        if (!this.isClosed) this.problem(`Cannot reach the host: ${problem}`)
+      },
+      onClosed: () => this.disconnected(wire),
+    })
     this.wire = wire
+  }
+
+  /** Where this node has joined by a certificate, no token is shown. */
+  private dialOptions(): DialOptions {
+    const options = { headers: {}, deadlineMs: handshakeMs }
+    try {
+      const tls = this.deps.tls?.() ?? null
+      if (tls !== null) return { ...options, tls }
+    } catch (error) {
+      this.problem(error instanceof Error ? error.message : String(error))
+    }
+    const joinToken = this.deps.joinToken()
+    return joinToken === null ? options : { ...options, headers: { authorization: `Bearer ${joinToken}` } }
   }
 
   private greet(wire: Wire): void {
@@ -182,6 +207,8 @@ export class Link {
         return this.welcomed(wire, message)
       case 'refused':
         return this.refused(wire, message)
+      case 'renew':
+        return this.deps.onRenew?.()
       case 'heard':
         return this.deps.lease?.onHeard(message.beat)
       case 'start':
@@ -205,6 +232,7 @@ export class Link {
     this.failures = 0
     this.lastProblem = ''
     this.heartbeatMs = message.heartbeatMs
+    this.hasSecrets = message.secrets === true
     this.hasLogViews = message.logViews === true && this.deps.onLogView !== undefined
     this.deps.lease?.onWelcome(message.leaseMs)
     this.deps.log.info({ host: this.deps.hostUrl }, 'Linked')
@@ -242,7 +270,10 @@ export class Link {
     const numbered = beat === null ? {} : { beat }
     const problem = this.deps.problem?.() ?? null
     const told = problem === null ? {} : { problem }
-    const able = this.hasLogViews ? { logViews: true } : {}
+    const able = {
+      ...(this.hasLogViews && { logViews: true }),
+      ...(this.hasSecrets && { secrets: true }),
+    }
     this.send({ type: 'heartbeat', load, attempts: this.deps.attempts(), ...numbered, ...told, ...able })
   }
 

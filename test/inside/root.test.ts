@@ -40,6 +40,7 @@ const changed = (reconnectDelayMs: number, change: Change = () => {}): MakeExecu
         },
         runDir: '/run/hakuriver/tasks',
         hasPrivatePids: false,
+        tasksMax: 8192,
         setsLimits: true,
         numactlPath: '',
       },

@@ -60,6 +60,7 @@ export class Runner {
     return {
       taskId: lastTask,
       attempt: 1,
+      owner: 'admin',
       spec: spec(wanted),
       numaId: null,
       extraEnv: { HAKURIVER_TASK_ID: String(lastTask), HAKURIVER_ATTEMPT: '1' },

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { TaskSpec } from '../../src/core/task.ts'
 import { unitNameOf } from '../../src/core/unit-name.ts'
 import { waitFor } from '../../src/platform/wait.ts'
 import { hasRecord } from '../../src/runner/executors/attempt-files.ts'
@@ -236,7 +237,7 @@ export function systemdSuite(name: string, flags: string[], options: { user: str
       })
       expect(await propertiesOf(unitOf(task))).toMatchObject({
         ...{ Slice: 'hakuriver.slice', Type: 'exec', KillMode: 'control-group', OOMPolicy: 'kill' },
-        ...{ CPUQuotaPerSecUSec: '2s', MemoryMax: String(96 * MiB), MemorySwapMax: '0', TasksMax: '32768' },
+        ...{ CPUQuotaPerSecUSec: '2s', MemoryMax: String(96 * MiB), MemorySwapMax: '0', TasksMax: '8192' },
         ...{ RuntimeMaxUSec: '1min 30s', NoNewPrivileges: 'yes', IgnoreSIGPIPE: 'no' },
       })
       const below = (at: string) => `/sys/fs/cgroup/${at}/hakuriver.slice/${unitOf(task)}`
@@ -253,6 +254,25 @@ export function systemdSuite(name: string, flags: string[], options: { user: str
         reason: null,
       })
       await waitFor('systemd let go of it', async () => !(await isLoaded(unitOf(task))))
+    })
+
+    const ways: [string, Partial<TaskSpec>][] = [['as it is', {}]]
+    // only root can give it that before systemd 257
+    if (isRoot) ways.push(['with PIDs of its own', { privatePids: true }])
+    test.each(ways)('it has no capability left %s, and can get none', async (_, more) => {
+      const runner = await open()
+      const { out } = await runner.run({ ...shell('cat /proc/self/status'), ...more })
+      const told = out.toString()
+      expect(told.match(/^Cap\w+:\s*0{16}$/gm)).toHaveLength(5)
+      expect(told).toMatch(/^NoNewPrivs:\s*1$/m)
+    })
+
+    test('its /tmp is its own, and goes with it', async () => {
+      const runner = await open()
+      const path = join('/tmp', `mine-${process.pid}-${Date.now()}`)
+      const { out } = await runner.run(shell('echo here > "$1"; cat "$1"', path))
+      expect(out.toString()).toBe('here\n')
+      expect(existsSync(path)).toBe(false)
     })
 
     test('nothing that the user gave is told to systemd', async () => {

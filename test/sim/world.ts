@@ -6,6 +6,7 @@ import { type Engine, startEngine } from '../../src/host/engine.ts'
 import { createHandlers } from '../../src/host/handlers.ts'
 import { createTaskLogs } from '../../src/host/log-handlers.ts'
 import { inMemory, openDatabase } from '../../src/host/store/open.ts'
+import { Vault } from '../../src/host/vault.ts'
 import { silentLog } from '../../src/platform/log.ts'
 import { type Agent, startAgent } from '../../src/runner/agent.ts'
 import { Checker, Violation } from './checker.ts'
@@ -274,7 +275,8 @@ export class World {
     )
     const clock = life.clock(this.hostClock)
     const config = { heartbeatMs, watchMs, silenceFactor, leaseMs }
-    startEngine({ config, store, clock, log: silentLog, onBroken: this.failed }).then((engine) => {
+    const vault = new Vault('', [])
+    startEngine({ config, store, clock, log: silentLog, vault, onBroken: this.failed }).then((engine) => {
       host.engine = engine
       const checks = createChecks({ cluster: engine.cluster, sharedDir: null, now: clock.now })
       const logs = createTaskLogs({ ...engine, store, sharedDir: null }).handlers
@@ -332,7 +334,7 @@ export class World {
       joinToken: () => null,
       identity: { runnerId: `${node.name}-disk-${node.disks}`, bootId: node.machine.bootId },
       attemptsDir: node.attemptsDir,
-      taskUser: null,
+      taskUserFor: () => null,
       clock: life.clock(node.machine.clock),
       disk: node.disk.for(life),
       dial: (_, options, events) => network.dial(node.name, life, options, events),

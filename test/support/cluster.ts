@@ -54,7 +54,9 @@ export class LocalCluster {
   startRunner(name: string, ...args: string[]): Program {
     const own = ['--host', this.api.url, '--name', name, '--join-token-file', join(this.home, 'join-token')]
     const dirs = ['--state-dir', join(this.dir, name), '--local-temp-dir', join(this.dir, `${name}-tmp`)]
-    const executor = ['--executor', this.options.executor ?? 'process']
+    // a runner that is root runs nothing unless it is told as whom
+    const user = process.getuid?.() === 0 ? ['--task-user', 'nobody'] : []
+    const executor = ['--executor', this.options.executor ?? 'process', ...user]
     const runner = new Program(
       process.execPath,
       [bundle('runner'), ...own, ...dirs, ...executor, ...(this.options.runnerArgs ?? []), ...args],

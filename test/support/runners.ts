@@ -31,7 +31,9 @@ export async function startRunners(
       join(host.dir, `${node.name}-tmp`),
     ]
     const token = existsSync(tokenFile) ? ['--join-token-file', tokenFile] : []
+    const user = process.getuid?.() === 0 ? ['--task-user', 'nobody'] : []
     const argv = [
+      ...user,
       '--host',
       host.url,
       '--name',

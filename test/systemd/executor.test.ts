@@ -64,8 +64,8 @@ describeInLab('the systemd executor on a real machine', () => {
     ])
 
   it.each([
-    ['root.test.ts', 'root', 67],
-    ['sudo.test.ts', 'keeper', 130],
+    ['root.test.ts', 'root', 70],
+    ['sudo.test.ts', 'keeper', 134],
   ])(
     'passes %s as %s',
     async (file, user, count) => {

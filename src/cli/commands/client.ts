@@ -93,6 +93,8 @@ async function submitAs(words: string[], options: ClientOptions, context: Contex
   const { submit } = await import('./submit.ts')
   const rest = {
     envFile: [],
+    secret: [],
+    secretFile: [],
     cwd: null,
     name: null,
     timeout: null,

@@ -4,6 +4,7 @@ import { printable } from '../../core/text.ts'
 import { configPath, type Origin, readSettings } from '../../platform/config.ts'
 import {
   fileSettings,
+  fileTables,
   hostSettings,
   runnerSettings,
   type Setting,
@@ -41,6 +42,7 @@ const tables: Readonly<Record<string, Record<string, Setting>>> = {
   // what two programs call the same is there once
   all: {
     ...fileSettings,
+    ...fileTables,
     host: runnerSettings.host,
     token,
     joinToken: runnerSettings.joinToken,

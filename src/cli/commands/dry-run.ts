@@ -2,6 +2,7 @@
 import { errorTable, exitCodes } from '../../core/errors.ts'
 import { count, printable } from '../../core/text.ts'
 import type { PreviewResult, SubmitBody } from '../../protocol/schemas.ts'
+import { withoutSecretValues } from '../../protocol/submit-body.ts'
 import type { Context } from '../context.ts'
 
 type Outcome = PreviewResult['items'][number]
@@ -21,7 +22,8 @@ export async function dryRunSubmit(body: SubmitBody, context: Context): Promise<
 /** @throws AppError as the submit */
 export async function previewOf(body: SubmitBody, context: Context): Promise<PreviewResult> {
   const host = await context.host()
-  return host.client.previewBatch({ body })
+  // nothing that is kept from others has to leave this machine for it
+  return host.client.previewBatch({ body: withoutSecretValues(body) })
 }
 
 /** "Of 40 tasks 12 would start now, 28 would wait": without a full stop. */

@@ -48,6 +48,18 @@ export function remove(names: string[], { force }: RemoveOptions, context: Conte
   })
 }
 
+/** Takes back the credentials of nodes. */
+export function revoke(names: string[], context: Context): Promise<number> {
+  return each(names, context, {
+    run: (name, host) => host.client.revokeNode({ params: { name }, body: {} }),
+    tell: ({ revoked, wasLinked }: { revoked: string; wasLinked: boolean }) => {
+      const link = wasLinked ? 'its link is closed' : 'it was not linked'
+      const name = printable(revoked)
+      return `${name} may not link any more: ${link}, and what runs there goes on. Back again: hakuriver join-token --node ${name}`
+    },
+  })
+}
+
 /** Ends what runs on nodes and the host does not know. */
 export function endUnknown(names: string[], context: Context): Promise<number> {
   return each(names, context, {

@@ -156,8 +156,17 @@ function usedRows(task: TaskDetail): [string, string][] {
 }
 
 function envRows(task: TaskDetail): [string, string][] {
-  if (task.env === null) return [['', `(environment not shown: it is ${printable(task.owner)}'s task)`]]
-  return Object.entries(task.env).map(([name, value]) => ['', `${name}=${printable(shellQuote(value))}`])
+  const hidden: [string, string][] = [['', `(environment not shown: it is ${printable(task.owner)}'s task)`]]
+  const rows =
+    task.env === null
+      ? hidden
+      : Object.entries(task.env).map(([name, value]): [string, string] => [
+          '',
+          `${name}=${printable(shellQuote(value))}`,
+        ])
+  // an older host tells of none
+  for (const name of task.secretNames ?? []) rows.push(['', `${printable(name)} (secret)`])
+  return rows
 }
 
 function hints(task: TaskDetail): string[] {

@@ -20,6 +20,8 @@ export interface SubmitOptions {
   memory: number | null
   env: string[]
   envFile: string[]
+  secret: string[]
+  secretFile: string[]
   privateNetwork: boolean
   privatePid: boolean
   allOrNothing: boolean
@@ -45,7 +47,7 @@ export async function submit(
   options: SubmitOptions & { dryRun?: boolean },
   context: Context,
 ): Promise<number> {
-  const body = bodyOfForm(formOf(words, options, null, context))
+  const body = bodyOfForm(await formOf(words, options, null, context))
   if (options.dryRun === true) return (await import('./dry-run.ts')).dryRunSubmit(body, context)
   return submitBody(body, options, context)
 }
@@ -90,12 +92,12 @@ async function followAll(
 }
 
 /** What was asked for on the command line. @throws AppError `invalid_request` where the environment cannot be read */
-export function formOf(
+export async function formOf(
   words: string[],
   options: SubmitOptions,
   sweep: SweepMode | null,
   context: Context,
-): SubmitForm {
+): Promise<SubmitForm> {
   return {
     words,
     targets: options.target,
@@ -103,6 +105,7 @@ export function formOf(
     memoryBytes: options.memory,
     timeoutMs: options.timeout,
     env: taskEnvironment(options.envFile, options.env, context.io.env),
+    secrets: await secretsOf(options, context),
     cwd: options.cwd,
     name: options.name,
     privateNetwork: options.privateNetwork,
@@ -112,6 +115,16 @@ export function formOf(
     allOrNothing: options.allOrNothing,
     sweep,
   }
+}
+
+async function secretsOf(options: SubmitOptions, context: Context): Promise<Record<string, string>> {
+  if (options.secret.length === 0 && options.secretFile.length === 0) return {}
+  const { readSecrets } = await import('../secret-options.ts')
+  return readSecrets(options, context.io, (name) =>
+    context.note(
+      `hakuriver: the value of ${name} stands in this machine's process list; --secret ${name}=@FILE does not show it`,
+    ),
+  )
 }
 
 /**

@@ -28,7 +28,8 @@ export async function sweep(words: string[], options: SweepOptions, context: Con
   const targets = options.target.length
   checkSweepSize(found, targets)
   if (!options.quiet) for (const note of found.notes) await context.note(`hakuriver: ${note}`)
-  const makeBody = () => bodyOfSweep(found, formOf(words, options, mode, context))
+  const form = await formOf(words, options, mode, context)
+  const makeBody = () => bodyOfSweep(found, form)
   if (options.dryRun) return dryRun(found, makeBody(), context)
   const size = tellSweepSize(found, targets)
   if (found.sizes.length > 0 && !options.quiet) await context.note(`This will make ${size}.`)

@@ -1,6 +1,7 @@
 /** `hakuriver up`: a cluster on this machine, in the foreground or in the background. */
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isLoopback } from '../../core/address.ts'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { count, printable } from '../../core/text.ts'
 import { formatBytes } from '../../core/units.ts'
@@ -10,7 +11,7 @@ import { type InstanceLock, lockDirectory } from '../../platform/instance-lock.t
 import type { NodeView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
 import { makeLoginLink } from '../login-link.ts'
-import { isLoopback, ownAddress } from '../own-address.ts'
+import { ownAddress } from '../own-address.ts'
 import { ownFile } from '../sibling.ts'
 import type { Host } from '../transport.ts'
 import { ownHost, startCluster } from '../up/cluster.ts'
@@ -35,6 +36,7 @@ interface Up {
 /** Another `up` that is just starting is waited for. */
 const otherDeadlineMs = 75_000
 const lookMs = 50
+const weakestUser = 'nobody'
 
 /** Starts a cluster unless one runs. `own` is this program's file: host and runner lie beside it. */
 export async function up(options: UpOptions, given: Context, own: string = ownFile()): Promise<number> {
@@ -95,6 +97,7 @@ async function runHere(
       ownFile: own,
       port: options.port,
       node: settings.node,
+      taskUser: taskUserOf(settings),
       say,
       signal,
     })
@@ -121,6 +124,11 @@ async function runHere(
     await lock.release()
   }
   return exitCodes.ok
+}
+
+/** A runner that is root runs nothing without a word on whom tasks are; here that word is the weakest user. */
+function taskUserOf({ namesTaskUser }: UpSettings): string | null {
+  return process.getuid?.() === 0 && !namesTaskUser ? weakestUser : null
 }
 
 /** The state of the other `up`, once its cluster works. */
@@ -160,6 +168,9 @@ async function tellUp(
     `${colors.bold('HakuRiver is up')} at ${colors.cyan(url)}`,
     '',
     ...nodeLines(node, context),
+    ...(taskUserOf(settings) === null
+      ? []
+      : [`  tasks     run as ${weakestUser}; name others under [users] in config.toml`]),
     '',
     isDetached ? 'Now type:' : 'Now type, in another terminal:',
     '  hakuriver submit -- echo hello',
@@ -215,6 +226,8 @@ function joinLines(url: string, { bindAddress }: UpSettings, { home }: Context):
   if (isLoopback(bindAddress)) {
     return ['To add machines, let them reach it: HAKURIVER_HOST_BIND_IP=0.0.0.0 hakuriver up']
   }
+  if (url.startsWith('https:'))
+    return ['To add a machine, type this here, and paste what it prints there:', '  hakuriver join-token']
   const { port } = new URL(url)
   const address = bindAddress === '0.0.0.0' || bindAddress === '::' ? ownAddress() : bindAddress
   return [

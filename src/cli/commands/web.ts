@@ -1,8 +1,9 @@
 /** `hakuriver web`: the way into the web page. */
+
+import { isLoopback } from '../../core/address.ts'
 import { exitCodes } from '../../core/errors.ts'
 import type { Context } from '../context.ts'
 import { makeLoginLink } from '../login-link.ts'
-import { isLoopback } from '../own-address.ts'
 
 /** Prints a link for a browser; alone on standard output, so that it can be handed to a program. */
 export async function web(context: Context): Promise<number> {

@@ -37,6 +37,8 @@ async function check(words: string[], options: CommonOptions & TestIoOptions & {
       HAKURIVER_TOKEN: 'secret',
       HAKURIVER_JOIN_TOKEN: 'join',
       HAKURIVER_NODE_NAME: 'n1',
+      // root needs a word on whom tasks are
+      ...(process.getuid?.() === 0 && { HAKURIVER_TASK_USER: 'nobody' }),
       HAKURIVER_LOCAL_TEMP_DIR: join(dir, 'temp'),
       HAKURIVER_SHARED_DIR: join(dir, 'shared'),
       ...options.env,

@@ -83,7 +83,7 @@ export function runnerFacts(given: Partial<RunnerFacts> = {}): RunnerFacts {
     userManager: null,
     executor: systemdInfo,
     numactl: { path: '', problem: null, numaNodes: 2 },
-    taskUser: { name: 'worker', exists: true, isNamed: true, isOwn: false },
+    taskUser: { name: 'worker', exists: true, isNamed: true, isOwn: false, users: null, missing: [] },
     stateDir: directoryFacts({ path: '/var/lib/hakuriver', user: 'root' }),
     localTempDir: directoryFacts({ path: '/tmp/hakuriver' }),
     sharedDir: directoryFacts({ path: '/shared', user: 'root' }),
@@ -108,7 +108,7 @@ export function userFacts(given: Partial<RunnerFacts> = {}): RunnerFacts {
     sudo: { problem: 'sudo systemd-run is refused: a password is required' },
     userManager: { isRunning: false, lingers: false, problem: "the user's own systemd does not run" },
     executor: processInfo,
-    taskUser: { name: 'me', exists: true, isNamed: false, isOwn: true },
+    taskUser: { name: 'me', exists: true, isNamed: false, isOwn: true, users: null, missing: [] },
     ...given,
   })
 }

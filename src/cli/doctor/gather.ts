@@ -5,6 +5,7 @@ import type { HostFacts, RunnerFacts } from '../../platform/check-facts.ts'
 import { probeHost } from '../../platform/host-probe.ts'
 import type { Io } from '../../platform/io.ts'
 import { runBriefly } from '../../platform/run-briefly.ts'
+import { tlsByFile } from '../../platform/tls-pin.ts'
 import { version } from '../../platform/version.ts'
 import { noAnswer } from '../../platform/wait.ts'
 import type { Context } from '../context.ts'
@@ -78,8 +79,9 @@ function flagsForRunner({ flags, context }: GatherOptions, found: Found): string
 
 async function probeClient(found: Found, io: Io): Promise<DoctorFacts['client']> {
   if ('error' in found) return found
-  const { url, token, urlFrom, tokenNote } = found.address
-  const probe = await probeHost({ url, token, deadlineMs: probeDeadlineMs, now: () => io.now() }, null)
+  const { url, token, urlFrom, tokenNote, ca } = found.address
+  const tls = ca === null ? null : tlsByFile(ca)
+  const probe = await probeHost({ url, token, tls, deadlineMs: probeDeadlineMs, now: () => io.now() }, null)
   return { probe, from: urlFrom, tokenNote }
 }
 

@@ -167,16 +167,23 @@ describe('the executor', () => {
 })
 
 describe('the user of the tasks', () => {
-  const user = { name: 'worker', exists: true, isNamed: true, isOwn: false }
+  const user = { name: 'worker', exists: true, isNamed: true, isOwn: false, users: null, missing: [] }
+  const mapped = { ...user, users: { alice: 'worker', '*': '=' } }
   it.each([
     [runnerFacts(), 'ok: tasks run as worker'],
     [
-      runnerFacts({ taskUser: { ...user, isNamed: false, name: 'nobody' } }),
-      'ok: tasks run as nobody, because',
+      runnerFacts({ taskUser: { ...user, isNamed: false, name: 'root', isOwn: true } }),
+      'problem: nobody may run tasks here',
     ],
+    [runnerFacts({ taskUser: mapped }), 'ok: tasks run by [users]: alice as worker, * as the same'],
+    [runnerFacts({ taskUser: { ...mapped, missing: ['carol'] } }), 'sudo useradd --create-home carol'],
+    [runnerFacts({ taskUser: { ...user, users: {}, name: 'root', isOwn: true } }), '[users] is empty'],
     [runnerFacts({ taskUser: { ...user, exists: false } }), 'useradd --create-home worker'],
-    [runnerFacts({ taskUser: { ...user, name: 'root', isOwn: true } }), 'warning: tasks run as root'],
-    [userFacts({ executor: systemdInfo, taskUser: { ...user, name: 'root' } }), 'warning: tasks run as root'],
+    [runnerFacts({ taskUser: { ...user, name: 'root', isOwn: true } }), 'problem: no task is run: as root'],
+    [
+      userFacts({ executor: systemdInfo, taskUser: { ...user, name: 'root' } }),
+      'problem: no task is run: as root',
+    ],
     [userFacts(), 'ok: tasks run as me'],
     [userFacts({ executor: systemdInfo }), 'warning: tasks run as me, who may use sudo'],
     [userFacts({ executor: systemdInfo, taskUser: user }), 'ok: tasks run as worker'],

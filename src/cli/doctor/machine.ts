@@ -190,19 +190,36 @@ export function executorFindings({ executor, config, user, systemd }: RunnerFact
 export function taskUserFindings({ taskUser, user, executor }: RunnerFacts): Finding[] {
   if (taskUser === null) return []
   const id = 'task-user'
-  const { name, exists, isNamed, isOwn } = taskUser
+  const { name, exists, isNamed, isOwn, users, missing } = taskUser
   const another = ['[runner]', 'task_user = "NAME"']
+  if (user.isRoot && !isNamed) {
+    const fix = advice(
+      'Say in config.toml whom they run as ("*" is everybody):',
+      ...['[users]', 'admin = "NAME"'],
+    )
+    return [problem(id, 'nobody may run tasks here: no user of HakuRiver is mapped to a local one', fix)]
+  }
+  if (users !== null) {
+    const map = Object.entries(users).map(([from, to]) => `${from} as ${to === '=' ? 'the same' : to}`)
+    if (map.length === 0 && isOwn)
+      return [
+        problem(id, 'nobody may run tasks here: [users] is empty', advice('Add to it:', 'admin = "NAME"')),
+      ]
+    const [lost] = missing
+    if (lost === undefined) return [ok(id, `tasks run by [users]: ${map.join(', ')}`)]
+    const fix = advice('Make them, or name others in config.toml:', `sudo useradd --create-home ${lost}`)
+    return [problem(id, `[users] names ${listed(missing)}, whom /etc/passwd does not have`, fix)]
+  }
   if (!exists) {
     const fix = advice('Make it, or name another in config.toml:', `sudo useradd --create-home ${name}`)
     return [problem(id, `tasks shall run as ${name}, but there is no such user in /etc/passwd`, fix)]
   }
   const bySystemd = executor !== null && 'name' in executor && executor.name === 'systemd'
-  if (name === 'root')
-    return [warning(id, 'tasks run as root', advice('Name another user in config.toml:', ...another))]
-  if (user.isRoot)
-    return [
-      ok(id, `tasks run as ${name}${isNamed ? '' : ', because no other is named (task_user in [runner])'}`),
-    ]
+  if (name === 'root') {
+    const fix = advice('Name another user in config.toml, or in [users] the one who may:', ...another)
+    return [problem(id, 'no task is run: as root only those of a user whom [users] maps to it by name', fix)]
+  }
+  if (user.isRoot) return [ok(id, `tasks run as ${name}`)]
   if (isOwn && bySystemd) {
     const found = `tasks run as ${name}, who may use sudo for systemd-run: they could become root`
     return [warning(id, found, advice('Name another user in config.toml:', ...another))]

@@ -3,11 +3,13 @@ import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../../core/errors.ts'
+import { parseInvitation, printInvitation } from '../../core/invitation.ts'
 import { makePrivateDir, readTextIfThere } from '../../platform/files.ts'
 import type { Io } from '../../platform/io.ts'
 import type { NodeView } from '../../protocol/schemas.ts'
 import { isPassing } from '../event-stream.ts'
 import { findHost } from '../host-address.ts'
+import { joinByRunner } from '../run-join.ts'
 import { type ProgramName, programFile } from '../sibling.ts'
 import { createHost, type Host } from '../transport.ts'
 import { type LogFile, lastLines, openLog } from './log-file.ts'
@@ -24,6 +26,8 @@ export interface ClusterOptions {
   port: number | null
   /** Name that this machine's node will have. */
   node: string
+  /** User of the tasks; null: as the runner decides. */
+  taskUser: string | null
   /** Told what a person should know of later on: a child that died. */
   say: (line: string) => void
   /** Gives the start up. */
@@ -59,14 +63,12 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const { url } = host.address
     const startedMs = io.now()
     parts.url = url
-    parts.add('runner', () => [
-      '--host',
-      url,
-      '--join-token-file',
-      join(home, 'join-token'),
-      '--state-dir',
-      join(home, 'runner'),
-    ])
+    const stateDir = join(home, 'runner')
+    const isTls = url.startsWith('https:')
+    if (isTls) await joinOwn(host, stateDir, options)
+    const token = isTls ? [] : ['--join-token-file', join(home, 'join-token')]
+    const user = options.taskUser === null ? [] : ['--task-user', options.taskUser]
+    parts.add('runner', () => ['--host', url, ...token, '--state-dir', stateDir, ...user])
     const node = await parts.until('runner', () => nodeWhenOnline(host, options.node, startedMs))
     parts.nowReady()
     return { host, node, stop: () => parts.stop() }
@@ -74,6 +76,24 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await parts.stop()
     throw error
   }
+}
+
+/** On a host that speaks TLS this machine joins as any other does, unless it has. */
+async function joinOwn(
+  host: Host,
+  stateDir: string,
+  { io, home, node, ownFile }: ClusterOptions,
+): Promise<void> {
+  const known = await readTextIfThere(join(stateDir, 'identity', 'ca.pem'))
+  if (known !== null && known === host.address.ca) return
+  // for this very name: whose machine this is may have it
+  const { items } = await host.client.makeJoinTokens({ body: { node } })
+  const words = ['--state-dir', stateDir, '--name', node]
+  const env = { ...io.env, HAKURIVER_HOME: home }
+  // it is reached here, wherever others reach it
+  const { fingerprint, secret } = parseInvitation(items[0]?.invitation ?? '')
+  const invitation = printInvitation({ url: host.address.url, fingerprint, secret })
+  await joinByRunner(invitation, words, env, ownFile)
 }
 
 /** The host of this home directory, whatever the environment of the user points to. */

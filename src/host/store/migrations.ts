@@ -175,4 +175,37 @@ export const migrations: readonly Migration[] = [
       create index batches_by_owner on batches (owner, id);
     `,
   },
+  {
+    number: 10,
+    sql: `
+      create table join_tokens (
+        hash text primary key,
+        node text,
+        created_at_ms integer not null,
+        expires_at_ms integer not null,
+        used_at_ms integer
+      ) strict;
+      create table node_credentials (
+        node_id text primary key,
+        node text not null,
+        runner_id text not null,
+        authority text not null,
+        created_at_ms integer not null,
+        expires_at_ms integer not null,
+        revoked_at_ms integer
+      ) strict;
+    `,
+  },
+  {
+    number: 11,
+    // sealed by a key that lies outside of the database; one row for all tasks of a batch that have the same
+    sql: `
+      create table secrets (
+        batch_id integer not null references batches (id),
+        number integer not null,
+        data blob not null,
+        primary key (batch_id, number)
+      ) strict;
+    `,
+  },
 ]

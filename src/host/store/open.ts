@@ -42,9 +42,13 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
 /** Brings the schema up to date, each step in a transaction whose first statement records it. */
 export function migrate(raw: DatabaseSync, steps: readonly Migration[]): void {
   raw.exec('create table if not exists schema_versions (number integer primary key) strict')
-  const { newest } = raw.prepare('select coalesce(max(number), 0) as newest from schema_versions').get() as {
-    newest: number
-  }
+  const made = new Set(
+    raw
+      .prepare('select number from schema_versions')
+      .all()
+      .map(({ number }) => Number(number)),
+  )
+  const newest = Math.max(0, ...made)
   const known = steps.at(-1)?.number ?? 0
   if (newest > known) {
     throw new AppError(
@@ -52,7 +56,8 @@ export function migrate(raw: DatabaseSync, steps: readonly Migration[]): void {
       `the database has schema ${newest}, and this program knows only up to ${known}: start the newer hakuriver, or restore a backup`,
     )
   }
-  for (const step of steps.filter(({ number }) => number > newest)) {
+  // by what is missing, not by the newest: steps of several branches meet in any order
+  for (const step of steps.filter(({ number }) => !made.has(number))) {
     raw.exec('begin immediate')
     try {
       raw.prepare('insert into schema_versions (number) values (?)').run(step.number)

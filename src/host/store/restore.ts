@@ -7,9 +7,12 @@ import { AppError } from '../../core/errors.ts'
 import { syncDirectory } from '../../platform/files.ts'
 import { lockDirectory } from '../../platform/instance-lock.ts'
 import { damageOf } from './damage.ts'
-import { largestIds, raiseIds } from './ids.ts'
+import { type LargestIds, largestIds, raiseIds } from './ids.ts'
+import { carryJoins, JoinRows } from './joins.ts'
 import { migrations } from './migrations.ts'
 import { openDatabase } from './open.ts'
+import { identityIn, type KnownIdentity, keepEnds } from './restore-identity.ts'
+import type { CredentialRecord } from './store.ts'
 
 export interface Restored {
   tasks: number
@@ -42,10 +45,12 @@ export async function restore(
     await copyFile(file, copy, constants.COPYFILE_FICLONE)
     await chmod(copy, 0o600)
     const tasks = checkBackup(copy, file)
-    const given = existsSync(databaseFile) ? idsOf(databaseFile) : null
+    const given = existsSync(databaseFile) ? givenBy(databaseFile) : null
     // also brings an older backup up to date
     const { raw, close } = openDatabase(copy)
-    if (given !== null) raiseIds(raw, given)
+    if (given !== null) raiseIds(raw, given.ids)
+    if (given !== null) keepEnds(raw, given.identity)
+    carryJoins(raw, given?.credentials ?? [])
     doubtAll(raw, nowMs)
     raw.exec('pragma wal_checkpoint(truncate)')
     close()
@@ -113,12 +118,20 @@ function checkBackup(copy: string, file: string): number {
   }
 }
 
+/** What must not be given again. */
+interface Given {
+  ids: LargestIds
+  identity: KnownIdentity
+  credentials: CredentialRecord[]
+}
+
 /** null: the database of now cannot be read; ids follow the clock then. */
-function idsOf(path: string): { task: number; event: number } | null {
+function givenBy(path: string): Given | null {
   try {
     const { raw, close } = openDatabase(path)
     try {
-      return largestIds(raw)
+      const credentials = new JoinRows(raw).credentials()
+      return { ids: largestIds(raw), identity: identityIn(raw), credentials }
     } finally {
       close()
     }

@@ -6,8 +6,10 @@ import { AppError } from '../../core/errors.ts'
 import type { TaskSearch } from '../../core/search.ts'
 import { finalStatuses, type Status, statuses, type Task } from '../../core/task.ts'
 import type { TaskCounts } from './counts.ts'
+import { asSaveError, isFull } from './full.ts'
 import { IdentityTables } from './identity.ts'
 import { type LargestIds, largestIds } from './ids.ts'
+import { JoinRows } from './joins.ts'
 import { type OpenDatabase, openDatabase } from './open.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
 import { eventOfRow, nodeOfRow, rowOfEvent, rowOfNode, rowOfTask, taskOfRow } from './rows.ts'
@@ -15,7 +17,10 @@ import type {
   Batch,
   BatchRecord,
   Changes,
+  CredentialRecord,
   IdentityChanges,
+  Joined,
+  JoinTokenRecord,
   Page,
   SearchSlice,
   Store,
@@ -27,7 +32,7 @@ import type {
   TokenRecord,
   UserRecord,
 } from './store.ts'
-import type { BatchesTable, Database, NodeEventsTable, TasksTable } from './tables.ts'
+import type { BatchesTable, Database, NodeEventsTable, SecretsTable, TasksTable } from './tables.ts'
 import { countAll, TaskReads } from './task-reads.ts'
 
 export class SqliteStore implements Store {
@@ -37,6 +42,7 @@ export class SqliteStore implements Store {
   private readonly read: TaskReads
   private readonly taskCounts: TaskCounts
   private readonly identity: IdentityTables
+  private readonly joins: JoinRows
   /** Number of batches of each user. */
   private readonly batchTotals: Map<string, number>
 
@@ -48,13 +54,18 @@ export class SqliteStore implements Store {
     this.taskCounts = countAll(raw)
     this.read = new TaskReads(raw, this.taskCounts)
     this.identity = new IdentityTables(raw)
+    this.joins = new JoinRows(raw)
     const totals = raw.prepare('select owner, count(*) as count from batches group by owner').all()
     this.batchTotals = new Map(totals.map(({ owner, count }) => [String(owner), Number(count)]))
   }
 
   async commit(changes: Changes): Promise<void> {
     this.inTransaction(() => {
-      for (const batch of changes.batches) this.write.batch(rowOfBatch(batch))
+      for (const batch of changes.batches) {
+        this.write.batch(rowOfBatch(batch))
+        for (const { set, data } of batch.sealed ?? [])
+          this.write.secrets({ batch_id: batch.id, number: set, data })
+      }
       for (const task of changes.newTasks) this.write.newTask(rowOfTask(task))
       for (const task of changes.changedTasks) this.write.changedTask(rowOfTask(task))
       for (const name of changes.removedNodes ?? []) this.write.removedNode({ name })
@@ -82,9 +93,7 @@ export class SqliteStore implements Store {
         throw error
       }
     } catch (error) {
-      throw isFull(error)
-        ? new AppError('store_full', 'cannot save: the disk of the host is full', { cause: error })
-        : error
+      throw asSaveError(error)
     }
   }
 
@@ -195,6 +204,20 @@ export class SqliteStore implements Store {
     return rows.map(({ id }) => id)
   }
 
+  async sealedSet(batchId: number, set: number): Promise<Uint8Array | null> {
+    const row = await this.db
+      .selectFrom('secrets')
+      .select('data')
+      .where('batch_id', '=', batchId)
+      .where('number', '=', set)
+      .executeTakeFirst()
+    return row?.data ?? null
+  }
+
+  async hasSealedSets(): Promise<boolean> {
+    return (await this.db.selectFrom('secrets').select('number').limit(1).executeTakeFirst()) !== undefined
+  }
+
   async taskEvents(taskId: number): Promise<TaskEventRecord[]> {
     const rows = await this.db
       .selectFrom('task_events')
@@ -249,14 +272,32 @@ export class SqliteStore implements Store {
     this.inTransaction(() => this.identity.write(changes))
   }
 
+  async joinToken(hash: string): Promise<JoinTokenRecord | null> {
+    return this.joins.token(hash)
+  }
+
+  async addJoinTokens(tokens: readonly JoinTokenRecord[], forgetBeforeMs: number): Promise<void> {
+    this.joins.addTokens(tokens, forgetBeforeMs)
+  }
+
+  async credentials(): Promise<CredentialRecord[]> {
+    return this.joins.credentials()
+  }
+
+  async join(joined: Joined): Promise<void> {
+    this.joins.join(joined)
+  }
+
+  async saveCredential(credential: CredentialRecord): Promise<void> {
+    this.joins.save(credential)
+  }
+
   async probe(): Promise<void> {
     const { raw } = this.database
     try {
       raw.exec("insert or replace into id_floors (name, value) values ('probe', 0)")
     } catch (error) {
-      throw isFull(error)
-        ? new AppError('store_full', 'cannot save: the disk of the host is full', { cause: error })
-        : error
+      throw asSaveError(error)
     }
   }
 
@@ -280,6 +321,7 @@ export class SqliteStore implements Store {
 
 interface Writers {
   batch(row: BatchesTable): void
+  secrets(row: SecretsTable): void
   newTask(row: TasksTable): void
   changedTask(row: TasksTable): void
   node(row: Database['nodes']): void
@@ -326,6 +368,7 @@ function prepareWriters(raw: DatabaseSync): Writers {
     .join(', ')
   return {
     batch: insert('batches', ['id', 'owner', 'submission_id', 'name', 'submitted_at_ms', 'answer']),
+    secrets: insert('secrets', ['batch_id', 'number', 'data']),
     newTask: insert('tasks', taskColumns),
     changedTask: runner(update, [...changingColumns, 'id']),
     node: insert('nodes', nodeColumns, ` on conflict (name) do update set ${upsert}`),
@@ -348,7 +391,7 @@ function prepareWriters(raw: DatabaseSync): Writers {
 
 function runner(statement: StatementSync, columns: string[]): (row: object) => void {
   return (row) => {
-    const values = row as Record<string, string | number | null>
+    const values = row as Record<string, string | number | Uint8Array | null>
     statement.run(...columns.map((column) => values[column] ?? null))
   }
 }
@@ -374,11 +417,4 @@ function rowOfNodeEvent(event: Extract<EventRecord, { kind: 'node' }>): NodeEven
 
 function nodeEventOfRow(row: NodeEventsTable): EventRecord {
   return { kind: 'node', id: row.id, atMs: row.at_ms, node: row.node, type: row.type, reason: row.reason }
-}
-
-/** SQLITE_FULL and SQLITE_IOERR (sqlite.org/rescode.html): the disk takes no more. */
-function isFull(error: unknown): boolean {
-  if (!(error instanceof Error) || !('errcode' in error)) return false
-  const primary = Number(error.errcode) & 0xff
-  return primary === 13 || primary === 10
 }

@@ -259,4 +259,46 @@ describe('users and tokens', () => {
     expect(await again.tokens()).toEqual([token(1)])
     await again.close()
   })
+
+  it('are after a restore no stronger than they were before it', async () => {
+    const store = new SqliteStore(path)
+    const bob: UserRecord = { ...ann, name: 'bob' }
+    await store.saveIdentity({ users: [ann, bob], tokens: [token(1), token(2), token(3)] })
+    const copy = join(dir, 'copy.db')
+    await store.backup(copy)
+    // revoked, forgotten after it was, and made since
+    await store.saveIdentity({
+      users: [
+        { ...ann, role: 'viewer' },
+        { ...bob, isDisabled: true },
+      ],
+      tokens: [token(2, { revokedAtMs: 9 }), token(4)],
+      removedTokens: [3],
+    })
+    await store.close()
+    await restore(copy, { stateDir: dir, databaseFile: path }, 5)
+    const again = new SqliteStore(path)
+    expect(await again.users()).toEqual([
+      { ...ann, role: 'viewer' },
+      { ...bob, isDisabled: true },
+    ])
+    expect(await again.tokens()).toEqual([token(1), token(2, { revokedAtMs: 9 })])
+    await again.close()
+  })
+
+  it('are those of the backup where it comes to another machine', async () => {
+    const store = new SqliteStore(path)
+    await store.saveIdentity({ users: [ann], tokens: [token(1)] })
+    const copy = join(dir, 'copy.db')
+    await store.backup(copy)
+    await store.close()
+    rmSync(path)
+    const other = new SqliteStore(path)
+    await other.saveIdentity({ users: [{ ...ann, role: 'viewer' }], tokens: [token(1, { hash: 'another' })] })
+    await other.close()
+    await restore(copy, { stateDir: dir, databaseFile: path }, 5)
+    const again = new SqliteStore(path)
+    expect([await again.users(), await again.tokens()]).toEqual([[ann], [token(1)]])
+    await again.close()
+  })
 })

@@ -2,6 +2,7 @@
  * What the host asks of its store, in the host's own words. SQLite answers today; another engine comes beside
  * it without a caller noticing: everything is asynchronous and speaks of tasks, not of rows.
  */
+import type { JoinToken, NodeCredential } from '../../core/joining.ts'
 import type { Role } from '../../core/roles.ts'
 import type { TaskSearch } from '../../core/search.ts'
 import type { Status, Task } from '../../core/task.ts'
@@ -23,6 +24,14 @@ export interface BatchRecord extends Batch {
   submissionId: string | null
   /** The submit's answer as JSON; as large as the batch. */
   answer: string
+  /** Sets of secrets that its tasks refer to; left out: none. */
+  sealed?: readonly SealedSet[]
+}
+
+/** Secrets that some tasks of a batch share, encrypted. */
+export interface SealedSet {
+  set: number
+  data: Uint8Array
 }
 
 /** All that one commit makes durable, together or not at all. */
@@ -130,6 +139,25 @@ export interface IdentityChanges {
   removedTokens?: readonly number[]
 }
 
+export interface JoinTokenRecord extends JoinToken {
+  hash: string
+  createdAtMs: number
+}
+
+export interface CredentialRecord extends NodeCredential {
+  createdAtMs: number
+}
+
+/** What makes a machine a node, together or not at all. */
+export interface Joined {
+  /** The token that is used up by it. */
+  tokenHash: string
+  atMs: number
+  credential: CredentialRecord
+  /** Ids of credentials that hold no more, as this one takes their place. */
+  replaced: readonly string[]
+}
+
 export interface Store {
   /** Resolves when everything is on disk. @throws AppError `store_full`; nothing was changed then */
   commit(changes: Changes): Promise<void>
@@ -160,6 +188,9 @@ export interface Store {
   taskIdsOfBatch(batchId: number): Promise<number[]>
   /** Number of tasks of a batch by target, node and status, in the order of the submit. */
   batchTargets(batchId: number): Promise<TargetCount[]>
+  /** Encrypted secrets of a batch; null: there are no such. */
+  sealedSet(batchId: number, set: number): Promise<Uint8Array | null>
+  hasSealedSets(): Promise<boolean>
   taskEvents(taskId: number): Promise<TaskEventRecord[]>
   /** The last thousand of a node, oldest first. */
   nodeEvents(node: string): Promise<EventRecord[]>
@@ -171,6 +202,14 @@ export interface Store {
   tokens(): Promise<TokenRecord[]>
   /** All or nothing. @throws AppError `store_full` */
   saveIdentity(changes: IdentityChanges): Promise<void>
+  joinToken(hash: string): Promise<JoinTokenRecord | null>
+  /** Forgets those that were over before a moment as well. */
+  addJoinTokens(tokens: readonly JoinTokenRecord[], forgetBeforeMs: number): Promise<void>
+  credentials(): Promise<CredentialRecord[]>
+  /** @throws AppError `conflict` where the token is used already; nothing was changed then */
+  join(joined: Joined): Promise<void>
+  /** Writes what has changed of a credential. */
+  saveCredential(credential: CredentialRecord): Promise<void>
   /** Resolves when the disk has taken a write just now. @throws AppError `store_full` */
   probe(): Promise<void>
   /** Writes a copy as of one moment to a file, while all goes on. @throws AppError `store_full` */

@@ -102,6 +102,35 @@ export interface TokensTable {
   revoked_at_ms: number | null
 }
 
+/** Secrets of a batch's tasks, encrypted. */
+export interface SecretsTable {
+  batch_id: number
+  number: number
+  data: Uint8Array
+}
+
+/** Secrets by which machines may join, once each. */
+export interface JoinTokensTable {
+  hash: string
+  /** The only name that it is good for; null: any. */
+  node: string | null
+  created_at_ms: number
+  expires_at_ms: number
+  used_at_ms: number | null
+}
+
+/** Nodes that have joined. */
+export interface NodeCredentialsTable {
+  node_id: string
+  node: string
+  runner_id: string
+  /** Fingerprint of the authority of the certificate that it has shown last. */
+  authority: string
+  created_at_ms: number
+  expires_at_ms: number
+  revoked_at_ms: number | null
+}
+
 export interface Database {
   nodes: NodesTable
   batches: BatchesTable
@@ -110,4 +139,7 @@ export interface Database {
   node_events: NodeEventsTable
   users: UsersTable
   tokens: TokensTable
+  secrets: SecretsTable
+  join_tokens: JoinTokensTable
+  node_credentials: NodeCredentialsTable
 }

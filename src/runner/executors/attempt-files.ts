@@ -51,9 +51,11 @@ export class AttemptFiles {
     const dir = this.dirOf(launch)
     mkdirSync(join(launch.taskDir, 'record'), { recursive: true, mode: 0o700 })
     mkdirSync(dir, { recursive: true, mode: 0o711 })
+    // the runner's own win
+    const variables = { ...launch.spec.env, ...launch.secrets, ...launch.extraEnv }
     const script = renderRunScript({
       argv: [launch.spec.command, ...launch.spec.arguments],
-      env: [...options.env, ...Object.entries({ ...launch.spec.env, ...launch.extraEnv })],
+      env: [...options.env, ...Object.entries(variables)],
       cwd: launch.spec.cwd ?? launch.defaultCwd,
       wrapper: options.wrapper,
       prelude: [`echo ran > '${join(dir, 'ran')}'`, ...separator(launch.attempt)],

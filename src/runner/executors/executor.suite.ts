@@ -160,6 +160,7 @@ export function executorSuite(
     return {
       taskId: nextTask,
       attempt: 1,
+      owner: 'admin',
       spec: spec(wanted),
       numaId: null,
       extraEnv: { HAKURIVER_TASK_ID: String(nextTask), HAKURIVER_ATTEMPT: '1' },
@@ -450,6 +451,17 @@ export function executorSuite(
       expect(lines).toContain('EMPTY=')
       expect(lines.filter((line) => line.startsWith('HAKURIVER_NODE='))).toEqual(['HAKURIVER_NODE=n1'])
       expect(lines.some((line) => line.startsWith('PATH='))).toBe(true)
+    })
+
+    test('secrets arrive as variables, behind the runner and before the environment', async () => {
+      const { executor, seen } = await open()
+      const secret = `a 'quoted' "value" $HOME \`id\` %h \\ \n end`
+      const started = launch({ command: 'env', arguments: ['-0'], env: { A: 'env' } })
+      started.extraEnv.HAKURIVER_NODE = 'n1'
+      await executor.start({ ...started, secrets: { A: 'secret', ODD: secret, HAKURIVER_NODE: 'forged' } })
+      await seen.exitOf(started)
+      const lines = readFileSync(started.stdoutPath, 'utf8').split('\0')
+      expect(lines).toEqual(expect.arrayContaining([`ODD=${secret}`, 'A=secret', 'HAKURIVER_NODE=n1']))
     })
 
     test("nothing of the runner's own environment reaches the task", async () => {

@@ -9,11 +9,15 @@ import type { TaskExit, TaskSpec } from '../../core/task.ts'
 export interface LaunchSpec {
   taskId: number
   attempt: number
+  /** The API user whose task it is. */
+  owner: string
   spec: TaskSpec
   /** NUMA node to bind to; null: none. */
   numaId: number | null
   /** Variables the runner adds (HAKURIVER_*); they win over the user's of the same name. */
   extraEnv: Record<string, string>
+  /** Variables that are to stand in the start script alone: in no record, log or unit. Left out: none. */
+  secrets?: Record<string, string>
   /** Directory of this attempt on the node's own disk, made by the runner, mode 0700 (root's or the runner's). */
   taskDir: string
   /** Where the task's standard output and error go: appended to, created where missing. */

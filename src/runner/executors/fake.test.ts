@@ -34,6 +34,7 @@ it('ends what is leased at the deadline, and nothing else, whoever watches', asy
   const launch = (taskId: number, attempt: number): LaunchSpec => ({
     taskId,
     attempt,
+    owner: 'admin',
     spec: spec({ command: 'sleep', arguments: ['600'], requeue: 1 }),
     numaId: null,
     extraEnv: {},

@@ -44,6 +44,7 @@ describe('process executor', () => {
     return {
       taskId,
       attempt: 1,
+      owner: 'admin',
       spec: spec(wanted),
       numaId: null,
       extraEnv: { HAKURIVER_TASK_ID: String(taskId), HAKURIVER_ATTEMPT: '1' },

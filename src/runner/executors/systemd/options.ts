@@ -1,6 +1,7 @@
 /** What the systemd executor is told of the machine it runs on. */
 import type { ExecutorInfo } from '../../../core/node.ts'
 import type { UnitEvents, UnitManager } from './manager.ts'
+import type { Sandbox } from './sandbox.ts'
 
 export interface SystemdOptions {
   info: ExecutorInfo
@@ -9,6 +10,10 @@ export interface SystemdOptions {
   runDir: string
   /** systemd gives `PrivatePIDs=` itself (257 and later); else `unshare` does, which needs root. */
   hasPrivatePids: boolean
+  /** Around each task that runs as another user; left out: nothing, as a user's own systemd cannot do it. */
+  sandbox?: Sandbox
+  /** The most processes and threads of one task. */
+  tasksMax: number
   /** May quota and memory limit be set? */
   setsLimits: boolean
   numactlPath: string

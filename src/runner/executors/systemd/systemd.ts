@@ -42,9 +42,9 @@ import {
   usageOf,
 } from './cgroup.ts'
 import { leaseUnitOf } from './fence.ts'
-import { Launcher } from './launcher.ts'
 import type { StartOutcome, UnitManager } from './manager.ts'
 import type { SystemdOptions } from './options.ts'
+import { Preparer } from './preparer.ts'
 import { exitedByItself, exitOf, parseRecord, recorderScript, type UnitFacts } from './record.ts'
 import { isUnknownOutcome } from './systemd-connection.ts'
 import type { UnitPlan } from './unit.ts'
@@ -95,7 +95,7 @@ export class SystemdExecutor implements Executor {
   private readonly timers = new Set<NodeJS.Timeout>()
   private readonly background = new Set<Promise<void>>()
   private readonly files: AttemptFiles
-  private readonly launcher: Launcher
+  private readonly preparer: Preparer
   private readonly cgroups = cgroupLayout()
 
   private constructor(options: SystemdOptions, deps: ExecutorDeps) {
@@ -104,7 +104,7 @@ export class SystemdExecutor implements Executor {
     this.files = new AttemptFiles(options.runDir, deps.runnerId)
     const recorderPath = join(options.runDir, 'recorder.sh')
     writeFileSync(recorderPath, recorderScript(this.cgroups), { mode: 0o644 })
-    this.launcher = new Launcher(options, this.files, recorderPath, (taskId, attempt) =>
+    this.preparer = new Preparer(options, this.files, recorderPath, (taskId, attempt) =>
       this.unitOf(taskId, attempt),
     )
   }
@@ -128,7 +128,7 @@ export class SystemdExecutor implements Executor {
 
   private standBehind(fence: Fence, unit: string): void {
     this.fence = fence
-    this.launcher.lease = unit
+    this.preparer.lease = unit
     this.info = { ...this.info, features: { ...this.info.features, lease: true } }
   }
 
@@ -146,7 +146,7 @@ export class SystemdExecutor implements Executor {
     watched.isLeased = isLeased(launch.spec, launch.attempt)
     this.watched.set(name, watched)
     try {
-      const plan = this.launcher.prepare(launch, (unit) => this.manager.cgroupOf(unit))
+      const plan = this.preparer.prepare(launch, (unit) => this.manager.cgroupOf(unit))
       await this.ask(name, watched, plan)
     } catch (error) {
       this.refused(name, watched, error)

@@ -8,8 +8,8 @@ import { attemptOfUnit, unitNameOf } from '../../../core/unit-name.ts'
 import { type DbusValue, Variant } from '../../../platform/dbus/marshal.ts'
 import { AttemptFiles } from '../attempt-files.ts'
 import type { LaunchSpec } from '../executor.ts'
-import { Launcher } from './launcher.ts'
 import type { SystemdOptions } from './options.ts'
+import { Preparer } from './preparer.ts'
 import { isPlainPath, systemdRunArguments, type UnitPlan, unitPattern, unitProperties } from './unit.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'hakuriver-unit-'))
@@ -25,6 +25,7 @@ const options: SystemdOptions = {
   openManager: () => Promise.reject(new Error('there is no systemd in this test')),
   runDir: join(root, 'run'),
   hasPrivatePids: true,
+  tasksMax: 100,
   setsLimits: true,
   numactlPath: '',
 }
@@ -36,6 +37,7 @@ function launchOf(wanted: Parameters<typeof spec>[0], overrides: Partial<LaunchS
   return {
     taskId: 12,
     attempt: 1,
+    owner: 'admin',
     spec: spec(wanted),
     numaId: null,
     extraEnv: {},
@@ -49,7 +51,7 @@ function launchOf(wanted: Parameters<typeof spec>[0], overrides: Partial<LaunchS
 }
 
 function prepare(launch: LaunchSpec, changes: Partial<SystemdOptions> = {}): UnitPlan {
-  return new Launcher(
+  return new Preparer(
     { ...options, ...changes },
     files,
     '/run/hakuriver/tasks/recorder.sh',
@@ -88,6 +90,11 @@ const plan: UnitPlan = {
   graceMs: 10_000,
   privateNetwork: false,
   privatePids: false,
+  tasksMax: 100,
+  privateTmp: false,
+  boundPaths: [],
+  hiddenPaths: [],
+  dropsCapabilities: false,
 }
 
 describe('unit of a task', () => {
@@ -172,6 +179,38 @@ describe('unit of a task', () => {
     expect([...propertiesOf(plan).keys()].filter((name) => /Private|User/.test(name))).toEqual([])
   })
 
+  test('what surrounds a task is in both spellings, and each part only where it was asked for', () => {
+    const asked: UnitPlan = {
+      ...plan,
+      privateTmp: true,
+      boundPaths: ['/tmp/hakuriver'],
+      hiddenPaths: ['/var/lib/hakuriver', '/etc/hakuriver'],
+      dropsCapabilities: true,
+    }
+    const properties = propertiesOf(asked)
+    expect(properties.get('PrivateTmp')).toBe(true)
+    expect(properties.get('BindPaths')).toEqual([['/tmp/hakuriver', '/tmp/hakuriver', true, 0x4000n]])
+    expect(properties.get('InaccessiblePaths')).toEqual(['-/var/lib/hakuriver', '-/etc/hakuriver'])
+    expect([properties.get('CapabilityBoundingSet'), properties.get('AmbientCapabilities')]).toEqual([0n, 0n])
+    expect(properties.get('TasksMax')).toBe(100n)
+    expect(properties.get('NoNewPrivileges')).toBe(true)
+    expect(systemdRunArguments(asked)).toEqual(
+      expect.arrayContaining([
+        '--property=PrivateTmp=yes',
+        '--property=BindPaths=-/tmp/hakuriver',
+        '--property=InaccessiblePaths=-/var/lib/hakuriver',
+        '--property=InaccessiblePaths=-/etc/hakuriver',
+        '--property=CapabilityBoundingSet=',
+        '--property=AmbientCapabilities=',
+        '--property=TasksMax=100',
+        '--property=NoNewPrivileges=yes',
+      ]),
+    )
+    const parts = /Private(Tmp)|BindPaths|Inaccessible|Capabilit/
+    expect([...propertiesOf(plan).keys()].filter((name) => parts.test(name))).toEqual([])
+    expect(systemdRunArguments(plan).filter((word) => parts.test(word))).toEqual([])
+  })
+
   test('a user goes for the start alone where the record needs more rights', () => {
     const asked: UnitPlan = { ...plan, user: 'nobody', recordsAsRoot: true }
     expect(propertiesOf(asked).get('PermissionsStartOnly')).toBe(true)
@@ -207,9 +246,9 @@ describe('unit of a task', () => {
 
 describe('a leased attempt', () => {
   const leased = (attempt: number, lease: string | null) => {
-    const launcher = new Launcher(options, files, '/run/hakuriver/tasks/recorder.sh', () => 'u.service')
-    launcher.lease = lease
-    return launcher.prepare(launchOf({ requeue: 1 }, { attempt }), (unit) => `/hakuriver.slice/${unit}`)
+    const preparer = new Preparer(options, files, '/run/hakuriver/tasks/recorder.sh', () => 'u.service')
+    preparer.lease = lease
+    return preparer.prepare(launchOf({ requeue: 1 }, { attempt }), (unit) => `/hakuriver.slice/${unit}`)
   }
   const namesOf = (plan: UnitPlan) => unitProperties(plan).map((property) => (property as DbusValue[])[0])
 

@@ -33,12 +33,19 @@ export interface UnitPlan {
   privateNetwork: boolean
   /** By systemd itself (257 and later). */
   privatePids: boolean
+  tasksMax: number
+  privateTmp: boolean
+  /** Absolute paths of ours: common all the same, and not to be seen. */
+  boundPaths: readonly string[]
+  hiddenPaths: readonly string[]
+  /** Is it without the capabilities of root from its first word on? Else what it begins with drops them. */
+  dropsCapabilities: boolean
   /** The unit that is active while the lease is not over; left out: it runs under none. */
   lease?: string
 }
 
-/** A bound on processes and threads of one task: no fork bomb takes the node down. */
-const tasksMax = 32_768
+/** MS_REC of mount(2): what is mounted below comes along. */
+const recursively = 0x4000n
 
 /**
  * The unit as properties for StartTransientUnit (org.freedesktop.systemd1(5)). `CPUQuota` of 100 % is one CPU.
@@ -48,7 +55,8 @@ const tasksMax = 32_768
  * in a way that it cannot read itself, so that after a daemon-reload there would be no record. Of the default
  * dependencies only the stop at a shutdown: the others make each start walk through all that boots the machine.
  * What is leased does not start without its lease, and is stopped with it (`Requisite` of systemd.unit(5)).
- * `PrivatePIDs` is a word on D-Bus, `PrivateNetwork` a truth value.
+ * `PrivatePIDs` is a word on D-Bus, `PrivateNetwork` a truth value. `TasksMax`: no fork bomb takes the node down. A
+ * path with `-` before it need not be there. Groups, HOME and the like come with `User` (systemd.exec(5)).
  */
 export function unitProperties(plan: UnitPlan): DbusValue[] {
   const properties: [string, string, DbusValue][] = [
@@ -68,7 +76,7 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
     ['KillMode', 's', 'control-group'],
     ['TimeoutStopUSec', 't', microseconds(plan.graceMs)],
     ['OOMPolicy', 's', 'kill'],
-    ['TasksMax', 't', BigInt(tasksMax)],
+    ['TasksMax', 't', BigInt(plan.tasksMax)],
     ['CPUAccounting', 'b', true],
     ['MemoryAccounting', 'b', true],
     ['NoNewPrivileges', 'b', true],
@@ -85,9 +93,27 @@ export function unitProperties(plan: UnitPlan): DbusValue[] {
   if (plan.timeoutMs !== null) properties.push(['RuntimeMaxUSec', 't', microseconds(plan.timeoutMs)])
   if (plan.privateNetwork) properties.push(['PrivateNetwork', 'b', true])
   if (plan.privatePids) properties.push(['PrivatePIDs', 's', 'yes'])
+  properties.push(...sandboxProperties(plan))
   if (plan.lease !== undefined)
     properties.push(['Requisite', 'as', [plan.lease]], ['After', 'as', [plan.lease]])
   return properties.map(([name, signature, value]) => [name, new Variant(signature, value)])
+}
+
+function sandboxProperties(plan: UnitPlan): [string, string, DbusValue][] {
+  const properties: [string, string, DbusValue][] = []
+  if (plan.privateTmp) properties.push(['PrivateTmp', 'b', true])
+  const bound = plan.boundPaths.map((path): DbusValue => [path, path, true, recursively])
+  if (bound.length > 0) properties.push(['BindPaths', 'a(ssbt)', bound])
+  if (plan.hiddenPaths.length > 0)
+    properties.push(['InaccessiblePaths', 'as', plan.hiddenPaths.map(optional)])
+  if (plan.dropsCapabilities)
+    properties.push(['CapabilityBoundingSet', 't', 0n], ['AmbientCapabilities', 't', 0n])
+  return properties
+}
+
+/** `-` before a path: it need not be there. */
+function optional(path: string): string {
+  return `-${path}`
 }
 
 /**
@@ -106,7 +132,7 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
     'KillMode=control-group',
     `TimeoutStopSec=${plan.graceMs}ms`,
     'OOMPolicy=kill',
-    `TasksMax=${tasksMax}`,
+    `TasksMax=${plan.tasksMax}`,
     'CPUAccounting=yes',
     'MemoryAccounting=yes',
     'NoNewPrivileges=yes',
@@ -121,6 +147,10 @@ export function systemdRunArguments(plan: UnitPlan): string[] {
   if (plan.timeoutMs !== null) properties.push(`RuntimeMaxSec=${plan.timeoutMs}ms`)
   if (plan.privateNetwork) properties.push('PrivateNetwork=yes')
   if (plan.privatePids) properties.push('PrivatePIDs=yes')
+  if (plan.privateTmp) properties.push('PrivateTmp=yes')
+  for (const path of plan.boundPaths) properties.push(`BindPaths=${optional(path)}`)
+  for (const path of plan.hiddenPaths) properties.push(`InaccessiblePaths=${optional(path)}`)
+  if (plan.dropsCapabilities) properties.push('CapabilityBoundingSet=', 'AmbientCapabilities=')
   return [
     '--quiet',
     '--no-ask-password',

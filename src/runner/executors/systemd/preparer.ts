@@ -8,6 +8,7 @@ import { becomeUser, type LocalUser, userVariables } from '../../users.ts'
 import { type AttemptFiles, numaWrapper, recordPath, userOf } from '../attempt-files.ts'
 import type { LaunchSpec } from '../executor.ts'
 import type { SystemdOptions } from './options.ts'
+import { isWithin } from './sandbox.ts'
 import { isPlainPath, type UnitPlan } from './unit.ts'
 
 /** A PID namespace of its own for systemd before 257 (unshare(1)). */
@@ -15,7 +16,7 @@ const unshareWords = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-chil
 /** How long systemd waits from SIGTERM to SIGKILL. */
 const defaultGraceMs = 10_000
 
-export class Launcher {
+export class Preparer {
   private readonly options: SystemdOptions
   private readonly files: AttemptFiles
   private readonly recorderPath: string
@@ -46,14 +47,17 @@ export class Launcher {
     const user = userOf(launch)
     if (!this.usesUnshare(launch) && !(this.hasMoreRights() && this.hasToSwitch(user))) {
       this.files.prepare(launch, { wrapper, env: [] })
-      if (this.hasMoreRights()) return { ...plan, user: userInfo().username }
+      const dropsCapabilities = this.isRoots() && !isRoot(user)
+      if (this.hasMoreRights()) return { ...plan, user: userInfo().username, dropsCapabilities }
       return user !== null && this.hasToSwitch(user)
-        ? { ...plan, user: user.name, recordsAsRoot: true }
+        ? { ...plan, user: user.name, recordsAsRoot: true, dropsCapabilities }
         : plan
     }
     const env = user === null ? [] : userVariables(user)
     this.files.prepare(this.hasMoreRights() ? { ...launch, user: null } : launch, { wrapper, env })
-    return { ...plan, scriptPath: this.writeEntry(launch, user) }
+    // the recorder is to see what is hidden from the task
+    const recordsAsRoot = plan.hiddenPaths.length > 0
+    return { ...plan, scriptPath: this.writeEntry(launch, user), recordsAsRoot }
   }
 
   /**
@@ -65,7 +69,7 @@ export class Launcher {
     const path = join(dir, 'enter.sh')
     const words = [
       ...(this.usesUnshare(launch) ? unshareWords : []),
-      ...(user === null ? [] : becomeUser(user)),
+      ...(user === null ? [] : becomeUser(user, { dropsBoundingSet: !isRoot(user) })),
       ...['/bin/sh', this.files.scriptOf(launch)],
     ]
     const lines = [`exec ${words.join(' ')}`]
@@ -98,14 +102,19 @@ export class Launcher {
     }
   }
 
+  /** Is its systemd that of root? */
+  private isRoots(): boolean {
+    return this.options.info.name === 'systemd'
+  }
+
   /** Is it another user than the runner, and can the unit become it? */
   private hasToSwitch(user: LocalUser | null): boolean {
-    return this.options.info.name === 'systemd' && user !== null && user.uid !== process.getuid?.()
+    return this.isRoots() && user !== null && user.uid !== process.getuid?.()
   }
 
   /** Is the runner an ordinary user, but its systemd root? */
   private hasMoreRights(): boolean {
-    return this.options.info.name === 'systemd' && process.getuid?.() !== 0
+    return this.isRoots() && process.getuid?.() !== 0
   }
 
   /** Does `unshare` have to make the PID namespace? */
@@ -113,8 +122,16 @@ export class Launcher {
     return launch.spec.privatePids && !this.options.hasPrivatePids
   }
 
+  /** Of its own files the runner hides nothing from its own user: it would only seem so. */
+  private hiddenFrom(user: LocalUser | null): readonly string[] {
+    if (user === null || !this.hasToSwitch(user)) return []
+    const { hiddenPaths = [] } = this.options.sandbox ?? {}
+    return hiddenPaths.filter((path) => !isWithin(user.home, path))
+  }
+
   private planFor(launch: LaunchSpec, cgroupOf: (unit: string) => string): UnitPlan {
     const { spec } = launch
+    const { sandbox } = this.options
     const name = this.unitOf(launch.taskId, launch.attempt)
     return {
       name,
@@ -132,7 +149,17 @@ export class Launcher {
       graceMs: this.options.graceMs ?? defaultGraceMs,
       privateNetwork: spec.privateNetwork,
       privatePids: spec.privatePids && this.options.hasPrivatePids,
+      tasksMax: this.options.tasksMax,
+      privateTmp: sandbox?.privateTmp ?? false,
+      boundPaths: sandbox?.boundPaths ?? [],
+      hiddenPaths: this.hiddenFrom(userOf(launch)),
+      dropsCapabilities: false,
       ...(this.lease !== null && isLeased(spec, launch.attempt) && { lease: this.lease }),
     }
   }
+}
+
+/** Is it root, or the runner that is? Who names root wants it with all that it can. */
+function isRoot(user: LocalUser | null): boolean {
+  return (user?.uid ?? process.getuid?.()) === 0
 }
