@@ -230,7 +230,7 @@ describe('batch logs --follow', () => {
     })
     const following = followLogs(entries, {
       host: await createHost(
-        { url: host.url, urlFrom: 'here', token: null, tokenNote: null, ca: null },
+        { url: host.url, urlFrom: 'here', token: null, ca: () => null, tokenNote: null },
         Date.now,
       ),
       signal: new AbortController().signal,

@@ -13,8 +13,11 @@ export interface HostAddress {
   /** Where the URL comes from, for messages: "--host", "HAKURIVER_HOST_URL", a file, "the default". */
   urlFrom: string
   token: string | null
-  /** By what a host that speaks TLS is known: PEM of authorities; null: by what this machine trusts. */
-  ca: string | null
+  /**
+   * By what a host that speaks TLS is known now: PEM of authorities; null: by what this machine trusts. Read anew for
+   * each connection: a command may go on for longer than an authority.
+   */
+  ca: () => string | null
   /** One sentence on why there is no token, or that others can read it. */
   tokenNote: string | null
 }
@@ -58,7 +61,7 @@ export async function findHost(
   const login = loginAt(logins, normal)
   const isOwn = isOwnHost(normal, own, named !== null || byLogin !== null)
   const file = options.caFile ?? (io.env.HAKURIVER_CA_FILE || null)
-  const ca = findCa({ file, url: normal, home, own, login })
+  const ca = () => findCa({ file, url: normal, home, own, login })
   return { url: normal, urlFrom: from, ca, ...findToken(options, io, home, { login, isOwn }) }
 }
 

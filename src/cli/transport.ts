@@ -37,7 +37,7 @@ const clockToleranceMs = 2_000
 export async function createHost(address: HostAddress, now: () => number): Promise<Host> {
   const isTls = address.url.startsWith('https:')
   const request = isTls ? (await import('node:https')).request : http.request
-  const tls = isTls ? await trustOf(address) : {}
+  const trust = isTls ? await trustIn(address) : () => ({})
   let clockDifferenceMs = 0
   let wasReached = false
   const noteClock = (answer: IncomingMessage) => {
@@ -49,7 +49,7 @@ export async function createHost(address: HostAddress, now: () => number): Promi
     new Promise<IncomingMessage>((resolve, reject) => {
       const sending = request(`${address.url}${path}`, {
         ...options,
-        ...tls,
+        ...trust(),
         agent: false,
         ...(signal && { signal }),
       })
@@ -107,10 +107,12 @@ export async function createHost(address: HostAddress, now: () => number): Promi
 }
 
 /** No host is talked to that cannot prove who it is, whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED). */
-async function trustOf({ ca }: HostAddress): Promise<TlsOptions> {
-  if (ca === null) return { rejectUnauthorized: true }
+async function trustIn({ ca }: HostAddress): Promise<() => TlsOptions> {
   const { tlsByFile } = await import('../platform/tls-pin.ts')
-  return tlsByFile(ca)
+  return () => {
+    const known = ca()
+    return known === null ? { rejectUnauthorized: true } : tlsByFile(known)
+  }
 }
 
 interface TlsOptions {

@@ -10,6 +10,7 @@ import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import { Gate } from './access.ts'
+import { Audit } from './audit.ts'
 import { openIdentity } from './auth.ts'
 import { backupRoute } from './backup.ts'
 import type { Caller } from './caller.ts'
@@ -120,15 +121,15 @@ export async function createHost(options: HostOptions): Promise<Host> {
     }
     const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })
     closers.push(() => live.close())
+    const nodeOf = pki === null ? null : (socket: unknown) => pki.nodeOf(socket)
+    const gate = new Gate({ tokens, tries, isOpen, isSecure, nodeOf })
+    const audit = new Audit({ write: (entry) => cluster.audit(entry), store, gate, clock, log })
+    await audit.tellHead('start')
+    closers.push(() => audit.close())
     const http = await createHttpServer({
       config,
-      gate: new Gate({
-        tokens,
-        tries,
-        isOpen,
-        isSecure,
-        nodeOf: pki === null ? null : (socket) => pki.nodeOf(socket),
-      }),
+      gate,
+      audit,
       tls: pki?.tls ?? null,
       log,
       handlers,
@@ -142,7 +143,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       ],
       ...(options.onRoute === undefined ? {} : { onRoute: options.onRoute }),
       addRoutes: async (app, admit) => {
-        await addSeedRoutes(app, { handlers, cluster, store, logs, admit, log })
+        await addSeedRoutes(app, { handlers, cluster, store, logs, admit, audit, log })
         await addCspReports(app, log, clock)
       },
       onLink: (request, socket, head, node) => linkServer.upgrade(request, socket, head, node),

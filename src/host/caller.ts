@@ -1,4 +1,5 @@
 /** Who calls, as the endpoints see it. */
+import type { AuditEntry } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
 import type { CertificateIdentity } from '../core/joining.ts'
 import { type Actor, firstUser, mayTouch } from '../core/roles.ts'
@@ -16,8 +17,17 @@ export interface Caller extends Actor {
   signal?: AbortSignal
   /** The request, for who logs in or out. Left out: it is none of the native API. */
   visit?: Visit
+  /** For who can put the row of this call into his own commit; left out: it is written behind the call. */
+  audit?: AuditTicket
   /** This answer goes out although it ends what the caller came by. */
   stay?: () => void
+}
+
+/** The row of the log of who did what of one call that goes well. */
+export interface AuditTicket {
+  entryFor(answer: unknown): AuditEntry
+  /** It is on disk. */
+  written(): void
 }
 
 /** What a login needs of the request. */

@@ -1,13 +1,16 @@
 /** `hakuriver.host --check`: what a host would find on this machine, as facts in JSON. It starts nothing. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { createServer, isIP } from 'node:net'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import type { HostFacts, StateDirFacts } from '../platform/check-facts.ts'
+import { urlOfHost } from '../platform/config.ts'
 import { checkDirectory, type DirectoryFacts } from '../platform/directory-check.ts'
+import { readTextIfThere } from '../platform/files.ts'
 import { type HostProbe, probeHost } from '../platform/host-probe.ts'
 import { isLocked } from '../platform/instance-lock.ts'
 import { ownUserName } from '../platform/own-user.ts'
+import { pinnedTls } from '../platform/tls-pin.ts'
 import { version } from '../platform/version.ts'
 import { listenRefusal } from './app.ts'
 import { type HostConfig, loadHostConfig } from './config.ts'
@@ -31,12 +34,12 @@ export async function checkHost(
     isRunning ? null : findPortProblem(config),
     isRunning ? tryReachable(config) : null,
   ])
-  const { bindAddress, port, reachableAddress, stateDir, databaseFile } = config
+  const { bindAddress, port, reachableAddress, isTls, stateDir, databaseFile } = config
   return {
     version,
     configError: null,
     isHere,
-    config: { bindAddress, port, reachableAddress, stateDir, databaseFile },
+    config: { bindAddress, port, reachableAddress, isTls, stateDir, databaseFile },
     isRunning,
     runningUrl: isRunning ? readRunningUrl(stateDir) : null,
     portProblem,
@@ -91,11 +94,17 @@ async function findPortProblem(config: HostConfig): Promise<string | null> {
 }
 
 /** Goes to the host by the address that others are told. */
-async function tryReachable({ reachableAddress, port }: HostConfig): Promise<HostProbe | null> {
+async function tryReachable({
+  reachableAddress,
+  port,
+  isTls,
+  stateDir,
+}: HostConfig): Promise<HostProbe | null> {
   if (reachableAddress === null) return null
-  const address = isIP(reachableAddress) === 6 ? `[${reachableAddress}]` : reachableAddress
-  const url = /^https?:\/\//.test(address) ? address : `http://${address}:${port}`
-  return probeHost({ url, token: null, deadlineMs: budgetMs }, null)
+  const url = urlOfHost(reachableAddress, port, isTls)
+  const ca = isTls ? await readTextIfThere(join(stateDir, 'ca', 'ca.pem')) : null
+  const tls = ca === null ? null : pinnedTls(ca)
+  return probeHost({ url, token: null, tls, deadlineMs: budgetMs }, null)
 }
 
 function readRunningUrl(stateDir: string): string | null {
@@ -113,7 +122,10 @@ const others = 0o077
 
 function lookAtStateDir({ stateDir, databaseFile }: HostConfig): StateDirFacts {
   const found = statSync(stateDir, { throwIfNoEntry: false })
-  const secrets = [join(stateDir, 'admin-token'), join(stateDir, 'join-token'), join(stateDir, keyFile)]
+  const secrets = ['admin-token', 'join-token', keyFile].map((name) => join(stateDir, name))
+  const ca = join(stateDir, 'ca')
+  if (existsSync(ca))
+    secrets.push(...readdirSync(ca).flatMap((name) => (name.endsWith('.key') ? join(ca, name) : [])))
   // what is in the state directory is closed by it
   if (dirname(databaseFile) !== stateDir) secrets.push(databaseFile)
   return {

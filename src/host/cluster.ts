@@ -2,6 +2,7 @@
  * The host's live picture: nodes, unfinished tasks, who holds what, who waits. Every change goes through
  * `transition` and then through the journal; ended tasks leave memory once they are on disk.
  */
+import type { AuditEntry } from '../core/audit.ts'
 import { Ledger } from '../core/capacity.ts'
 import { nextId } from '../core/id.ts'
 import type { ClusterNode, NodeLoad, NodeStatus } from '../core/node.ts'
@@ -147,10 +148,16 @@ export class Cluster {
   }
 
   /** Resolves when the batch and its tasks are on disk. @throws AppError `store_full`, `unavailable` */
-  submit(batch: BatchRecord, taskIds: readonly number[]): Promise<void> {
-    return this.journal.submit(batch, taskIds, () => {
+  submit(batch: BatchRecord, taskIds: readonly number[], audit: AuditEntry | null = null): Promise<void> {
+    const revert = () => {
       for (const id of taskIds) this.forget(id)
-    })
+    }
+    return this.journal.submit(batch, taskIds, revert, audit)
+  }
+
+  /** Resolves when the row of the log of who did what is on disk. @throws AppError `store_full`, `unavailable` */
+  audit(entry: AuditEntry): Promise<void> {
+    return this.journal.audit(entry)
   }
 
   /** Takes tasks of this turn out again, before their batch is submitted: as if they had never been. */

@@ -62,7 +62,7 @@ export function createHandlers(
       await store.probe()
       return { ok: true }
     },
-    submitBatch: ({ body }, caller) => submits.submit(body, caller.name),
+    submitBatch: ({ body }, caller) => submits.submit(body, caller.name, caller.audit),
     previewBatch: async ({ body }) => previewBatch(body, cluster),
     listBatches: async ({ query }) => {
       const { items, total, next } = await store.batches(

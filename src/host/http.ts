@@ -9,12 +9,21 @@ import type { TSchema } from 'typebox'
 import { AppError, errorTable } from '../core/errors.ts'
 import type { ShownCertificate } from '../core/joining.ts'
 import type { Log } from '../platform/log.ts'
-import { type Access, type EndpointName, type Handlers, hostApi } from '../protocol/host-api.ts'
+import {
+  type Access,
+  type EndpointName,
+  type Handlers,
+  hostApi,
+  type Input,
+  type Output,
+} from '../protocol/host-api.ts'
 import { limits } from '../protocol/limits.ts'
 import { linkPath } from '../protocol/routes.ts'
 import type { ErrorBody } from '../protocol/schemas.ts'
 import type { Gate } from './access.ts'
 import { Admissions, type Admit } from './admission.ts'
+import type { Audit } from './audit.ts'
+import { auditOfEndpoint, auditOfStream } from './audit-rules.ts'
 import type { Caller, Visit } from './caller.ts'
 import type { HostConfig } from './config.ts'
 import { Packer } from './encoding.ts'
@@ -27,6 +36,7 @@ import type { WebRoutes } from './web-routes.ts'
 export interface HttpDeps {
   config: HostConfig
   gate: Gate
+  audit: Audit
   log: Log
   web: WebRoutes
   handlers: Handlers<Caller>
@@ -104,6 +114,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     if (await deps.web.sendShared(request, reply)) return reply
   })
   if (deps.onRoute !== undefined) app.addHook('onRoute', deps.onRoute)
+  deps.audit.watch(app)
   const packer = new Packer()
   const admissions = new Admissions(deps.gate)
   for (const name of Object.keys(hostApi) as EndpointName[])
@@ -147,6 +158,7 @@ function addEndpoint(
     method: endpoint.method,
     url: endpoint.path,
     ...('bodyBytes' in endpoint && { bodyLimit: endpoint.bodyBytes }),
+    config: auditOfEndpoint(name),
     onRequest: async (request, reply) => void admissions.admit(endpoint.access, request, reply),
     handler: async (request, reply) => {
       const input = {
@@ -155,7 +167,9 @@ function addEndpoint(
         body: check.body(request.body),
       }
       const caller = admissions.callerOf(request)
-      const result = await handle(input, { ...caller, visit: visitOf(request, reply) })
+      const visit = visitOf(request, reply)
+      const act = (audited: Caller) => handle(input, { ...audited, visit }) as Promise<Output<EndpointName>>
+      const result = await deps.audit.call(request, name, input as Input<EndpointName>, caller, act)
       reply.code(endpoint.status).header('content-type', 'application/json; charset=utf-8')
       const { body, encoding } = await packer.pack(JSON.stringify(result), request.headers['accept-encoding'])
       if (encoding !== null) reply.header('content-encoding', encoding).header('vary', 'accept-encoding')
@@ -170,6 +184,7 @@ function addStream(app: FastifyInstance, admissions: Admissions, route: StreamRo
   app.route({
     method: 'GET',
     url: route.path,
+    config: auditOfStream(route.path),
     exposeHeadRoute: false,
     onRequest: async (request, reply) => void admissions.admit(route.access, request, reply),
     handler: async (request, reply) => {

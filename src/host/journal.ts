@@ -2,6 +2,7 @@
  * Group commit: what one turn of the event loop changes becomes durable in one transaction, and only then is it
  * told to anybody (answers, acknowledgements, orders to runners, the event stream).
  */
+import type { AuditEntry } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -15,6 +16,15 @@ export interface OpenSubmit {
   taskIds: readonly number[]
   /** Takes its tasks out of memory again. */
   revert: () => void
+  resolve: () => void
+  reject: (error: Error) => void
+  /** The row of the log of who did what, which goes into the same commit. */
+  audit: AuditEntry | null
+}
+
+/** A row of that log for what was done before, or refused. */
+interface OpenRow {
+  entry: AuditEntry
   resolve: () => void
   reject: (error: Error) => void
 }
@@ -36,6 +46,7 @@ const retryMs = 1_000
 
 class Group {
   submits: OpenSubmit[] = []
+  rows: OpenRow[] = []
   newTasks = new Map<number, Task>()
   changedTasks = new Map<number, Task>()
   nodes = new Map<string, NodeRecord>()
@@ -67,14 +78,31 @@ export class Journal {
    * Resolves when the batch and its tasks are on disk.
    * @throws AppError `store_full`, `unavailable` where the host stops; nothing of it is left then
    */
-  submit(batch: BatchRecord, taskIds: readonly number[], revert: () => void): Promise<void> {
+  submit(
+    batch: BatchRecord,
+    taskIds: readonly number[],
+    revert: () => void,
+    audit: AuditEntry | null = null,
+  ): Promise<void> {
     if (this.isClosed) {
       revert()
       this.withdraw(taskIds) // or the last commit would hold tasks without their batch
       return Promise.reject(new AppError('unavailable', 'the host stops: try again later'))
     }
     return new Promise((resolve, reject) => {
-      this.group.submits.push({ batch, taskIds, revert, resolve, reject })
+      this.group.submits.push({ batch, taskIds, revert, resolve, reject, audit })
+      this.schedule()
+    })
+  }
+
+  /**
+   * Resolves when the row is on disk.
+   * @throws AppError `store_full`, `unavailable` where the host stops: it is not written then, and nothing may be told
+   */
+  audit(entry: AuditEntry): Promise<void> {
+    if (this.isClosed) return Promise.reject(new AppError('unavailable', 'the host stops: try again later'))
+    return new Promise((resolve, reject) => {
+      this.group.rows.push({ entry, resolve, reject })
       this.schedule()
     })
   }
@@ -157,6 +185,7 @@ export class Journal {
           nodes: [...group.nodes.values()],
           removedNodes: [...group.removedNodes],
           events: group.events,
+          audit: auditOf(group),
         })
         if (this.isFailing) this.deps.log.info({}, 'Saving works again')
         this.isFailing = false
@@ -167,6 +196,7 @@ export class Journal {
     }
     this.deps.onCommitted(group.events, [...group.newTasks.values(), ...group.changedTasks.values()])
     for (const submit of group.submits) submit.resolve()
+    for (const row of group.rows) row.resolve()
     for (const action of group.after.values()) action()
   }
 
@@ -180,10 +210,12 @@ export class Journal {
       error instanceof AppError ? error : new AppError('internal', 'cannot save', { cause: error })
     const reverted = new Set(group.submits.flatMap(({ taskIds }) => taskIds))
     const refused = group.submits
+    const unwritten = group.rows
     for (const submit of refused) submit.revert()
     const next = this.group
     this.group = group
     group.submits = next.submits
+    group.rows = next.rows
     for (const id of reverted) {
       group.newTasks.delete(id)
       next.changedTasks.delete(id)
@@ -202,7 +234,7 @@ export class Journal {
       (event) => event.kind === 'node' || !reverted.has(event.taskId),
     )
     for (const [key, action] of next.after) group.after.set(key, action)
-    for (const submit of refused) submit.reject(refusal)
+    for (const open of [...refused, ...unwritten]) open.reject(refusal)
     if (this.isClosed) return
     this.retry ??= this.deps.clock.after(retryMs, () => {
       this.retry = null
@@ -211,9 +243,14 @@ export class Journal {
   }
 }
 
+function auditOf({ submits, rows }: Group): AuditEntry[] {
+  return [...submits.flatMap(({ audit }) => audit ?? []), ...rows.map(({ entry }) => entry)]
+}
+
 function hasChanges(group: Group): boolean {
   return (
     group.submits.length > 0 ||
+    group.rows.length > 0 ||
     group.newTasks.size > 0 ||
     group.changedTasks.size > 0 ||
     group.nodes.size > 0 ||

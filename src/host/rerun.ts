@@ -5,7 +5,7 @@ import { formatTarget } from '../core/target.ts'
 import { type Task, type TaskSpec, taskCan } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Input, Output } from '../protocol/host-api.ts'
-import { othersWords } from './caller.ts'
+import { type AuditTicket, othersWords } from './caller.ts'
 import type { Store } from './store/store.ts'
 import type { Submits, WantedTask } from './submit.ts'
 
@@ -30,7 +30,7 @@ export interface RerunDeps {
 export function rerunTasks(
   ids: readonly number[],
   body: Input<'rerunTasks'>['body'],
-  caller: Actor,
+  caller: Actor & { audit?: AuditTicket },
   deps: RerunDeps,
 ) {
   const { submits } = deps
@@ -43,6 +43,7 @@ export function rerunTasks(
       submissionId,
       name,
       mayBeNone: true,
+      audit: caller.audit,
       answerOf: ({ batchId, tasks }) => {
         const made = new Map(tasks.map(({ specIndex, taskId, error }) => [specIndex, { taskId, error }]))
         const items = ids.map((id, at) => {

@@ -7,6 +7,7 @@ import type { TaskSpec } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import { limits } from '../protocol/limits.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
+import type { AuditTicket } from './caller.ts'
 import type { Cluster } from './cluster.ts'
 import { SecretSets, secretsOf } from './secrets.ts'
 import type { SealedSet, Store } from './store/store.ts'
@@ -38,6 +39,8 @@ export interface SubmitOptions<T> {
   allOrNothing?: boolean | undefined
   /** Where nothing could be taken, that is answered, without a batch, in place of an error. */
   mayBeNone?: boolean
+  /** Where its row of the log of who did what comes from; left out: there is none. */
+  audit?: AuditTicket | undefined
   /** The answer, also to the same submission id later: one JSON value. */
   answerOf: (result: SubmitResult) => T
 }
@@ -58,7 +61,7 @@ export class Submits {
   }
 
   /** @throws AppError `invalid_request`, `too_large`, `unsatisfiable` where nothing could be taken, `store_full` */
-  submit(body: SubmitBody, owner: string): Promise<SubmitResult> {
+  submit(body: SubmitBody, owner: string, audit?: AuditTicket): Promise<SubmitResult> {
     const { submissionId, name, allOrNothing } = body
     const answerOf = (result: SubmitResult) => result
     return this.once({ submissionId, owner, key: 'tasks' }, async () => {
@@ -66,7 +69,7 @@ export class Submits {
       const sets = new SecretSets(batchId)
       const wanted = wantedTasks(body, sets)
       const sealed = sets.seal(owner, this.vault)
-      return this.take(wanted, { batchId, owner, submissionId, name, allOrNothing, sealed, answerOf })
+      return this.take(wanted, { batchId, owner, submissionId, name, allOrNothing, sealed, audit, answerOf })
     })
   }
 
@@ -136,11 +139,13 @@ export class Submits {
       throw noneMade(outcomes)
     }
     const answer = options.answerOf({ batchId: String(batchId), tasks: outcomes })
-    const { submissionId = null, name = null, sealed = [] } = options
+    const { submissionId = null, name = null, sealed = [], audit } = options
     await this.cluster.submit(
       { id: batchId, owner, submissionId, name, submittedAtMs, answer: JSON.stringify(answer), sealed },
       taskIds,
+      audit?.entryFor(answer) ?? null,
     )
+    audit?.written()
     return answer
   }
 }

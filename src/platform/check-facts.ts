@@ -42,6 +42,8 @@ export interface RunnerConfigFacts {
   node: string
   hostUrl: string
   hasJoinToken: boolean
+  /** That of this node, where the machine has joined by one: its end, ISO 8601, or why it cannot be used. */
+  certificate?: { endsAt: string } | { problem: string } | null
 }
 
 export interface SystemdFacts {
@@ -123,6 +125,7 @@ export interface HostConfigFacts {
   bindAddress: string
   port: number
   reachableAddress: string | null
+  isTls: boolean
   stateDir: string
   databaseFile: string
 }

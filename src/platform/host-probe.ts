@@ -44,6 +44,8 @@ export interface HostProbe {
   isReady: boolean | null
   /** What the host said to the token; `unknown`: it was not reached, or is too old to be asked. */
   token: 'accepted' | 'refused' | 'missing' | 'unknown'
+  /** Why it refused, in its own words; left out: it did not. */
+  refusal?: string
   answer: HostCheck | null
   clock: ClockDifference | null
 }
@@ -202,7 +204,11 @@ function takeCheck(
   { status, body, sentMs, receivedMs }: Answer,
   token: string | null,
 ): void {
-  if (status === 401 || status === 403) facts.token = token === null ? 'missing' : 'refused'
+  if (status === 401 || status === 403) {
+    facts.token = token === null ? 'missing' : 'refused'
+    const refusal = messageOf(body)
+    if (refusal !== null) facts.refusal = refusal
+  }
   if (status !== 200) return
   const answer = body as HostCheck // the host keeps to the contract
   facts.token = 'accepted'

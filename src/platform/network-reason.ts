@@ -1,15 +1,25 @@
 /** Node's codes of failed verifications (node:tls, "X509 certificate error codes"), and of what speaks no TLS. */
 const untrusted =
   'it shows a certificate that this machine does not trust: log in or join again with a new invitation, or name the authority of the host by HAKURIVER_CA_FILE'
+const untrustedCodes = [
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
+  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_CHAIN_TOO_LONG',
+  'CERT_REVOKED',
+  'CERT_UNTRUSTED',
+  'CERT_REJECTED',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'PATH_LENGTH_EXCEEDED',
+]
 const tlsReasons: Record<string, string> = {
-  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
-  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
-  UNABLE_TO_GET_ISSUER_CERT: untrusted,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
-  CERT_SIGNATURE_FAILURE: untrusted,
-  CERT_UNTRUSTED: untrusted,
-  INVALID_CA: untrusted,
+  ...Object.fromEntries(untrustedCodes.map((code) => [code, untrusted])),
   ERR_TLS_CERT_ALTNAME_INVALID:
     'its certificate is for other names than this address: use one of these, or log in by an invitation',
   CERT_HAS_EXPIRED: 'its certificate is over, or the clock of this machine is ahead',
@@ -25,7 +35,7 @@ export function isUntrusted(error: Error): boolean {
 }
 
 const distrust: ReadonlySet<string> = new Set([
-  ...Object.keys(tlsReasons).filter((code) => tlsReasons[code] === untrusted),
+  ...untrustedCodes,
   'ERR_TLS_CERT_ALTNAME_INVALID',
   'CERT_HAS_EXPIRED',
   'CERT_NOT_YET_VALID',

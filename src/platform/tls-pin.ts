@@ -90,7 +90,10 @@ function readChain(url: string, deadlineMs: number): Promise<X509Certificate[]> 
     socket.once('close', () => end(() => reject(unavailable('the connection was cut'))))
     socket.once('secureConnect', () => {
       const chain = chainOf(socket)
-      end(() => resolve(chain))
+      clearTimeout(timer)
+      // in order, and at once: nothing else is said
+      socket.end(() => socket.destroy())
+      resolve(chain)
     })
   })
 }

@@ -15,7 +15,7 @@ import type { DialTls } from '../platform/wire.ts'
 import { decideExecutor } from './choose-executor.ts'
 import { loadRunnerConfig, type RunnerConfig } from './config.ts'
 import { isPlainPath } from './executors/systemd/unit.ts'
-import { dialTls } from './identity.ts'
+import { dialTls, readIdentity } from './identity.ts'
 import { cgroupFacts, numactlFacts, systemdFacts, userManagerFacts } from './machine-facts.ts'
 import { becomeBySudo, sudoProblem } from './sudo.ts'
 import { becomeUser, findUser } from './users.ts'
@@ -78,8 +78,17 @@ function readConfig(argv: readonly string[], env: Record<string, string | undefi
   }
 }
 
-function toldConfig({ nodeName, hostUrl, joinToken }: RunnerConfig): RunnerFacts['config'] {
-  return { node: nodeName, hostUrl, hasJoinToken: joinToken !== null }
+function toldConfig({ nodeName, hostUrl, joinToken, stateDir }: RunnerConfig): RunnerFacts['config'] {
+  return { node: nodeName, hostUrl, hasJoinToken: joinToken !== null, certificate: certificateOf(stateDir) }
+}
+
+function certificateOf(stateDir: string): { endsAt: string } | { problem: string } | null {
+  try {
+    const identity = readIdentity(stateDir)
+    return identity === null ? null : { endsAt: new Date(identity.notAfterMs).toISOString() }
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : String(error) }
+  }
 }
 
 /** Tells how much of a time is left, in milliseconds. */

@@ -1,7 +1,9 @@
 /** The host's API for tests and benchmarks: the typed client over kept-alive connections, raw requests, and events. */
-import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
+import http, { type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import https from 'node:https'
 import { AppError, type ErrorCode } from '../../src/core/errors.ts'
 import { isFinal } from '../../src/core/task.ts'
+import type { PinnedTls } from '../../src/platform/tls-pin.ts'
 import { waitFor } from '../../src/platform/wait.ts'
 import { createClient, fillPath, type HostClient } from '../../src/protocol/client.ts'
 import { type LogStream, streamRoutes } from '../../src/protocol/routes.ts'
@@ -29,10 +31,12 @@ export class Api {
   readonly client: HostClient
   private readonly agent: Agent
 
-  constructor(url: string, token: string | null, connections = 16) {
+  /** `tls`: by what a host that speaks TLS is known. */
+  constructor(url: string, token: string | null, connections = 16, tls?: PinnedTls) {
     this.url = url
     this.token = token
-    this.agent = new Agent({ keepAlive: true, maxSockets: connections })
+    const options = { keepAlive: true, maxSockets: connections }
+    this.agent = tls === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...tls })
     this.client = createClient(async ({ method, path, body }) => {
       const answer = await this.raw({
         method,
@@ -180,6 +184,7 @@ export class Api {
       ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     }
+    const { request } = this.url.startsWith('https:') ? https : http
     const sending = request(`${this.url}${path}`, {
       method,
       agent: this.agent,

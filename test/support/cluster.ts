@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pinnedTls } from '../../src/platform/tls-pin.ts'
 import { waitFor } from '../../src/platform/wait.ts'
 import { Api } from './api.ts'
 import { bundle, Program, temporaryDir } from './program.ts'
@@ -42,7 +43,10 @@ export class LocalCluster {
   static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
     const cluster = new LocalCluster(options, temporaryDir())
     await cluster.hostReady()
-    for (const name of options.nodes ?? ['n1']) cluster.startRunner(name)
+    for (const name of options.nodes ?? ['n1']) {
+      if (cluster.api.url.startsWith('https:')) await cluster.join(name)
+      cluster.startRunner(name)
+    }
     await cluster.allOnline()
     return cluster
   }
@@ -51,8 +55,19 @@ export class LocalCluster {
     return join(this.dir, 'home')
   }
 
+  /** Makes a machine a node of a host that speaks TLS, as `hakuriver join` does. */
+  async join(name: string): Promise<void> {
+    const { items } = await this.api.client.makeJoinTokens({ body: { node: name } })
+    const words = ['--join', items[0]?.invitation ?? '', '--name', name, '--state-dir', join(this.dir, name)]
+    const joining = new Program(process.execPath, [bundle('runner'), ...words], { HAKURIVER_HOME: this.home })
+    const { code } = await joining.ended
+    if (code !== 0) throw new Error(`${name} cannot join: ${joining.stderr}`)
+  }
+
   startRunner(name: string, ...args: string[]): Program {
-    const own = ['--host', this.api.url, '--name', name, '--join-token-file', join(this.home, 'join-token')]
+    const isTls = this.api.url.startsWith('https:')
+    const token = isTls ? [] : ['--join-token-file', join(this.home, 'join-token')]
+    const own = ['--host', this.api.url, '--name', name, ...token]
     const dirs = ['--state-dir', join(this.dir, name), '--local-temp-dir', join(this.dir, `${name}-tmp`)]
     // a runner that is root runs nothing unless it is told as whom
     const user = process.getuid?.() === 0 ? ['--task-user', 'nobody'] : []
@@ -131,17 +146,25 @@ export class LocalCluster {
 
   private async hostReady(): Promise<void> {
     const path = join(this.home, 'host.json')
-    const { url } = await waitFor(`the host is ready (${this.host.stderr})`, () => {
+    const { url, caFile } = await waitFor(`the host is ready (${this.host.stderr})`, () => {
       if (this.host.child.exitCode !== null) throw new Error(`the host ended: ${this.host.stderr}`)
       if (!existsSync(path)) return null
-      const known = JSON.parse(readFileSync(path, 'utf8')) as { url: string; pid: number } // written by the host
+      const known = JSON.parse(readFileSync(path, 'utf8')) as HostFile // written by the host
       return known.pid === this.host.pid ? known : null
     })
     this.port = Number(new URL(url).port)
     const tokenFile = join(this.home, 'admin-token')
     this.api.close()
-    this.api = new Api(url, existsSync(tokenFile) ? readFileSync(tokenFile, 'utf8').trim() : null)
+    const token = existsSync(tokenFile) ? readFileSync(tokenFile, 'utf8').trim() : null
+    const tls = caFile === undefined ? undefined : pinnedTls(readFileSync(caFile, 'utf8'))
+    this.api = new Api(url, token, undefined, tls)
   }
+}
+
+interface HostFile {
+  url: string
+  pid: number
+  caFile?: string
 }
 
 /** Puts a disk of so many bytes (`64M`) over a directory. */

@@ -105,6 +105,6 @@ async function checkIdentity(reached: Reached, context: Context): Promise<void> 
 }
 
 function hostOf({ url, token, ca }: Reached, context: Context): Promise<Host> {
-  const address = { url, urlFrom: 'the login', token, tokenNote: null, ca }
+  const address = { url, urlFrom: 'the login', token, tokenNote: null, ca: () => ca }
   return createHost(address, context.io.now)
 }

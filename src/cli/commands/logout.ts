@@ -58,7 +58,9 @@ function notLoggedIn(url: string, { hosts }: Credentials): AppError {
 }
 
 async function end(host: string, login: Credential, context: Context): Promise<Outcome> {
-  const address = { url: host, urlFrom: credentialsPath(context.home), tokenNote: null, ...login }
+  const { token, ca } = login
+  const urlFrom = credentialsPath(context.home)
+  const address = { url: host, urlFrom, token, tokenNote: null, ca: () => ca }
   const { client } = await createHost(address, context.io.now)
   try {
     const { tokenId } = await client.whoAmI({})

@@ -14,7 +14,9 @@ export async function nodes(options: { quiet: boolean }, context: Context): Prom
   if (context.json) await context.printJson({ items })
   else if (options.quiet) await context.print(items.map((node) => node.name))
   else if (items.length === 0) {
-    await context.note('No node has joined yet. On a machine that shall run tasks: hakuriver runner --help')
+    await context.note(
+      `No node has joined yet. ${host.address.url.startsWith('https:') ? 'To invite machines: hakuriver join-token' : 'On a machine that shall run tasks: hakuriver runner --help'}`,
+    )
   } else {
     const { stdout } = context.io
     await context.print(

@@ -106,10 +106,35 @@ export function tokenFinding(probe: HostProbe, note: string | null, isRunner: bo
   }
 }
 
-/** The token of a runner. */
+/** The certificate of a node, where its machine has joined by one. */
+function certificateFinding(
+  certificate: { endsAt: string } | { problem: string },
+  host: HostProbe | null,
+): Finding {
+  const id = 'certificate'
+  const again = advice(
+    "On the host's machine; what it prints, paste here:",
+    'hakuriver join-token --node NODE',
+  )
+  if ('problem' in certificate) return problem(id, certificate.problem, again)
+  if (host?.token === 'accepted')
+    return ok(id, `the host accepts the certificate of this node, until ${certificate.endsAt.slice(0, 10)}`)
+  if (host?.refusal !== undefined) return problem(id, `the host refuses this node: ${host.refusal}`, again)
+  return notChecked(id, 'whether the host accepts the certificate of this node: it could not be asked')
+}
+
+/** The token of a runner, or its certificate. */
 export function joinTokenFinding({ config, host, hasRun }: RunnerFacts): Finding | null {
   if (config === null) return null
+  if (config.certificate) return certificateFinding(config.certificate, host)
   const id = 'join-token'
+  if (host?.reach === 'ok' && host.url.startsWith('https:') && host.token !== 'accepted') {
+    const invite = advice("On the host's machine; what it prints, paste here:", 'hakuriver join-token')
+    const found = 'this machine has not joined'
+    return hasRun
+      ? problem(id, found, invite)
+      : notChecked(id, `${found}: needed only if it is to run tasks`, invite)
+  }
   const give = advice(
     "Copy the file join-token from the host's machine, and start the runner with it:",
     'hakuriver runner --join-token-file ./join-token …',

@@ -122,6 +122,7 @@ export function hostFacts(given: Partial<HostFacts> = {}): HostFacts {
       bindAddress: '0.0.0.0',
       port: 8000,
       reachableAddress: '10.0.0.1',
+      isTls: true,
       stateDir: '/home/me/.hakuriver',
       databaseFile: '/home/me/.hakuriver/cluster.db',
     },

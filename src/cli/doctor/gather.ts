@@ -80,7 +80,8 @@ function flagsForRunner({ flags, context }: GatherOptions, found: Found): string
 async function probeClient(found: Found, io: Io): Promise<DoctorFacts['client']> {
   if ('error' in found) return found
   const { url, token, urlFrom, tokenNote, ca } = found.address
-  const tls = ca === null ? null : tlsByFile(ca)
+  const known = ca()
+  const tls = known === null ? null : tlsByFile(known)
   const probe = await probeHost({ url, token, tls, deadlineMs: probeDeadlineMs, now: () => io.now() }, null)
   return { probe, from: urlFrom, tokenNote }
 }

@@ -1,5 +1,6 @@
 /** Judges the host of this machine: its address, port, database and secrets. Pure. */
 
+import { isLoopback } from '../../core/address.ts'
 import { shellQuote } from '../../core/text.ts'
 import type { HostConfigFacts, HostFacts, StateDirFacts } from '../../platform/check-facts.ts'
 import { directoryFindings } from './directories.ts'
@@ -34,7 +35,25 @@ function runningFinding({ isRunning, isHere, runningUrl, portProblem, config }: 
 }
 
 /** What it listens on must be what others are told. */
-function bindFindings({ bindAddress, reachableAddress, port }: HostConfigFacts): Finding[] {
+function bindFindings(config: HostConfigFacts): Finding[] {
+  return [...addressFindings(config), ...tlsFindings(config)]
+}
+
+/** Off loopback, tokens and all else are for whoever listens in where there is no TLS. */
+function tlsFindings({ bindAddress, isTls }: HostConfigFacts): Finding[] {
+  const id = 'own-host-tls'
+  if (isTls) return [ok(id, 'it speaks TLS, and machines join by certificates')]
+  if (isLoopback(bindAddress)) return []
+  const found = 'the host does not speak TLS: everything, tokens too, can be read on the network'
+  const fix = advice(
+    'Unless something else encrypts, in config.toml, and start it again:',
+    '[network]',
+    'tls = "auto"',
+  )
+  return [warning(id, found, fix)]
+}
+
+function addressFindings({ bindAddress, reachableAddress, port }: HostConfigFacts): Finding[] {
   const id = 'own-host-bind'
   const isOpen = !isLoopback(bindAddress)
   if (!isOpen && reachableAddress !== null && !isLoopback(nameOf(reachableAddress))) {
@@ -62,10 +81,6 @@ function bindFindings({ bindAddress, reachableAddress, port }: HostConfigFacts):
 
 function nameOf(address: string): string {
   return URL.canParse(address) ? new URL(address).hostname : address
-}
-
-function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || address === '[::1]' || /^127\./.test(address)
 }
 
 function reachableFindings({ reachable }: HostFacts): Finding[] {

@@ -85,7 +85,7 @@ async function joinOwn(
   { io, home, node, ownFile }: ClusterOptions,
 ): Promise<void> {
   const known = await readTextIfThere(join(stateDir, 'identity', 'ca.pem'))
-  if (known !== null && known === host.address.ca) return
+  if (known !== null && known === host.address.ca()) return
   // for this very name: whose machine this is may have it
   const { items } = await host.client.makeJoinTokens({ body: { node } })
   const words = ['--state-dir', stateDir, '--name', node]

@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../platform/clock.ts'
 import { waitFor } from '../../platform/wait.ts'
 import { makePrivateKey, makeRequest } from '../../platform/x509.ts'
 import { hostApi } from '../../protocol/host-api.ts'
@@ -193,6 +194,38 @@ describe('the certificate of a node', () => {
     expect(answer.json).toMatchObject({ node: 'n1', nodeId: machine.nodeId })
     await linkAs(host, { ...machine, tls: { ...machine.tls, cert: answer.json.certificate, key } })
     expect((await call(host.host.url, 'POST', path, { body, tls: host.tls })).status).toBe(401)
+  })
+})
+
+describe('a certificate that is over', () => {
+  it('opens nothing any more, and says so', async () => {
+    let turnedMs = -100 * 86_400_000
+    const clock = { ...systemClock, now: () => Date.now() + turnedMs }
+    const old = await TestHost.startWith({ clock }, '--tls', 'on', '--heartbeat', '0.2')
+    try {
+      const machine = await joinAs(old, 'n1')
+      // the machine's own clock decides in the handshake, and it is beyond the end already
+      await expect(dialAs(old, machine.tls)).rejects.toThrow(/401 .*not one of a node of this host/)
+      turnedMs = 0
+      await expect(dialAs(old, machine.tls)).rejects.toThrow(/401 .*is over since .*join again/)
+      const answer = await call(old.host.url, 'GET', '/api/v1/checks/host', { tls: machine.tls })
+      expect(answer.json.message).toContain('is over since')
+    } finally {
+      await old.close()
+    }
+  })
+
+  it('ends its link', async () => {
+    let turnedMs = 0
+    const clock = { ...systemClock, now: () => Date.now() + turnedMs }
+    const later = await TestHost.startWith({ clock }, '--tls', 'on', '--heartbeat', '0.2')
+    try {
+      const link = await linkAs(later, await joinAs(later, 'n1'))
+      turnedMs = 91 * 86_400_000
+      await link.closed()
+    } finally {
+      await later.close()
+    }
   })
 })
 

@@ -11,8 +11,10 @@ import type { Log } from '../../platform/log.ts'
 import type { Access, Handlers } from '../../protocol/host-api.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { LogStream } from '../../protocol/routes.ts'
-import type { TaskDetail } from '../../protocol/schemas.ts'
+import type { SubmitBody, TaskDetail } from '../../protocol/schemas.ts'
 import type { Admit } from '../admission.ts'
+import type { Audit } from '../audit.ts'
+import type { AuditedAs } from '../audit-rules.ts'
 import { type Caller, nobody, refuseOthers } from '../caller.ts'
 import type { Cluster } from '../cluster.ts'
 import { addRefusalHeaders } from '../http.ts'
@@ -30,6 +32,7 @@ export interface SeedDeps {
   store: Store
   logs: LogDeps
   admit: Admit
+  audit: Audit
   log: Log
 }
 
@@ -37,10 +40,15 @@ interface SeedRoute {
   method: 'GET' | 'POST'
   path: string
   access: Access
+  /** How it stands in the log of who did what; left out: it only reads, and what everybody may see. */
+  audited?: AuditedAs
   handle: (request: SeedRequest, reply: FastifyReply) => Promise<unknown>
 }
 
-type SeedRequest = Pick<FastifyRequest, 'params' | 'query' | 'body' | 'headers'> & { caller: Caller }
+type SeedRequest = Pick<FastifyRequest, 'params' | 'query' | 'body' | 'headers'> & {
+  caller: Caller
+  whole: FastifyRequest
+}
 
 /** The answer where the original has no more to say than one text. */
 class Refusal extends Error {
@@ -69,23 +77,29 @@ export async function addSeedRoutes(app: FastifyInstance, deps: SeedDeps): Promi
   }
 }
 
-function addRoute(scope: FastifyInstance, { method, path, access, handle }: SeedRoute, deps: SeedDeps): void {
+function addRoute(
+  scope: FastifyInstance,
+  { method, path, access, audited = {}, handle }: SeedRoute,
+  deps: SeedDeps,
+): void {
   const callers = new WeakMap<FastifyRequest, Caller>()
   scope.route({
     method,
     url: path,
     exposeHeadRoute: false,
+    config: audited,
     onRequest: async (request, reply) => void callers.set(request, deps.admit(access, request, reply)),
     handler: async (request, reply) => {
       const caller = callers.get(request) ?? nobody
       const { params, query, body, headers } = request
-      return handle({ params, query, body, headers, caller }, reply)
+      return handle({ params, query, body, headers, caller, whole: request }, reply)
     },
   })
   scope.route({
     method: method,
     url: `${path}/`,
     exposeHeadRoute: false,
+    config: { audit: null },
     handler: async (request, reply) => reply.redirect(request.url.replace(/\/(?=$|\?)/, ''), 307),
   })
   const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const).filter(
@@ -94,6 +108,7 @@ function addRoute(scope: FastifyInstance, { method, path, access, handle }: Seed
   scope.route({
     method: others,
     url: path,
+    config: { audit: null },
     handler: async (_, reply) => {
       reply.header('allow', method)
       throw new Refusal(405, 'Method Not Allowed')
@@ -101,7 +116,7 @@ function addRoute(scope: FastifyInstance, { method, path, access, handle }: Seed
   })
 }
 
-function seedRoutes({ handlers, cluster, store, logs }: SeedDeps): SeedRoute[] {
+function seedRoutes({ handlers, cluster, store, logs, audit }: SeedDeps): SeedRoute[] {
   const nodesOf = async ({ caller }: SeedRequest) =>
     (await handlers.listNodes({ params: undefined, query: undefined, body: undefined }, caller)).items
   const taskOf = async (request: SeedRequest, notFound: string): Promise<TaskDetail> => {
@@ -120,6 +135,7 @@ function seedRoutes({ handlers, cluster, store, logs }: SeedDeps): SeedRoute[] {
     method: 'GET',
     path: `/task/:task_id/${stream}`,
     access: 'submit',
+    audited: { auditRead: 'readLog' },
     handle: async (request, reply) => {
       const task = await taskOf(request, 'Task not found')
       refuseOthers(request.caller, task.owner, `read the output of task ${task.id}`)
@@ -158,14 +174,16 @@ function seedRoutes({ handlers, cluster, store, logs }: SeedDeps): SeedRoute[] {
       method: 'POST',
       path: '/submit',
       access: 'submit',
+      audited: { audit: 'seedSubmit' },
       handle: async (request, reply) => {
         const { body, spec, failed } = readSubmit(jsonBody(request))
-        const outcomes =
-          body === null
-            ? []
-            : await outcomesOf(
-                handlers.submitBatch({ params: undefined, query: undefined, body }, request.caller),
-              )
+        const submit = (wanted: SubmitBody) => {
+          const input = { params: undefined, query: undefined, body: wanted }
+          return audit.call(request.whole, 'submitBatch', input, request.caller, (caller) =>
+            handlers.submitBatch(input, caller),
+          )
+        }
+        const outcomes = body === null ? [] : await outcomesOf(submit(body))
         const ids = outcomes.flatMap(({ taskId }) => taskId ?? [])
         failed.unshift(...failedTargets(outcomes, spec, cluster.ledger))
         if (ids.length === 0) throw new Refusal(503, allFailedDetail(failed))
@@ -177,12 +195,14 @@ function seedRoutes({ handlers, cluster, store, logs }: SeedDeps): SeedRoute[] {
       method: 'GET',
       path: '/status/:task_id',
       access: 'view',
+      audited: { auditRead: 'readEnvironment' },
       handle: async (request) => viewOf(await taskOf(request, 'Task not found')),
     },
     {
       method: 'GET',
       path: '/tasks',
       access: 'view',
+      audited: { auditRead: 'readEnvironment' },
       handle: async (request, reply) => {
         const { limit, cursor } = pageOf(request)
         const after = cursor === null ? null : { key: cursor, id: cursor }
@@ -197,11 +217,15 @@ function seedRoutes({ handlers, cluster, store, logs }: SeedDeps): SeedRoute[] {
       method: 'POST',
       path: '/kill/:task_id',
       access: 'submit',
+      audited: { audit: 'seedKill' },
       handle: async (request, reply) => {
         const { id, status, owner } = await taskOf(request, 'Task not found.')
         refuseOthers(request.caller, owner, `kill task ${id}`)
         if (!taskCan('kill', status)) throw new Refusal(409, `Task cannot be killed (state: ${status})`)
-        await handlers.killTask({ params: { id }, query: undefined, body: {} }, request.caller)
+        const input = { params: { id }, query: undefined, body: {} }
+        await audit.call(request.whole, 'killTask', input, request.caller, (caller) =>
+          handlers.killTask(input, caller),
+        )
         reply.code(202)
         return { message: `Kill requested for task ${id}. It is killed once nothing of it is left.` }
       },

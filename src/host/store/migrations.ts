@@ -208,4 +208,29 @@ export const migrations: readonly Migration[] = [
       ) strict;
     `,
   },
+  {
+    number: 12,
+    // a chain: each row has the hash of the one before. Who can write to the file can drop the triggers, but not the hashes
+    sql: `
+      create table audit (
+        seq integer primary key,
+        at_ms integer not null,
+        who text,
+        role text,
+        token text,
+        via text not null,
+        address text,
+        action text not null,
+        target text not null,
+        details text not null,
+        result text not null,
+        prev_hash blob not null,
+        hash blob not null
+      ) strict;
+      create trigger audit_is_not_changed before update on audit
+        begin select raise(abort, 'the audit log is only added to'); end;
+      create trigger audit_is_not_removed before delete on audit
+        begin select raise(abort, 'the audit log is only added to'); end;
+    `,
+  },
 ]

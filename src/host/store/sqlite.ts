@@ -2,9 +2,11 @@
 import { closeSync, openSync, rmSync } from 'node:fs'
 import { backup, type DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Kysely } from 'kysely'
+import type { AuditHead, AuditRow } from '../../core/audit.ts'
 import { AppError } from '../../core/errors.ts'
 import type { TaskSearch } from '../../core/search.ts'
 import { finalStatuses, type Status, statuses, type Task } from '../../core/task.ts'
+import { type AuditFilter, type AuditPage, AuditTable } from './audit-table.ts'
 import type { TaskCounts } from './counts.ts'
 import { asSaveError, isFull } from './full.ts'
 import { IdentityTables } from './identity.ts'
@@ -43,6 +45,7 @@ export class SqliteStore implements Store {
   private readonly taskCounts: TaskCounts
   private readonly identity: IdentityTables
   private readonly joins: JoinRows
+  private readonly audit: AuditTable
   /** Number of batches of each user. */
   private readonly batchTotals: Map<string, number>
 
@@ -55,11 +58,13 @@ export class SqliteStore implements Store {
     this.read = new TaskReads(raw, this.taskCounts)
     this.identity = new IdentityTables(raw)
     this.joins = new JoinRows(raw)
+    this.audit = new AuditTable(raw)
     const totals = raw.prepare('select owner, count(*) as count from batches group by owner').all()
     this.batchTotals = new Map(totals.map(({ owner, count }) => [String(owner), Number(count)]))
   }
 
   async commit(changes: Changes): Promise<void> {
+    let audited = () => {}
     this.inTransaction(() => {
       for (const batch of changes.batches) {
         this.write.batch(rowOfBatch(batch))
@@ -74,7 +79,9 @@ export class SqliteStore implements Store {
         if (event.kind === 'task') this.write.taskEvent(rowOfEvent(event))
         else this.write.nodeEvent(rowOfNodeEvent(event))
       }
+      audited = this.audit.append(changes.audit ?? [])
     })
+    audited()
     this.taskCounts.committed(changes.newTasks, changes.changedTasks)
     for (const { owner } of changes.batches)
       this.batchTotals.set(owner, (this.batchTotals.get(owner) ?? 0) + 1)
@@ -202,6 +209,22 @@ export class SqliteStore implements Store {
       .orderBy('id')
       .execute()
     return rows.map(({ id }) => id)
+  }
+
+  async taskOwner(id: number): Promise<string | null> {
+    return this.read.taskOwner(id)
+  }
+
+  async auditHead(): Promise<AuditHead> {
+    return this.audit.head
+  }
+
+  async auditPage(filter: AuditFilter, limit: number, before: number | null): Promise<AuditPage> {
+    return this.audit.page(filter, limit, before)
+  }
+
+  async auditAfter(seq: number, limit: number): Promise<AuditRow[]> {
+    return this.audit.after(seq, limit)
   }
 
   async sealedSet(batchId: number, set: number): Promise<Uint8Array | null> {

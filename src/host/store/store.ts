@@ -2,11 +2,13 @@
  * What the host asks of its store, in the host's own words. SQLite answers today; another engine comes beside
  * it without a caller noticing: everything is asynchronous and speaks of tasks, not of rows.
  */
+import type { AuditEntry, AuditHead, AuditRow } from '../../core/audit.ts'
 import type { JoinToken, NodeCredential } from '../../core/joining.ts'
 import type { Role } from '../../core/roles.ts'
 import type { TaskSearch } from '../../core/search.ts'
 import type { Status, Task } from '../../core/task.ts'
 import type { TaskSort } from '../../protocol/choices.ts'
+import type { AuditFilter, AuditPage } from './audit-table.ts'
 import type { Cell, CountFilter } from './counts.ts'
 import type { EventRecord, NodeRecord, TaskEventRecord } from './rows.ts'
 
@@ -44,6 +46,8 @@ export interface Changes {
   /** Names of nodes that are forgotten. */
   removedNodes?: readonly string[]
   events: readonly EventRecord[]
+  /** Who asked for what, in the order of the chain. */
+  audit?: readonly AuditEntry[]
 }
 
 /** A page of a list. */
@@ -191,6 +195,14 @@ export interface Store {
   /** Encrypted secrets of a batch; null: there are no such. */
   sealedSet(batchId: number, set: number): Promise<Uint8Array | null>
   hasSealedSets(): Promise<boolean>
+  /** Who submitted it; null: there is no such task. */
+  taskOwner(id: number): Promise<string | null>
+  /** The last row of the log of who did what. */
+  auditHead(): Promise<AuditHead>
+  /** Newest first. @param before only rows before this one */
+  auditPage(filter: AuditFilter, limit: number, before: number | null): Promise<AuditPage>
+  /** From behind a row on, oldest first. */
+  auditAfter(seq: number, limit: number): Promise<AuditRow[]>
   taskEvents(taskId: number): Promise<TaskEventRecord[]>
   /** The last thousand of a node, oldest first. */
   nodeEvents(node: string): Promise<EventRecord[]>

@@ -131,6 +131,23 @@ export interface NodeCredentialsTable {
   revoked_at_ms: number | null
 }
 
+/** Who did what: see `core/audit.ts`. */
+export interface AuditTableRow {
+  seq: number
+  at_ms: number
+  who: string | null
+  role: string | null
+  token: string | null
+  via: string
+  address: string | null
+  action: string
+  target: string
+  details: string
+  result: string
+  prev_hash: Uint8Array
+  hash: Uint8Array
+}
+
 export interface Database {
   nodes: NodesTable
   batches: BatchesTable

@@ -41,6 +41,12 @@ export class TaskReads {
     return this.tasksById([id])[0] ?? null
   }
 
+  /** Without its spec, which may be large. */
+  taskOwner(id: number): string | null {
+    const [row] = this.rows<{ id: number | null; owner: string }>('tasks.id, tasks.owner', [id])
+    return row === undefined || row.id === null ? null : row.owner
+  }
+
   tasksById(ids: readonly number[], maxBytes = Number.POSITIVE_INFINITY): (Task | null)[] {
     const tasks: (Task | null)[] = []
     let bytes = 0
