@@ -1,6 +1,7 @@
 /** What every command is handed: the outputs, how to write on them, and the host, found when first asked for. */
 import pc from 'picocolors'
-import { type Io, wantsColors } from '../platform/io.ts'
+import { terminalJson, terminalText } from '../platform/ansi.ts'
+import { type Io, type Sink, wantsColors } from '../platform/io.ts'
 import { type AddressOptions, findHost, type HostAddress, hakuriverHome } from './host-address.ts'
 import { createHost, type Host } from './transport.ts'
 
@@ -58,12 +59,21 @@ export function createContext(options: CommonOptions, io: Io): Context {
     address: () => findHost(options, io),
     addressOf: (url) => findHost({ ...options, host: url }, io),
     host: () => (host ??= connect()),
-    note: (line) => io.stderr.write(`${line}\n`),
+    note: (line) => io.stderr.write(`${shownOn(io.stderr, line)}\n`),
     async print(lines) {
       const text = typeof lines === 'string' ? lines : lines.join('\n')
-      if (text !== '' || typeof lines === 'string') await io.stdout.write(`${text}\n`)
+      if (text !== '' || typeof lines === 'string') await io.stdout.write(`${shownOn(io.stdout, text)}\n`)
     },
-    printJson: (value) => io.stdout.write(`${JSON.stringify(value, null, io.stdout.isTty ? 2 : 0)}\n`),
-    printJsonLine: (value) => io.stdout.write(`${JSON.stringify(value)}\n`),
+    printJson: (value) => io.stdout.write(`${jsonOn(io.stdout, value, 2)}\n`),
+    printJsonLine: (value) => io.stdout.write(`${jsonOn(io.stdout, value, 0)}\n`),
   }
+}
+
+/** A text as an output may have it: whatever of it came from others, on a terminal it steers nothing. */
+export function shownOn({ isTty }: Sink, text: string): string {
+  return isTty ? terminalText(text) : text
+}
+
+function jsonOn({ isTty }: Sink, value: unknown, indent: number): string {
+  return isTty ? terminalJson(JSON.stringify(value, null, indent)) : JSON.stringify(value)
 }

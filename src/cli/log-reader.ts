@@ -45,7 +45,8 @@ export async function readLog(options: LogOptions, offset: number): Promise<numb
 }
 
 /**
- * As `readLog`, again where others read too many logs of the node, and where `isPatient` over restarts of the host.
+ * As `readLog`, again where others read too many logs of the node, where the host has cut us off because our own reader
+ * was slow (a pager), and where `isPatient` over restarts of the host.
  * @throws AppError `unavailable` where the log lies on a node that is away
  */
 export async function readLogSurely(
@@ -54,6 +55,7 @@ export async function readLogSurely(
 ): Promise<number> {
   const { host, signal, isPatient } = options
   let at = offset
+  let triedAt = -1
   const write = async (chunk: Uint8Array) => {
     await options.write(chunk)
     at += chunk.length
@@ -62,7 +64,10 @@ export async function readLogSurely(
     try {
       return await readLog({ ...options, write }, at)
     } catch (error) {
-      const mayHelp = isPatient ? host.wasReached && isMomentary(error) : isTooMany(error)
+      // something has come since the last time
+      const wasSlow = isCut(error) && at > triedAt
+      const mayHelp = isPatient ? host.wasReached && isMomentary(error) : isTooMany(error) || wasSlow
+      triedAt = at
       if (signal.aborted || awayNode(error) !== null || !mayHelp) throw error
     }
     await sleep(pauseMs, undefined, { signal })

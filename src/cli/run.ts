@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander'
 import { exitCodes } from '../core/errors.ts'
 import { BrokenPipeError, type Io } from '../platform/io.ts'
+import { shownOn } from './context.ts'
 import { tellError } from './output/error.ts'
 import { createProgram } from './program.ts'
 
@@ -16,7 +17,7 @@ export async function runCli(words: string[], io: Io): Promise<number> {
     if (error instanceof BrokenPipeError) return brokenPipeCode
     const told =
       error instanceof CommanderError ? tellUsage(error, words) : tellError(error, words.includes('--debug'))
-    await io.stderr.write(`${told.lines.join('\n')}\n`).catch(() => {})
+    await io.stderr.write(`${shownOn(io.stderr, told.lines.join('\n'))}\n`).catch(() => {})
     return told.exitCode
   }
 }

@@ -51,7 +51,10 @@ export class Gate {
    */
   admit(access: Access, request: Asked, { sessions = true } = {}): Caller {
     const { tokens, isOpen } = this.deps
-    if (access === 'node') return callerOf(this.wantedNode(request))
+    if (access === 'node') {
+      refuseForeign(request)
+      return callerOf(this.wantedNode(request))
+    }
     if (access === 'public') {
       if (!isReading(request)) refuseForeign(request)
       return isOpen ? anybody : nobody

@@ -9,6 +9,7 @@ import { writeFileAtomic } from '../platform/files.ts'
 import { lockDirectory } from '../platform/instance-lock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Handlers } from '../protocol/host-api.ts'
+import { type Caps, caps } from '../protocol/limits.ts'
 import { Gate } from './access.ts'
 import { Audit } from './audit.ts'
 import { openIdentity } from './auth.ts'
@@ -54,6 +55,8 @@ export interface HostOptions {
   webDir?: string
   /** Told of every route that the server has. */
   onRoute?: HttpDeps['onRoute'] & {}
+  /** Other bounds than the usual ones, for tests. */
+  caps?: Partial<Caps>
 }
 
 export interface Host {
@@ -65,6 +68,8 @@ export interface Host {
 /** @throws AppError when another host uses the state directory, the address is taken, or the database is newer */
 export async function createHost(options: HostOptions): Promise<Host> {
   const { config, log } = options
+  const { pendingTasks, pendingTasksPerUser } = config
+  const bounds = { ...caps, pendingTasks, pendingTasksPerUser, ...options.caps }
   const clock = options.clock ?? systemClock
   const onBroken = (error: unknown) => {
     const problem = damageOf(error, config.databaseFile)
@@ -86,7 +91,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const { users, tokens } = identity
     closers.push(() => tokens.close())
     const vault = await Vault.open(stateDir, await store.hasSealedSets(), log)
-    const engine = await startEngine({ config, store, clock, log, vault, onBroken })
+    const engine = await startEngine({ config, store, clock, log, vault, onBroken, bounds })
     const { cluster, hub, links, submits } = engine
     const { heartbeatMs } = config
     const historyFile = join(config.stateDir, 'history.db')
@@ -97,7 +102,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       () => engine.close(),
     )
     const pki = config.isTls ? await openPki({ config, store, cluster, links, clock, log }) : null
-    const linkServer = createLinkServer(links)
+    const linkServer = createLinkServer(links, bounds)
     const checks = createChecks({ cluster, sharedDir, now: clock.now })
     const logs = { cluster, store, hub, links, sharedDir }
     const taskLogs = createTaskLogs(logs)
@@ -128,6 +133,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     closers.push(() => audit.close())
     const http = await createHttpServer({
       config,
+      caps: bounds,
       gate,
       audit,
       tls: pki?.tls ?? null,

@@ -7,7 +7,7 @@ import { streamRoutes } from '../protocol/routes.ts'
 import type { StreamRoute } from './http.ts'
 import type { Store } from './store/store.ts'
 
-/** Copies one at a time: each takes as much disk as the database. */
+/** Copies one at a time: each takes as much disk as the database, until its last byte is read. */
 export function backupRoute(store: Pick<Store, 'backup'>, stateDir: string): StreamRoute {
   let isBusy = false
   return {
@@ -16,6 +16,10 @@ export function backupRoute(store: Pick<Store, 'backup'>, stateDir: string): Str
     handle: async (_, reply) => {
       if (isBusy) throw new AppError('too_many', 'another backup is being made: try again when it is done')
       isBusy = true
+      // also where its reader is cut off; what failed is answered as well
+      reply.raw.once('close', () => {
+        isBusy = false
+      })
       const copy = join(stateDir, `backup-${process.pid}.tmp`)
       try {
         await store.backup(copy)
@@ -27,7 +31,6 @@ export function backupRoute(store: Pick<Store, 'backup'>, stateDir: string): Str
       } finally {
         // what is open is read to its end all the same
         await rm(copy, { force: true })
-        isBusy = false
       }
     },
   }

@@ -22,6 +22,7 @@ import {
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { withDeadline } from '../platform/wait.ts'
+import { Backlog } from './backlog.ts'
 import type { EventHub } from './event-hub.ts'
 import { Journal } from './journal.ts'
 import type { NodeRecord, TaskEventRecord } from './store/rows.ts'
@@ -68,6 +69,7 @@ export type ApplyResult = { kind: 'changed' | 'ignored' } | { kind: 'illegal'; r
 export class Cluster {
   readonly queue = new PendingQueue()
   readonly ledger = new Ledger()
+  readonly backlog = new Backlog()
   readonly nodes = new Map<string, NodeState>()
   /** Why nothing new is placed on a node, by what found it. */
   private readonly problems = new Map<string, Map<NodeProblem, string>>()
@@ -97,7 +99,7 @@ export class Cluster {
       beforeCommit: () => this.schedule(),
       onCommitted: (events, tasks) => {
         // as they are on disk: one that has ended since is kept until that is there too
-        for (const { id, status } of tasks) if (isFinal(status)) this.tasks.delete(id)
+        for (const { id, status } of tasks) if (isFinal(status)) this.letGoOf(id)
         deps.hub.publish(events)
       },
     })
@@ -381,6 +383,7 @@ export class Cluster {
   /** From the store or a submit. */
   private takeIn(task: Task): void {
     this.tasks.set(task.id, task)
+    this.backlog.add(task)
     if (task.status === 'pending') this.queue.add(task)
     if (!isHeldTask(task)) return
     this.ledger.hold(task.id, task.placement, task.spec.cores, task.spec.memoryBytes)
@@ -389,6 +392,7 @@ export class Cluster {
 
   /** Queue and ledger after a change of status. A placed task was moved from one to the other by the pass. */
   private account(before: Task, after: Task): void {
+    this.backlog.change(before, after)
     if (isHeldTask(after)) {
       if (!isHeldTask(before)) this.holdOn(after)
       return
@@ -399,10 +403,16 @@ export class Cluster {
   }
 
   private forget(id: number): void {
-    const task = this.tasks.get(id)
-    this.tasks.delete(id)
+    const task = this.letGoOf(id)
     if (task?.status === 'pending') this.queue.remove(id)
     if (task !== undefined && isHeldTask(task)) this.letGo(id, task.placement.node)
+  }
+
+  private letGoOf(id: number): Task | undefined {
+    const task = this.tasks.get(id)
+    if (task !== undefined) this.backlog.remove(task)
+    this.tasks.delete(id)
+    return task
   }
 
   private letGo(id: number, node: string): void {

@@ -25,6 +25,9 @@ export interface HostConfig {
   watchMs: number
   /** The lease of tasks that may be started again elsewhere: see `core/lease.ts`. */
   leaseMs: number
+  /** So many tasks may wait, of all users and of one. */
+  pendingTasks: number
+  pendingTasksPerUser: number
   /** No tokens at all; refuses to bind anything but loopback. */
   insecureLoopback: boolean
   logLevel: LogLevel
@@ -48,6 +51,8 @@ export function loadHostConfig(sources: Sources): HostConfig {
     silenceFactor: found.silenceFactor.value,
     watchMs: Math.round(found.watchSeconds.value * 1000),
     leaseMs: leaseOf(found.requeueSeconds, heartbeatMs),
+    pendingTasks: found.pendingTasks.value,
+    pendingTasksPerUser: found.pendingTasksPerUser.value,
     insecureLoopback: found.insecureLoopback.value,
     logLevel: found.logLevel.value,
     logFile: found.logFile.value,

@@ -5,6 +5,7 @@
 import type { Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import type { BacklogCaps } from './backlog.ts'
 import { Cluster } from './cluster.ts'
 import type { HostConfig } from './config.ts'
 import { EventHub } from './event-hub.ts'
@@ -24,6 +25,8 @@ export interface EngineDeps {
   vault: Vault
   /** See `JournalDeps`. */
   onBroken: (error: unknown) => void
+  /** How much may wait; default: the usual. */
+  bounds?: BacklogCaps
 }
 
 export interface Engine {
@@ -36,14 +39,8 @@ export interface Engine {
 }
 
 /** Takes up what the store holds. */
-export async function startEngine({
-  config,
-  store,
-  clock,
-  log,
-  vault,
-  onBroken,
-}: EngineDeps): Promise<Engine> {
+export async function startEngine(deps: EngineDeps): Promise<Engine> {
+  const { config, store, clock, log, vault, onBroken, bounds } = deps
   const hub = new EventHub()
   const cluster = await Cluster.load({ store, hub, log, clock, onBroken })
   const { heartbeatMs, watchMs, silenceFactor, leaseMs } = config
@@ -64,7 +61,7 @@ export async function startEngine({
     cluster,
     hub,
     links,
-    submits: new Submits(cluster, store, clock, vault),
+    submits: new Submits(cluster, store, clock, vault, bounds),
     close: async () => {
       await links.close()
       await cluster.close()

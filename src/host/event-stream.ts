@@ -9,7 +9,8 @@ import type { EventRecord } from './store/rows.ts'
 import type { Store } from './store/store.ts'
 import { eventView } from './views.ts'
 
-const replayPage = 1_000
+/** Each listener that comes back has so many in memory until it has read them. */
+const replayPage = 250
 /** A listener that lets so much pile up is cut off; it comes back and resumes. */
 const maxBehind = 20_000
 const maxUnsentBytes = 8 * 1024 * 1024
@@ -46,12 +47,9 @@ async function stream(
   let sentId = from ?? 0
   const channel = openChannel(reply, signal, maxUnsentBytes)
   const send = (events: readonly EventRecord[]) => {
-    const text = events.flatMap((event) => {
-      if (event.id <= sentId) return []
-      sentId = event.id
-      return [`id: ${event.id}\ndata: ${JSON.stringify(eventView(event))}\n\n`]
-    })
-    if (text.length > 0) channel.send(text.join(''))
+    const fresh = (events[0]?.id ?? 0) > sentId ? events : events.filter(({ id }) => id > sentId)
+    sentId = fresh.at(-1)?.id ?? sentId
+    if (fresh.length > 0) channel.send(textOf(fresh))
   }
   const stop = hub.subscribe((events) => {
     if (behind === null) send(events)
@@ -69,6 +67,19 @@ async function stream(
   const missed = behind
   behind = null
   send(missed)
+}
+
+const texts = new WeakMap<readonly EventRecord[], Buffer>()
+
+/** Events of one commit as bytes: made once, and in memory once, however many listeners they are on the way to. */
+function textOf(events: readonly EventRecord[]): Buffer {
+  let text = texts.get(events)
+  if (text === undefined) {
+    const messages = events.map((event) => `id: ${event.id}\ndata: ${JSON.stringify(eventView(event))}\n\n`)
+    text = Buffer.from(messages.join(''))
+    texts.set(events, text)
+  }
+  return text
 }
 
 /** What was committed since the resume point; what comes meanwhile is kept by the caller. */

@@ -7,7 +7,10 @@ export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new AppError('too_large', `the body is larger than ${limits.bodyBytes} bytes: send it in parts`)
+    return new AppError(
+      'too_large',
+      `the body is larger than what is taken here, at most ${limits.bodyBytes} bytes: send it in parts`,
+    )
   }
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   if (status >= 400 && status < 500) {

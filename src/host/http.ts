@@ -17,7 +17,7 @@ import {
   type Input,
   type Output,
 } from '../protocol/host-api.ts'
-import { limits } from '../protocol/limits.ts'
+import { type Caps, limits } from '../protocol/limits.ts'
 import { linkPath } from '../protocol/routes.ts'
 import type { ErrorBody } from '../protocol/schemas.ts'
 import type { Gate } from './access.ts'
@@ -25,6 +25,7 @@ import { Admissions, type Admit } from './admission.ts'
 import type { Audit } from './audit.ts'
 import { auditOfEndpoint, auditOfStream } from './audit-rules.ts'
 import type { Caller, Visit } from './caller.ts'
+import { HostCaps, refuseUnreadable, retryAfterOf, serverBounds } from './caps.ts'
 import type { HostConfig } from './config.ts'
 import { Packer } from './encoding.ts'
 import { asAppError } from './http-error.ts'
@@ -35,6 +36,7 @@ import type { WebRoutes } from './web-routes.ts'
 
 export interface HttpDeps {
   config: HostConfig
+  caps: Caps
   gate: Gate
   audit: Audit
   log: Log
@@ -82,18 +84,22 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   const upgrades = {
     shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
   }
-  const times = { requestTimeout: 60_000, keepAliveTimeout: 75_000 }
+  const bounds = serverBounds(deps.caps)
+  const { requestTimeout } = bounds
+  const keepAliveTimeout = 75_000
   const { tls } = deps
   const app = fastify({
-    bodyLimit: limits.bodyBytes,
+    ...bounds,
     forceCloseConnections: true,
     genReqId: () => randomUUID(),
-    ...times,
+    keepAliveTimeout,
     routerOptions: { maxParamLength: 300 },
+    clientErrorHandler: refuseUnreadable,
     ...(tls === null
-      ? { http: upgrades }
+      ? { http: { ...bounds.http, ...upgrades } }
       : {
-          serverFactory: (handler: RequestListener) => tls.createServer({ ...upgrades, ...times }, handler),
+          serverFactory: (handler: RequestListener) =>
+            tls.createServer({ ...bounds.http, ...upgrades, requestTimeout, keepAliveTimeout }, handler),
         }),
     frameworkErrors: (error, request, reply) => sendError(asAppError(error), request, reply, deps.log),
   })
@@ -115,11 +121,12 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   })
   if (deps.onRoute !== undefined) app.addHook('onRoute', deps.onRoute)
   deps.audit.watch(app)
+  const caps = await HostCaps.add(app, deps.caps, deps.log)
   const packer = new Packer()
   const admissions = new Admissions(deps.gate)
   for (const name of Object.keys(hostApi) as EndpointName[])
     addEndpoint(app, deps, { admissions, packer }, name)
-  for (const route of deps.streams) addStream(app, admissions, route)
+  for (const route of deps.streams) addStream(app, admissions, caps, route)
   await deps.addRoutes(app, (access, request, reply) =>
     admissions.admit(access, request, reply, { sessions: false }),
   )
@@ -157,7 +164,7 @@ function addEndpoint(
   app.route({
     method: endpoint.method,
     url: endpoint.path,
-    ...('bodyBytes' in endpoint && { bodyLimit: endpoint.bodyBytes }),
+    bodyLimit: bodyLimitOf(endpoint, deps.caps),
     config: auditOfEndpoint(name),
     onRequest: async (request, reply) => void admissions.admit(endpoint.access, request, reply),
     handler: async (request, reply) => {
@@ -178,7 +185,11 @@ function addEndpoint(
   })
 }
 
-function addStream(app: FastifyInstance, admissions: Admissions, route: StreamRoute): void {
+function bodyLimitOf(endpoint: { access: Access; bodyBytes?: number }, caps: Caps): number {
+  return endpoint.bodyBytes ?? (endpoint.access === 'public' ? caps.publicBodyBytes : limits.bodyBytes)
+}
+
+function addStream(app: FastifyInstance, admissions: Admissions, caps: HostCaps, route: StreamRoute): void {
   const checkParams = route.params === undefined ? () => undefined : checkerOf('params', route.params)
   const checkQuery = route.query === undefined ? () => undefined : checkerOf('query', route.query)
   app.route({
@@ -192,6 +203,7 @@ function addStream(app: FastifyInstance, admissions: Admissions, route: StreamRo
       const { signal } = caller
       const { headers } = request
       const given = { params: checkParams(request.params), query: checkQuery(request.query) }
+      caps.takeStream(request, caller.name, signal)
       return route.handle({ ...given, headers, caller, signal }, reply)
     },
   })
@@ -263,8 +275,7 @@ function wrongHost(header: string | undefined): AppError {
 /** What HTTP asks of a refusal (RFC 9110, sections 11.6.1 and 10.2.3). */
 export function addRefusalHeaders({ code, details }: AppError, reply: FastifyReply): void {
   if (code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
-  const seconds = details?.retryAfterSeconds
-  if (typeof seconds === 'number') reply.header('retry-after', seconds)
+  if (code === 'too_many') reply.header('retry-after', retryAfterOf(details))
 }
 
 function sendError(error: AppError, request: FastifyRequest, reply: FastifyReply, log: Log): void {

@@ -72,6 +72,8 @@ const saveSeenMs = 60_000
 const revokedMs = 300
 /** How long a runner may take to answer our goodbye. */
 const goodbyeMs = 1_000
+/** Tasks of one node that are looked up in the store at a time. */
+const looksAtOnce = 500
 
 export class Links {
   private readonly deps: LinksDeps
@@ -84,6 +86,8 @@ export class Links {
   private readonly savedAt = new Map<string, number>()
   /** Attempts that a node's runner holds and this host does not know, told once each. */
   private readonly strangers = new Map<string, ReadonlySet<string>>()
+  /** Those of which something is looked up in the store. */
+  private readonly lookingUp = new Set<LinkSession>()
   private readonly copies: Copies
   private usageSink: UsageSink | null = null
   private credentials: LinkCredentials | null = null
@@ -378,13 +382,30 @@ export class Links {
     // before anything new is placed there
     this.deps.cluster.setUncounted(name, strange)
     if (strange.length === 0) return this.compare(session, name, believed, attempts, new Set())
-    Promise.all(
-      strange.map(async ({ taskId }) => (isBeyond(await this.deps.store.task(taskId)) ? [] : [taskId])),
-    ).then(
-      (known) => this.compare(session, name, believed, attempts, new Set(known.flat())),
-      (error: unknown) =>
-        this.deps.log.error({ node: name, error: String(error) }, 'Cannot compare a node with the store'),
-    )
+    // one at a time: the next heartbeat says it again
+    if (this.lookingUp.has(session)) return
+    this.lookingUp.add(session)
+    this.knownOf(strange.map(({ taskId }) => taskId))
+      .then(
+        (known) => this.compare(session, name, believed, attempts, known),
+        (error: unknown) =>
+          this.deps.log.error({ node: name, error: String(error) }, 'Cannot compare a node with the store'),
+      )
+      .finally(() => this.lookingUp.delete(session))
+  }
+
+  /** Those of these tasks that this host has known and that have ended. */
+  private async knownOf(ids: readonly number[]): Promise<Set<number>> {
+    const known = new Set<number>()
+    for (let from = 0; from < ids.length; from += looksAtOnce) {
+      const some = ids.slice(from, from + looksAtOnce)
+      const tasks = await Promise.all(some.map((id) => this.deps.store.task(id)))
+      tasks.forEach((task, at) => {
+        const id = some[at]
+        if (id !== undefined && !isBeyond(task)) known.add(id)
+      })
+    }
+    return known
   }
 
   private compare(

@@ -1,4 +1,5 @@
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { linkSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { logPath } from '../platform/log-paths.ts'
@@ -245,6 +246,37 @@ describe('a log in the shared directory', () => {
     expect(await (await reading).text()).toBe('on the node')
     runner.cut()
     await waitFor('it is told that the node is away', async () => (await open(id)).status === 503)
+  })
+
+  it('is refused where a task has put a link, a pipe or a device in its place, by every way to read it', async () => {
+    const { runner, id, path } = await shared()
+    runner.exited(id)
+    await runner.heard('ack')
+    const secret = join(host.dir, 'secret')
+    writeFileSync(secret, 'CANARY\n')
+    const made: [string, () => unknown][] = [
+      ['a symbolic link', () => symlinkSync(secret, path)],
+      ['hard links', () => linkSync(secret, path)],
+      ['no ordinary file', () => execFileSync('mkfifo', [path])],
+      ['no ordinary file', () => mkdirSync(path)],
+    ]
+    for (const [why, make] of made) {
+      make()
+      for (const query of [
+        '',
+        '?follow=true',
+        '?download=true',
+        '/lines',
+        '/lines?tail=true',
+        '/search?q=CANARY',
+      ]) {
+        const got = await open(id, query)
+        const text = await got.text()
+        expect([got.status, text]).toEqual([403, expect.stringContaining(why)])
+        expect(text).not.toContain('CANARY')
+      }
+      rmSync(path, { recursive: true })
+    }
   })
 
   it('is there also while the task waits for its next attempt', async () => {

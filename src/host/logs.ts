@@ -8,7 +8,7 @@ import { limits } from '../protocol/limits.ts'
 import { type LogStream, logHeaders, logStreams, streamRoutes } from '../protocol/routes.ts'
 import { Id } from '../protocol/schemas.ts'
 import type { StreamRequest, StreamRoute } from './http.ts'
-import { drained } from './sse.ts'
+import { drained, ListenerLimit } from './sse.ts'
 import { type LogDeps, refuseOthersLog, TaskLog, type TaskLogPart } from './task-log.ts'
 
 const Params = Type.Object({ id: Id, stream: Type.Enum([...logStreams]) }, { additionalProperties: false })
@@ -24,7 +24,8 @@ const Query = Type.Object(
 
 /** How long one wait for bytes may take; then it is asked again. */
 const waitMs = 15_000
-const followBytes = 256 * 1024
+/** A reader that does not read keeps no more than that. */
+const pieceBytes = 256 * 1024
 
 interface LogQuery {
   offset?: number
@@ -33,7 +34,11 @@ interface LogQuery {
   download?: boolean
 }
 
+/** Each has a piece of a log in memory. */
+const mostPours = 512
+
 export function logRoute(deps: LogDeps): StreamRoute {
+  const pours = new ListenerLimit(mostPours, 'logs')
   return {
     path: streamRoutes.taskLog.path,
     access: 'submit',
@@ -45,7 +50,10 @@ export function logRoute(deps: LogDeps): StreamRoute {
       refuseMixed(query)
       await refuseOthersLog(deps.store, id, request.caller)
       const log = new TaskLog(deps, parseId(id) ?? 0, stream, request.signal)
-      const first = await log.read(query.offset ?? 0, query.limit ?? limits.logReadBytes, 0)
+      const isPoured = query.follow === true || query.download === true
+      if (isPoured) pours.take(request.signal)
+      const most = isPoured ? pieceBytes : limits.logReadBytes
+      const first = await log.read(query.offset ?? 0, Math.min(query.limit ?? most, most), 0)
       reply.headers({
         'content-type': 'application/octet-stream',
         'x-content-type-options': 'nosniff',
@@ -94,9 +102,9 @@ async function pour(
       if (data.length > 0 && !raw.write(data)) await drained(raw, signal)
       const at = part.offset + data.length
       if (signal.aborted || (end === null ? part.ended : at >= end)) break
-      if (end === null) part = await log.read(at, followBytes, waitMs)
+      if (end === null) part = await log.read(at, pieceBytes, waitMs)
       else {
-        part = await log.read(at, limits.logReadBytes, 0)
+        part = await log.read(at, pieceBytes, 0)
         if (part.data.length === 0) throw new Error('it is shorter than it was')
       }
     }

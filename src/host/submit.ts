@@ -5,8 +5,9 @@ import { Refusals } from '../core/refusals.ts'
 import { parseTarget, type Target } from '../core/target.ts'
 import type { TaskSpec } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
-import { limits } from '../protocol/limits.ts'
+import { caps, limits } from '../protocol/limits.ts'
 import type { SpecInput, SubmitBody, SubmitResult } from '../protocol/schemas.ts'
+import type { BacklogCaps } from './backlog.ts'
 import type { AuditTicket } from './caller.ts'
 import type { Cluster } from './cluster.ts'
 import { SecretSets, secretsOf } from './secrets.ts'
@@ -53,11 +54,14 @@ export class Submits {
   /** Submits under way, by the id that their client made: the same again waits for the same answer. */
   private readonly open = new Map<string, { owner: string; answer: Promise<unknown> }>()
 
-  constructor(cluster: Cluster, store: Store, clock: Clock, vault: Vault) {
+  private readonly bounds: BacklogCaps
+
+  constructor(cluster: Cluster, store: Store, clock: Clock, vault: Vault, bounds: BacklogCaps = caps) {
     this.cluster = cluster
     this.store = store
     this.clock = clock
     this.vault = vault
+    this.bounds = bounds
   }
 
   /** @throws AppError `invalid_request`, `too_large`, `unsatisfiable` where nothing could be taken, `store_full` */
@@ -104,10 +108,12 @@ export class Submits {
 
   /**
    * Makes one batch of what can be taken, in one turn, and answers when it is on disk.
-   * @throws AppError `unsatisfiable` where nothing could be taken, `store_full`
+   * @throws AppError `unsatisfiable` where nothing could be taken, `store_full`; `too_large` and `too_many` where it
+   * is more than the host keeps
    */
   async take<T>(wanted: readonly WantedTask[], options: SubmitOptions<T>): Promise<T> {
-    const { queue, ledger } = this.cluster
+    const { queue, ledger, backlog } = this.cluster
+    backlog.refuseBeyond(this.bounds, options.owner, wanted)
     const refusals = new Refusals({ queue, ledger, place: () => this.cluster.schedule() })
     const { batchId = this.cluster.newId() } = options
     const submittedAtMs = this.clock.now()

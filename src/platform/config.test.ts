@@ -233,7 +233,14 @@ describe('the file that init writes', () => {
   }
 
   it('sets nothing', () => {
-    expect(parse(configText())).toEqual({ network: {}, paths: {}, database: {}, timing: {}, runner: {} })
+    expect(parse(configText())).toEqual({
+      network: {},
+      paths: {},
+      database: {},
+      timing: {},
+      limits: {},
+      runner: {},
+    })
     for (const [, , origin] of found(configText())) expect(origin).toBe('default')
   })
 

@@ -70,9 +70,8 @@ export function terminalLine(line: Uint8Array, keepColors: boolean): Uint8Array 
   const end = line.findLastIndex((byte) => byte !== carriageReturn) + 1
   const from = line.lastIndexOf(carriageReturn, end - 1) + 1
   const filter = createAnsiFilter(keepColors)
-  const shown = filter.push(line.subarray(end === 0 ? 0 : from, end)).filter((byte) => byte !== backspace)
+  const shown = filter.push(line.subarray(end === 0 ? 0 : from, end))
   return Buffer.concat([shown, filter.end()])
 }
 
 const carriageReturn = 0x0d
-const backspace = 0x08

@@ -3,8 +3,8 @@
  * bytes up to the cut, and says how many are missing.
  */
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { isErrno } from './files.ts'
+import { AppError } from '../core/errors.ts'
+import type { LogFolder } from './log-file.ts'
 
 export interface LogCut {
   /** Bytes of the log that are kept: its first ones. */
@@ -26,21 +26,18 @@ function parseCut(text: string): LogCut | null {
 /** The longest note. */
 const noteBytes = 40
 
-/** null: the log was not cut. Links are not followed, as in the log itself. */
-export async function readCut(logPath: string): Promise<LogCut | null> {
-  try {
-    const file = await open(
-      cutPath(logPath),
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    )
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(noteBytes), 0, noteBytes, 0)
-      return parseCut(buffer.toString('latin1', 0, bytesRead))
-    } finally {
-      await file.close()
-    }
-  } catch (error) {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'ELOOP')) return null
+/** null: the log was not cut. What is no ordinary file is no note: we write none such. */
+export async function readCut(folder: LogFolder, logName: string): Promise<LogCut | null> {
+  const opened = await folder.file(cutPath(logName), constants.O_RDONLY).catch((error: unknown) => {
+    if (error instanceof AppError) return null
     throw error
+  })
+  if (opened === null) return null
+  const { file } = opened
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(noteBytes), 0, noteBytes, 0)
+    return parseCut(buffer.toString('latin1', 0, bytesRead))
+  } finally {
+    await file.close()
   }
 }

@@ -1,9 +1,8 @@
 /** Reads parts of a log file that somebody else appends to. */
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
 import { AppError } from '../core/errors.ts'
-import { isErrno } from './files.ts'
 import { readCut } from './log-cut.ts'
+import { inFolderOf } from './log-file.ts'
 import { withDeadline } from './wait.ts'
 
 export interface LogPart {
@@ -26,47 +25,38 @@ const pollMs = 40
  * Reads up to `limit` bytes from an offset; a negative offset counts from the end. A file that is not there
  * (yet) is empty. Links are not followed: a task may have put one there. Of a log that was cut, only what is kept is
  * offered, although the task may have gone on behind it.
+ * @throws AppError `not_permitted` where something else than an ordinary file is in its place
  */
-export async function readLogPart(path: string, offset: number, limit: number): Promise<LogPart> {
-  let file: FileHandle
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT'))
+export function readLogPart(path: string, offset: number, limit: number): Promise<LogPart> {
+  return inFolderOf(path, async (folder, name) => {
+    const opened = (await folder?.file(name, constants.O_RDONLY)) ?? null
+    if (folder === null || opened === null) return nothingAt(Math.max(0, offset))
+    const { file, stats } = opened
+    try {
+      const { size, dev, ino } = stats
+      const from = offset < 0 ? Math.max(0, size + offset) : offset
+      const length = Math.max(0, Math.min(limit, size - from))
+      const data = Buffer.allocUnsafe(length)
+      const { bytesRead } = length === 0 ? { bytesRead: 0 } : await file.read(data, 0, length, from)
+      await folder.refuseOther(name, stats)
+      // looked for after the read: the note is there before anything is cut
+      const { kept, missing } = (await readCut(folder, name)) ?? { kept: size, missing: 0 }
       return {
-        offset: Math.max(0, offset),
-        size: 0,
-        data: Buffer.alloc(0),
-        isThere: false,
-        missing: 0,
-        file: '',
+        offset: from,
+        size: Math.min(size, kept),
+        data: data.subarray(0, Math.max(0, Math.min(bytesRead, kept - from))),
+        isThere: true,
+        missing,
+        file: `${dev}:${ino}`,
       }
-    throw error
-  }
-  try {
-    const { size, dev, ino } = await file.stat()
-    const name = `${dev}:${ino}`
-    const from = offset < 0 ? Math.max(0, size + offset) : offset
-    const length = Math.max(0, Math.min(limit, size - from))
-    const data = Buffer.allocUnsafe(length)
-    const { bytesRead } = length === 0 ? { bytesRead: 0 } : await file.read(data, 0, length, from)
-    // looked for after the read: the note is there before anything is cut
-    const cut = await readCut(path)
-    if (cut === null)
-      return { offset: from, size, data: data.subarray(0, bytesRead), isThere: true, missing: 0, file: name }
-    const kept = Math.max(0, Math.min(bytesRead, cut.kept - from))
-    const { missing } = cut
-    return {
-      offset: from,
-      size: Math.min(size, cut.kept),
-      data: data.subarray(0, kept),
-      isThere: true,
-      missing,
-      file: name,
+    } finally {
+      await file.close()
     }
-  } finally {
-    await file.close()
-  }
+  })
+}
+
+function nothingAt(offset: number): LogPart {
+  return { offset, size: 0, data: Buffer.alloc(0), isThere: false, missing: 0, file: '' }
 }
 
 export type ReadLogPart = typeof readLogPart

@@ -3,6 +3,7 @@
  * come the types, the checks, the help, the file that `hakuriver init` writes, and docs/configuration.md.
  */
 import { join } from 'node:path'
+import { caps } from '../protocol/limits.ts'
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -85,6 +86,8 @@ export const fileSettings = {
   silenceFactor: { key: 'timing.heartbeat_timeout_factor', flag: null, env: 'HAKURIVER_HEARTBEAT_TIMEOUT_FACTOR', type: 'number', default: 6, min: 1.01, max: 1000, doc: 'Heartbeats of silence until a node is unreachable' },
   watchSeconds: { key: 'timing.cleanup_check_interval', flag: null, env: 'HAKURIVER_CLEANUP_CHECK_INTERVAL', type: 'number', default: null, derive: (_, settingOf) => Number(settingOf('timing.heartbeat_interval')) / 2, min: 0.005, max: 3600, doc: 'Seconds between two looks for nodes that have fallen silent; default: half a heartbeat', example: 2.5 },
   requeueSeconds: { key: 'timing.requeue_after', flag: 'requeue-after', env: 'HAKURIVER_REQUEUE_AFTER', type: 'number', default: null, derive: (_, settingOf) => Math.max(300, 3 * Number(settingOf('timing.heartbeat_interval'))), min: 0.03, max: 604_800, doc: 'Seconds without a word of the host after which a node ends tasks of --requeue, so that they can be started elsewhere; at least 3 heartbeats; default: 300', example: 300 },
+  pendingTasks: { key: 'limits.pending_tasks', flag: null, env: 'HAKURIVER_PENDING_TASKS', type: 'number', default: caps.pendingTasks, min: 1, max: 10_000_000, isWhole: true, doc: 'The most tasks that may wait: a submit beyond is refused; each waiting task takes some kilobytes of memory' },
+  pendingTasksPerUser: { key: 'limits.pending_tasks_per_user', flag: null, env: 'HAKURIVER_PENDING_TASKS_PER_USER', type: 'number', default: caps.pendingTasksPerUser, min: 1, max: 10_000_000, isWhole: true, doc: 'The most tasks of one user that may wait' },
   nodeName: { key: 'runner.name', flag: 'name', env: 'HAKURIVER_NODE_NAME', type: 'text', default: null, derive: ({ hostName }) => hostName, doc: 'Name of this node; default: its host name', example: 'node1' },
   executor: { key: 'runner.executor', flag: 'executor', env: 'HAKURIVER_EXECUTOR', type: 'text', default: 'auto', choices: executorChoices, doc: 'How tasks are run: auto is the strongest way that works here' },
   taskUser: { key: 'runner.task_user', flag: 'task-user', env: 'HAKURIVER_TASK_USER', type: 'text', default: null, doc: 'User that tasks of everybody run as whom [users] does not name; default: that of the runner; where that is root, or has the launcher, nobody is taken whom [users] does not name', example: 'worker' },
@@ -118,6 +121,8 @@ export const hostSettings = {
   silenceFactor: fileSettings.silenceFactor,
   watchSeconds: fileSettings.watchSeconds,
   requeueSeconds: fileSettings.requeueSeconds,
+  pendingTasks: fileSettings.pendingTasks,
+  pendingTasksPerUser: fileSettings.pendingTasksPerUser,
   insecureLoopback: { key: null, flag: 'insecure-loopback', env: null, type: 'switch', default: false, doc: 'No tokens; only on a loopback address' },
   logLevel,
   logFile: fileSettings.hostLogFile,

@@ -41,3 +41,55 @@ export const limits = {
   /** How long an invitation may be good. */
   joinTokenSeconds: 7 * 86_400,
 } as const
+
+/**
+ * Bounds on what all callers together, or one of them, can make a host do at a time. Far above ordinary use: a thousand
+ * nodes, a hundred thousand waiting tasks, and a thousand screens are ordinary.
+ */
+export const caps = {
+  /** Open connections, with those of runners; a further one is closed at once. */
+  connections: 8_192,
+  connectionsPerAddress: 4_096,
+  /** Line and headers of a request; beyond: 431. */
+  headerBytes: 16 * 1024,
+  /** So long a request may take until its headers, and until all of it has come; beyond: 408. */
+  headersMs: 20_000,
+  requestMs: 60_000,
+  /** Requests of an address that are being answered, without streams; beyond: 429. */
+  requestsPerAddress: 512,
+  /** Requests within `rateMs`; beyond: 429. `Anonymous`: without a token or a session. */
+  rateMs: 10_000,
+  requestsOfToken: 100_000,
+  requestsOfAddress: 200_000,
+  requestsAnonymous: 5_000,
+  /** Bodies that are being received, by what they say of their length; beyond: 429. */
+  bodyBytes: 256 * 1024 * 1024,
+  bodyBytesPerAddress: 64 * 1024 * 1024,
+  /** Answers that their readers have not taken yet; beyond: 429. */
+  answerBytes: 512 * 1024 * 1024,
+  answerBytesPerAddress: 256 * 1024 * 1024,
+  /** Of a body for which no token is asked. */
+  publicBodyBytes: 16 * 1024,
+  /** `[` and `{` within each other in a body; beyond: 400. */
+  jsonDepth: 32,
+  /** Answers that go on: events, live, logs, downloads, backups; beyond: 429. */
+  streams: 2_048,
+  streamsPerAddress: 1_024,
+  streamsPerCaller: 1_024,
+  /** A client that takes nothing of what waits for it for so long is cut off. */
+  slowMs: 120_000,
+  /** Tasks that wait; a submit beyond: 429. The defaults of settings. */
+  pendingTasks: 300_000,
+  pendingTasksPerUser: 200_000,
+  /** Command lines and environments of the tasks of one batch together; beyond: 413. */
+  batchBytes: 64 * 1024 * 1024,
+  /** And of all tasks that have not ended; a submit beyond: 429. */
+  openTaskBytes: 512 * 1024 * 1024,
+  /** Runners that are linked or about to be; beyond: 503. */
+  links: 4_096,
+  /** Messages and bytes of one runner in a second; beyond, the rest is read later. */
+  linkMessagesPerSecond: 20_000,
+  linkBytesPerSecond: 64 * 1024 * 1024,
+} as const
+
+export type Caps = { readonly [K in keyof typeof caps]: number }

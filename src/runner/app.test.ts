@@ -9,7 +9,7 @@ import type { TaskSpec } from '../core/task.ts'
 import { silentLog } from '../platform/log.ts'
 import { waitFor } from '../platform/wait.ts'
 import type { FromRunner } from '../protocol/link.ts'
-import { createRunner, type Runner } from './app.ts'
+import { createRunner, folderProblem, type Runner } from './app.ts'
 import type { RunnerConfig } from './config.ts'
 
 let root = ''
@@ -167,4 +167,16 @@ test('a log is read from where it is asked, and waited for while the task runs',
   await waitFor('the end', () => ofType('report').length > 1)
   send({ ...read, requestId: 4, offset: 5, waitMs: 20_000 })
   expect(await chunk(4)).toMatchObject({ data: '', ended: true })
+})
+
+test('a shared directory in which tasks could put something else in the place of logs is told of', () => {
+  const of = (mode: number, isShared = false) => folderProblem(mode, '/shared/task_outputs', isShared)
+  expect([of(0o040755), of(0o040700), of(0o041777, true), of(0o040755, true), of(0o120777, true)]).toEqual(
+    Array.from({ length: 5 }, () => null),
+  )
+  expect(of(0o040775)).toContain('type chmod 755 /shared/task_outputs')
+  expect(of(0o041777)).toContain('type chmod 755')
+  expect(of(0o040777, true)).toContain('type chmod +t')
+  expect(of(0o120777)).toContain('no directory of its own')
+  expect(of(0o100644)).toContain('no directory of its own')
 })

@@ -96,11 +96,36 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   }
 }
 
-/** By mkdir(1), as none of our own threads may wait for that directory. */
+/** By programs, as none of our own threads may wait for that directory. */
 async function makeSharedFolders(sharedDir: string, log: Log): Promise<void> {
   const folders = logStreams.map((stream) => logFolder(sharedDir, stream))
   const { code, stderr, isLate } = await runBriefly(['mkdir', '-p', '-m', '755', '--', ...folders], sharedMs)
-  if (code === 0) return
-  const why = isLate ? 'it does not answer' : stderr.trim()
-  log.error({ sharedDir, why }, 'Cannot make the folders for output in the shared directory')
+  if (code !== 0) {
+    const why = isLate ? 'it does not answer' : stderr.trim()
+    log.error({ sharedDir, why }, 'Cannot make the folders for output in the shared directory')
+    return
+  }
+  const looked = await runBriefly(['stat', '-c', '%f %n', '--', sharedDir, ...folders], sharedMs)
+  for (const line of looked.stdout.split('\n').filter((line) => line !== '')) {
+    const [mode = '', path = ''] = [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]
+    const problem = folderProblem(Number.parseInt(mode, 16), path, path === sharedDir)
+    if (problem !== null) log.warn({ path }, problem)
+  }
+}
+
+const modeBits = { kind: 0o170000, directory: 0o040000, link: 0o120000, sticky: 0o1000, others: 0o022 }
+
+/**
+ * What is wrong with the mode (inode(7)) of the shared directory, or of a folder for output in it: a task that may
+ * rename what is in it can put its own files in the place of logs. null: nothing.
+ */
+export function folderProblem(mode: number, path: string, isShared: boolean): string | null {
+  const kind = mode & modeBits.kind
+  if (kind === modeBits.link && isShared) return null
+  if (kind !== modeBits.directory)
+    return `${path} is no directory of its own, so no output can be read there: make it one, or mount what you want there`
+  if ((mode & modeBits.others) === 0) return null
+  if (isShared && (mode & modeBits.sticky) !== 0) return null
+  const fix = isShared ? `chmod +t ${path}` : `chmod 755 ${path}`
+  return `others may write in ${path}, so a task can put something else in the place of logs: type ${fix}`
 }

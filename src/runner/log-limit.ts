@@ -3,14 +3,15 @@
  * while the runner is away: the runner looks at their sizes, and cuts what is over. The task goes on and is told
  * nothing. What is cut is noted beside the log first (`platform/log-cut.ts`).
  */
-import { closeSync, openSync, statfsSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, constants, lstatSync, openSync, realpathSync, statfsSync } from 'node:fs'
+import { dirname, extname, join } from 'node:path'
+import { AppError } from '../core/errors.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Log } from '../platform/log.ts'
-import { cutPath } from '../platform/log-cut.ts'
 import { runBriefly } from '../platform/run-briefly.ts'
-import { after } from '../platform/wait.ts'
+import { after, withDeadline } from '../platform/wait.ts'
 import type { LogStream } from '../protocol/routes.ts'
+import { type CutJob, cutLog, oddExit } from './log-cutter.ts'
 
 export type LogPaths = Record<LogStream, string>
 
@@ -21,6 +22,8 @@ export interface LogLimitOptions {
   isShared: boolean
   log: Log
   everyMs?: number
+  /** The program `cut-log`; default: beside the runner's own. */
+  cutter?: string
 }
 
 interface Looked {
@@ -31,6 +34,8 @@ interface Looked {
   missing: Partial<Record<LogStream, number>>
   /** The disk was full while it ran: what it wrote then is nowhere. */
   wasFull: boolean
+  /** Something else than an ordinary file was in the place of a log, and that was told. */
+  isOdd: boolean
 }
 
 /** What a task writes at full speed between two looks is more than the limit for so long. */
@@ -41,21 +46,6 @@ const deadlineMs = 5_000
 const longestPauseMs = 600_000
 /** With less room than this a disk counts as full. */
 const leastRoomBytes = 64 * 1024
-
-/**
- * `sh -c <this> sh LOG NOTE KEPT SIZE LAST`: notes what is missing, then cuts. Where the disk takes no note, what is
- * cut makes the room for it. With LAST, the log's own last line says it too. Prints how many bytes are missing.
- */
-const cutScript = `
-old=0
-[ -f "$2" ] && read -r kept old < "$2"
-missing=$((old + $4 - $3))
-note() { printf '%s %s\\n' "$3" "$missing" > "$2.new" && mv -f "$2.new" "$2"; }
-note "$@" 2>/dev/null || { truncate -s "$3" "$1"; note "$@"; } || exit
-truncate -s "$3" "$1" || exit
-[ -z "$5" ] || printf '\\n[hakuriver] cut at the limit: at least %s bytes are missing here\\n' "$missing" >> "$1"
-echo "$missing"
-`
 
 export class LogLimit {
   private readonly options: LogLimitOptions
@@ -74,7 +64,7 @@ export class LogLimit {
 
   /** From now on its logs are looked at. They are the runner's own, also where another user writes them. */
   watch(id: string, paths: LogPaths): void {
-    this.looked.set(id, { paths, isLast: false, missing: {}, wasFull: false })
+    this.looked.set(id, { paths, isLast: false, missing: {}, wasFull: false, isOdd: false })
     this.lookLater()
   }
 
@@ -89,7 +79,9 @@ export class LogLimit {
   /** Makes the files so that this user may cut them, where systemd is root and the runner is not. */
   prepare(paths: LogPaths): void {
     if (this.options.isShared || process.getuid?.() === 0) return
-    for (const path of Object.values(paths)) closeSync(openSync(path, 'a', 0o640))
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
+    const careful = constants.O_NOFOLLOW | constants.O_NONBLOCK
+    for (const path of Object.values(paths)) closeSync(openSync(path, flags | careful, 0o640))
   }
 
   /**
@@ -163,19 +155,25 @@ export class LogLimit {
     for (const { found, stream, path } of files) {
       const size = sizes.get(path) ?? 0
       const isMarked = found.isLast && found.missing[stream] !== undefined
-      if (size > this.limitBytes || isMarked) await this.cut(found, stream, path, size)
+      if (size > this.limitBytes || isMarked) await this.cut(found, stream, path)
     }
   }
 
-  private async cut(found: Looked, stream: LogStream, path: string, size: number): Promise<void> {
-    const kept = String(this.limitBytes)
-    const over = String(Math.max(size, this.limitBytes))
-    const words = ['sh', '-c', cutScript, 'sh', path, cutPath(path), kept, over, found.isLast ? 'last' : '']
-    const { code, stdout, stderr, isLate } = await runBriefly(words, deadlineMs)
-    if (code !== 0) throw new Error(`cannot cut ${path}: ${isLate ? 'no answer' : stderr.trim()}`)
-    if (found.missing[stream] === undefined)
-      this.options.log.warn({ path, limitBytes: this.limitBytes }, 'A log is over its limit and is cut')
-    found.missing[stream] = Number(stdout)
+  private async cut(found: Looked, stream: LogStream, path: string): Promise<void> {
+    const job = { path, kept: this.limitBytes, isLast: found.isLast }
+    try {
+      const missing = this.options.isShared
+        ? await cutByProgram(job, this.options.cutter ?? ownCutter())
+        : await withDeadline(cutLog(job), deadlineMs, `cutting ${path}`)
+      if (found.missing[stream] === undefined)
+        this.options.log.warn({ path, limitBytes: this.limitBytes }, 'A log is over its limit and is cut')
+      found.missing[stream] = missing
+    } catch (error) {
+      // it was changed by the task while we looked: the logs of others are kept at their limit all the same
+      if (!(error instanceof AppError) || !isOfTheTask(error)) throw error
+      if (!found.isOdd) this.options.log.warn({ path, why: error.message }, 'A log is not cut')
+      found.isOdd = true
+    }
   }
 
   private sentence({ missing, wasFull }: Looked): string | null {
@@ -225,8 +223,33 @@ function roomIn(dir: string): number {
   }
 }
 
+/** Of an ordinary file; what is none is nothing that we cut. */
 function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  return found?.isFile() ? found.size : 0
+}
+
+/** The task's own doing: its log is gone, or something else is or was in its place. */
+function isOfTheTask({ code }: AppError): boolean {
+  return code === 'not_found' || code === 'not_permitted' || code === 'unavailable'
+}
+
+/** By a program of its own, as none of our own threads may wait for that directory. */
+async function cutByProgram(job: CutJob, program: string): Promise<number> {
+  const { code, stdout, stderr, isLate } = await runBriefly(
+    [process.execPath, program, JSON.stringify(job)],
+    deadlineMs,
+  )
+  if (code === 0) return Number(stdout)
+  const why = isLate ? 'no answer' : (stderr.trim().split('\n').at(-1) ?? '')
+  if (code === oddExit) throw new AppError('not_permitted', why)
+  throw new Error(`cannot cut ${job.path}: ${why}`)
+}
+
+/** The program that cuts lies beside the runner's: `cut-log.cjs` beside a bundle, `cut-log.ts` from source. */
+function ownCutter(): string {
+  const own = realpathSync(process.argv[1] ?? '')
+  return join(dirname(own), `cut-log${extname(own)}`)
 }
 
 /** By stat(1), as none of our own threads may wait for that directory. */

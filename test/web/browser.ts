@@ -32,8 +32,8 @@ export function describeInBrowser(name: string, body: () => void): void {
   } else describe.skip(`${name} (not run, there is no Chromium: run sh test/web/install.sh)`, body)
 }
 
-/** Starts Chromium. It speaks to nobody but the pages that it is sent to. */
-export async function startBrowser(): Promise<Browser> {
+/** Starts Chromium. It speaks to nobody but the pages that it is sent to. `args`: further flags of it. */
+export async function startBrowser(args: readonly string[] = []): Promise<Browser> {
   const executablePath = chromiumPath()
   if (executablePath === null) throw new Error('there is no Chromium')
   return chromium.launch({
@@ -47,6 +47,7 @@ export async function startBrowser(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...args,
     ],
   })
 }

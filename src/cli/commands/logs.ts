@@ -6,7 +6,7 @@ import type { Sink } from '../../platform/io.ts'
 import { type LogStream, logStreams } from '../../protocol/routes.ts'
 import type { Context } from '../context.ts'
 import { exitCodeOf } from '../exit-code.ts'
-import { followLog, type LogOptions, readLog, tailOffset } from '../log-reader.ts'
+import { followLog, type LogOptions, readLogSurely, tailOffset } from '../log-reader.ts'
 import { selectTask } from '../selectors.ts'
 import type { Host } from '../transport.ts'
 import { type ExitStatus, interruptedCode, linkNote } from './wait.ts'
@@ -87,7 +87,7 @@ async function pour(
       const onLink = async (state: 'cut' | 'back', node: string | null) =>
         stream === 'stdout' || options.stderr ? context.note(linkNote(state, node)) : undefined
       await followLog({ ...log, onLink }, offset)
-    } else await readLog(log, offset)
+    } else await readLogSurely({ ...log, isPatient: false }, offset)
   } catch (error) {
     if (!signal.aborted) throw error
   } finally {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { finalStatuses, isFinal, type Status, statuses } from '../../core/task.ts'
 import { count, cut, printable } from '../../core/text.ts'
+import { terminalText } from '../../platform/ansi.ts'
 import { type Cell, type Column, renderTable } from '../../platform/table.ts'
 import type { TaskView } from '../../protocol/schemas.ts'
 import type { Context } from '../context.ts'
@@ -234,5 +235,7 @@ async function draw(state: Live, context: Context, host: Host): Promise<void> {
   const shown = lines.slice(0, rows - 1)
   if (total !== null && total > tasks.length && shown.length < rows - 1)
     shown.push(colors.dim(`${tasks.length} of ${total} tasks`))
-  await io.stdout.write(`\u001b[H${shown.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`)
+  await io.stdout.write(
+    `\u001b[H${shown.map((line) => `${terminalText(line)}\u001b[K`).join('\r\n')}\u001b[J`,
+  )
 }

@@ -3,6 +3,9 @@
  * unknown keys are passed over, and everything that is wrong is told at once, in the shape that its clients know.
  */
 
+import { isDeeperThan } from '../../core/json-depth.ts'
+import { caps } from '../../protocol/limits.ts'
+
 /** One thing that is wrong: an entry of the `detail` of a 422. */
 export interface Issue {
   type: string
@@ -146,6 +149,8 @@ function objectOf(text: string): Record<string, unknown> {
     throw new LaxError([{ type: 'missing', loc: ['body'], msg: 'Field required', input: null }])
   let value: unknown
   try {
+    // what is wrong is shown in the answer, which cannot be deeper than the stack
+    if (isDeeperThan(caps.jsonDepth, text)) throw new Error('it is nested too deep')
     value = JSON.parse(text)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)

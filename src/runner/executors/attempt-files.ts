@@ -7,7 +7,19 @@
  * with the boot. `<taskDir>/record/` (0700) belongs to the runner: the record of the end, and the mark that a kill
  * was asked for.
  */
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { TaskExit } from '../../core/task.ts'
@@ -84,9 +96,8 @@ export class AttemptFiles {
 
   /** What the start script noted of a failed set-up. */
   noteOf(attempt: { taskId: number; attempt: number }): string | null {
-    const path = join(this.dirOf(attempt), 'note')
-    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-    return size === 0 || size > maxNoteBytes ? null : (textOf(path)?.trim() ?? null)
+    const text = beginningOf(join(this.dirOf(attempt), 'note'), maxNoteBytes + 1)
+    return text === null || text.length === 0 || text.length > maxNoteBytes ? null : text.toString().trim()
   }
 
   remove(attempt: { taskId: number; attempt: number }): void {
@@ -144,6 +155,20 @@ export function textOf(path: string): string | null {
     return readFileSync(path, 'utf8')
   } catch {
     return null
+  }
+}
+
+/** No more of a file than that: whoever writes it may make it as large as he likes at any moment. */
+function beginningOf(path: string, length: number): Buffer | null {
+  let file: number | null = null
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    const buffer = Buffer.alloc(length)
+    return buffer.subarray(0, readSync(file, buffer, 0, length, 0))
+  } catch {
+    return null
+  } finally {
+    if (file !== null) closeSync(file)
   }
 }
 
