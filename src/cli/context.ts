@@ -27,6 +27,8 @@ export interface Context {
   host(): Promise<Host>
   /** Where the host is, without going there. @throws AppError where that cannot be told */
   address(): Promise<HostAddress>
+  /** What is known of the host at this URL, as if it had been named by `--host`. */
+  addressOf(url: string): Promise<HostAddress>
   /** A line for a person on standard error: hints, notes, progress. */
   note(line: string): Promise<void>
   /** Lines on standard output. */
@@ -55,6 +57,7 @@ export function createContext(options: CommonOptions, io: Io): Context {
     home: hakuriverHome(io),
     configFile: options.config ?? (io.env.HAKURIVER_CONFIG || null),
     address: () => findHost(options, io),
+    addressOf: (url) => findHost({ ...options, host: url }, io),
     host: () => (host ??= connect()),
     note: (line) => io.stderr.write(`${shownOn(io.stderr, line)}\n`),
     async print(lines) {

@@ -21,6 +21,8 @@ export const views: Record<string, (scenario: Scenario) => string> = {
   'batch-log': ({ batch }) => `/batches/${batch}?tab=log`,
   submit: ({ failed }) => `/submit?clone=${failed}`,
   rerun: ({ batch }) => `/submit?rerun=${batch}`,
+  tokens: () => '/tokens',
+  users: () => '/users',
   help: () => '/help',
   login: () => '/login',
   'not-found': () => '/no/such/page',

@@ -9,7 +9,7 @@ import { isUntrusted } from '../../platform/network-reason.ts'
 import { ownUserName } from '../../platform/own-user.ts'
 import { askSecret } from '../ask-secret.ts'
 import type { Context } from '../context.ts'
-import { type Credential, loginAt, readCredentials, withLogin, writeCredentials } from '../credentials.ts'
+import { type Credential, readCredentials, withLogin, writeCredentials } from '../credentials.ts'
 import { normalUrl } from '../host-address.ts'
 import { untilText } from '../output/people.ts'
 import { createHost, type Host } from '../transport.ts'
@@ -68,7 +68,8 @@ async function byToken(word: string, context: Context): Promise<Login> {
       details: { fix: 'Write `hakuriver login URL`: it asks for the token, or reads it from a pipe.' },
     })
   const url = normalUrl(word, 'the command line')
-  const ca = loginAt(readCredentials(context.home), url)?.ca ?? null
+  // also by --ca-file, an earlier login, or because it is this machine's own
+  const ca = (await context.addressOf(url)).ca()
   await checkIdentity({ url, token: null, ca }, context)
   const token = await askSecret(`Token for ${url} (it is not shown): `, context.io)
   const { client } = await hostOf({ url, token, ca }, context)

@@ -17,6 +17,8 @@ export function useRights() {
   const actor = computed(() => actorOf(data.value))
   return {
     actor,
+    /** The host asks for no tokens, and makes none. */
+    isOpen: computed(() => data.value?.isOpen === true),
     may: (permission: Permission) => actor.value !== null && roleMay(actor.value.role, permission),
     mayTouch: (owner: string) => actor.value !== null && mayTouch(actor.value, owner),
     isMe: (name: string) => actor.value?.name === name,

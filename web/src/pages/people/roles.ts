@@ -1,12 +1,12 @@
 /** Roles in words, and which of them somebody may hand on. */
 import { type Role, roles } from '../../../../src/core/roles.ts'
 
-/** What each may, for who chooses one: each may all that those before it may. */
+/** What each may, for who chooses one: behind “may”. */
 export const roleWords: Record<Role, string> = {
-  viewer: 'looks: nodes, tasks and batches, but no output',
-  submitter: 'runs commands, ends its own tasks and reads what they write',
-  operator: 'the same with everybody’s tasks; drains and removes nodes',
-  admin: 'users, and tokens of others',
+  viewer: 'look at nodes, tasks and batches, but not at what tasks write',
+  submitter: 'run commands, end tasks of their own and read what these write',
+  operator: 'do the same with everybody’s tasks, drain nodes and remove them',
+  admin: 'do everything: add users too, and make tokens for others',
 }
 
 /** Nobody hands on more than he has. */
