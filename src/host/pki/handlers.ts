@@ -11,6 +11,7 @@ import type { Handlers } from '../../protocol/host-api.ts'
 import type { AuthorityState } from '../../protocol/schemas.ts'
 import type { Caller } from '../caller.ts'
 import type { HostConfig } from '../config.ts'
+import type { Links } from '../links.ts'
 import { instant } from '../views.ts'
 import { WrongTries } from '../wrong-tries.ts'
 import type { AuthorityRecord } from './authority.ts'
@@ -35,7 +36,7 @@ export interface JoinDeps {
   /** Where it listens. */
   port: () => number
   nodes: { has(name: string): boolean }
-  links: { isLinked(node: string): boolean; renewAll(): void }
+  links: Pick<Links, 'isLinked' | 'renewAll' | 'endUntrusted'>
   clock: Clock
   log: Log
 }
@@ -131,6 +132,7 @@ export function createJoinHandlers(deps: JoinDeps): JoinHandlers {
         )
       await authority.finish()
       await tls.renew()
+      links.endUntrusted(authority.current.fingerprint)
       return state()
     },
   }
