@@ -47,7 +47,7 @@ function settingText(setting: FileSetting, example: string | undefined): string 
   ]
   return [
     `# ${setting.doc}.`,
-    `# ${sentenceOf(setting)}; also ${ways.join(' or ')}.`,
+    `# ${sentenceOf(setting)}${ways.length === 0 ? '' : `; also ${ways.join(' or ')}`}.`,
     `#${name} = ${JSON.stringify(shown)}`,
   ].join('\n')
 }

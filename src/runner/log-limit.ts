@@ -7,10 +7,11 @@ import { closeSync, openSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { formatBytes } from '../core/units.ts'
 import type { Log } from '../platform/log.ts'
-import { cutPath } from '../platform/log-cut.ts'
 import { runBriefly } from '../platform/run-briefly.ts'
 import { after } from '../platform/wait.ts'
 import type { LogStream } from '../protocol/routes.ts'
+import { cutLog, type LogCutOrder } from './cut-log.ts'
+import type { LogOwner } from './executors/executor.ts'
 
 export type LogPaths = Record<LogStream, string>
 
@@ -21,9 +22,13 @@ export interface LogLimitOptions {
   isShared: boolean
   log: Log
   everyMs?: number
+  /** Makes and cuts them where this runner may only read them; left out: it does so itself. */
+  owner?: LogOwner
 }
 
 interface Looked {
+  /** Of the attempt. */
+  id: string
   paths: LogPaths
   /** Has the task ended? Then this is the last look. */
   isLast: boolean
@@ -42,21 +47,6 @@ const longestPauseMs = 600_000
 /** With less room than this a disk counts as full. */
 const leastRoomBytes = 64 * 1024
 
-/**
- * `sh -c <this> sh LOG NOTE KEPT SIZE LAST`: notes what is missing, then cuts. Where the disk takes no note, what is
- * cut makes the room for it. With LAST, the log's own last line says it too. Prints how many bytes are missing.
- */
-const cutScript = `
-old=0
-[ -f "$2" ] && read -r kept old < "$2"
-missing=$((old + $4 - $3))
-note() { printf '%s %s\\n' "$3" "$missing" > "$2.new" && mv -f "$2.new" "$2"; }
-note "$@" 2>/dev/null || { truncate -s "$3" "$1"; note "$@"; } || exit
-truncate -s "$3" "$1" || exit
-[ -z "$5" ] || printf '\\n[hakuriver] cut at the limit: at least %s bytes are missing here\\n' "$missing" >> "$1"
-echo "$missing"
-`
-
 export class LogLimit {
   private readonly options: LogLimitOptions
   private readonly limitBytes: number
@@ -74,7 +64,7 @@ export class LogLimit {
 
   /** From now on its logs are looked at. They are the runner's own, also where another user writes them. */
   watch(id: string, paths: LogPaths): void {
-    this.looked.set(id, { paths, isLast: false, missing: {}, wasFull: false })
+    this.looked.set(id, { id, paths, isLast: false, missing: {}, wasFull: false })
     this.lookLater()
   }
 
@@ -88,7 +78,7 @@ export class LogLimit {
 
   /** Makes the files so that this user may cut them, where systemd is root and the runner is not. */
   prepare(paths: LogPaths): void {
-    if (this.options.isShared || process.getuid?.() === 0) return
+    if (this.options.isShared || this.options.owner !== undefined || process.getuid?.() === 0) return
     for (const path of Object.values(paths)) closeSync(openSync(path, 'a', 0o640))
   }
 
@@ -168,14 +158,16 @@ export class LogLimit {
   }
 
   private async cut(found: Looked, stream: LogStream, path: string, size: number): Promise<void> {
-    const kept = String(this.limitBytes)
-    const over = String(Math.max(size, this.limitBytes))
-    const words = ['sh', '-c', cutScript, 'sh', path, cutPath(path), kept, over, found.isLast ? 'last' : '']
-    const { code, stdout, stderr, isLate } = await runBriefly(words, deadlineMs)
-    if (code !== 0) throw new Error(`cannot cut ${path}: ${isLate ? 'no answer' : stderr.trim()}`)
+    const { limitBytes: keptBytes } = this
+    const missing = await this.cutOne(found.id, stream, path, { keptBytes, size, isLast: found.isLast })
     if (found.missing[stream] === undefined)
       this.options.log.warn({ path, limitBytes: this.limitBytes }, 'A log is over its limit and is cut')
-    found.missing[stream] = Number(stdout)
+    found.missing[stream] = missing
+  }
+
+  private cutOne(id: string, stream: LogStream, path: string, order: LogCutOrder): Promise<number> {
+    const { owner } = this.options
+    return owner === undefined ? cutLog(path, order) : owner.cutLog(id, stream, order)
   }
 
   private sentence({ missing, wasFull }: Looked): string | null {
