@@ -10,6 +10,7 @@ const programs = {
   cli: 'src/cli/main.ts',
   host: 'src/host/main.ts',
   runner: 'src/runner/main.ts',
+  launcher: 'src/runner/launcher/main.ts',
   hakurun: 'src/hakurun/main.ts',
 }
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }

@@ -2,13 +2,13 @@
 import { tmpdir } from 'node:os'
 import type { ExecutorInfo } from '../core/node.ts'
 import { hakuriverHome } from '../platform/config.ts'
+import { launcherSocket } from '../platform/system-service.ts'
 import { systemdVersion } from '../platform/systemd-version.ts'
 import type { ExecutorDeps } from './executors/executor.ts'
 import { DbusUnitManager } from './executors/systemd/dbus-manager.ts'
 import type { SystemdOptions } from './executors/systemd/options.ts'
 import { isWithin, realPath, type Sandbox, sandboxOf } from './executors/systemd/sandbox.ts'
 import { SystemdExecutor } from './executors/systemd/systemd.ts'
-import { launcherSocket } from './launcher/messages.ts'
 
 /** What it needs of a configuration. */
 export interface SystemConfig {

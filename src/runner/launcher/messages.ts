@@ -9,8 +9,6 @@ import type { TaskSpec } from '../../core/task.ts'
 import { limits } from '../../protocol/limits.ts'
 import { type LogStream, logStreams } from '../../protocol/routes.ts'
 
-/** Where systemd listens for it. */
-export const launcherSocket = '/run/hakuriver/launcher.sock'
 /** Why a runner that is not root has the systemd executor. */
 export const throughLauncher = 'systemd is here, through the launcher'
 /** Raised by one on a breaking change: launcher and runner are of one installation, but not always started anew at once. */
