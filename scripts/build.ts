@@ -11,6 +11,7 @@ const programs = {
   host: 'src/host/main.ts',
   runner: 'src/runner/main.ts',
   'cut-log': 'src/runner/cut-log.ts',
+  launcher: 'src/runner/launcher/main.ts',
   hakurun: 'src/hakurun/main.ts',
 }
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }

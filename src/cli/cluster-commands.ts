@@ -256,9 +256,10 @@ function declareInit(program: Command, { declare, act }: Parts): void {
       .addOption(
         text(
           '--user <name>',
-          'whom they run as, with the state and configuration of that user (default: root)',
+          'whom they run as, with the state and configuration of that user (default: the system user hakuriver, with a launcher that is root)',
         ),
       )
+      .option('--root', 'run them as root, with the state and configuration of root', false)
       .action(
         act(async (context, options: ServiceOptions) => {
           const { service } = await import('./commands/service.ts')
@@ -271,7 +272,7 @@ function declareInit(program: Command, { declare, act }: Parts): void {
 const serviceExamples = `Examples:
   hakuriver init service --host                              see the unit
   sudo hakuriver init service --host --install --now         on the machine of the host
-  sudo hakuriver init service --runner --install --now --config /etc/hakuriver.toml
+  sudo hakuriver init service --runner --install --now
 `
 
 const configExamples = `Examples:

@@ -53,7 +53,7 @@ function settingText(setting: FileSetting, example: string | undefined, value: s
   ]
   return [
     `# ${setting.doc}.`,
-    `# ${sentenceOf(setting)}; also ${ways.join(' or ')}.`,
+    `# ${sentenceOf(setting)}${ways.length === 0 ? '' : `; also ${ways.join(' or ')}`}.`,
     value === undefined ? `#${name} = ${JSON.stringify(shown)}` : `${name} = ${JSON.stringify(value)}`,
   ].join('\n')
 }

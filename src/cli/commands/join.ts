@@ -59,7 +59,15 @@ export async function join(
 
 async function install(context: Context, config: string, own: string): Promise<void> {
   const { service } = await import('./service.ts')
-  const options = { host: false, runner: true, install: true, now: true, force: false, user: null }
+  const options = {
+    host: false,
+    runner: true,
+    install: true,
+    now: true,
+    force: false,
+    user: null,
+    root: false,
+  }
   // where this command has put what the runner needs, whatever `sudo` made of the home directory
   const io = { ...context.io, env: { ...context.io.env, HAKURIVER_HOME: context.home } }
   await service(options, { ...context, io, configFile: config }, own)
