@@ -1,5 +1,5 @@
 #!/bin/sh
-# The project's commands: scripts/run.sh build|check|test|test:vm|sim|demo|bench|… Each does the set-up that it needs by itself.
+# The project's commands: scripts/run.sh build|check|test|test:vm|sim|fuzz|demo|bench|… Each does the set-up that it needs by itself.
 set -eu
 . "$(dirname -- "$0")/setup.sh"
 cd "$root"
@@ -41,6 +41,7 @@ case $command in
   test:mutants) build; node test/mutants/main.ts "$@" ;;
   chaos) sh test/lab/install.sh; build; node test/chaos/main.ts "$@" ;;
   sim) node test/sim/main.ts "$@" ;;
+  fuzz) node test/fuzz/main.ts "$@" ;;
   test:vm)
     sh test/vm/install.sh
     build
