@@ -88,7 +88,10 @@ it('lets invited people in, each with what is their own', async () => {
   const id = ofBob.out.trim()
   await cluster.api.reached(id, 'running')
   const refused = await ann.type('kill', id)
-  expect(refused).toMatchObject({ code: 4, err: expect.stringContaining('it belongs to bob, so that needs the role operator') })
+  expect(refused).toMatchObject({
+    code: 4,
+    err: expect.stringContaining('it belongs to bob, so that needs the role operator'),
+  })
   expect(await ann.type('logs', id)).toMatchObject({ code: 4, out: '' })
   const shown = await ann.type('show', id)
   expect(shown.out).toContain("(environment not shown: it is bob's task)")
