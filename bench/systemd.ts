@@ -22,7 +22,7 @@ export async function measureSystemd(): Promise<void> {
   const cluster = await LocalCluster.start({
     nodes: [],
     heartbeatSeconds: 5,
-    hostArgs: ['--bind', lab.address, '--log-level', 'warn'],
+    hostArgs: ['--bind', lab.address, '--tls', 'off', '--log-level', 'warn'],
   })
   try {
     await joinNode(lab, cluster)

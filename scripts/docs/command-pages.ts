@@ -38,6 +38,7 @@ export const environment: readonly (readonly [name: string, meaning: string])[] 
   ['HAKURIVER_HOST_URL', 'the host to talk to, like http://192.168.1.10:8000'],
   ['HAKURIVER_TOKEN', 'the token to show to it'],
   ['HAKURIVER_CONFIG', 'the configuration file'],
+  ['HAKURIVER_CA_FILE', 'authorities by which a host that speaks TLS is known, as PEM'],
   ['HAKURIVER_HOME', 'directory for state and configuration instead of ~/.hakuriver'],
   ['NO_COLOR', 'not empty: no colours'],
   ['FORCE_COLOR', 'not empty: colours also where the output is no terminal'],
@@ -49,7 +50,12 @@ export const files: readonly (readonly [path: string, meaning: string])[] = [
   ['~/.hakuriver/host.json', 'where the host of this machine listens; written by the host'],
   ['~/.hakuriver/admin-token', 'the token of this user, for the host of this machine'],
   ['~/.hakuriver/credentials.json', 'the tokens of your logins, each for one host, for you alone'],
-  ['~/.hakuriver/join-token', 'the token with which runners join'],
+  [
+    '~/.hakuriver/join-token',
+    'the token with which runners join a host that speaks plain HTTP, on this machine',
+  ],
+  ['~/.hakuriver/ca/', 'keys and certificates of the authority, where the host of this machine speaks TLS'],
+  ['~/.hakuriver/runner/identity/', 'key and certificate of this machine, where it has joined'],
 ]
 
 /** All programs. */

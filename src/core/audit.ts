@@ -47,6 +47,11 @@ export type Sha256 = (text: string) => string
 /** Before the first row. */
 export const auditBeginning: AuditHead = { seq: 0, hash: '0'.repeat(64) }
 
+/** Can it be the hash of a row? */
+export function isAuditHash(text: string): boolean {
+  return /^[0-9a-f]{64}$/i.test(text)
+}
+
 /** Bounds of one row, in characters: so many of them make a row of known size, whatever a caller sends. */
 export const auditTextChars = 200
 export const auditTargetChars = 1_000

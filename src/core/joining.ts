@@ -41,6 +41,18 @@ export interface Refusal {
   message: string
 }
 
+/** Why a secret is of another kind than those by which machines join; null: it is of that kind. */
+export function secretRefusal(secret: string): Refusal | null {
+  const [, kind] = /^hakuriver_([a-z]{1,20})_/.exec(secret) ?? []
+  if (kind === 'join') return null
+  return refuse(
+    'unauthenticated',
+    kind === undefined
+      ? 'this is no invitation of a host: ask for one (hakuriver join-token)'
+      : `this is a secret of the kind "${kind}", and not for machines: ask for an invitation to join (hakuriver join-token)`,
+  )
+}
+
 /** Why a machine may not join; null: it may. `token` null: the secret is none of this host. */
 export function joinRefusal(
   { node, runnerId }: JoinRequest,

@@ -123,6 +123,7 @@ export const submitLineOptions: readonly SubmitLineOption[] = [
   valued('--host', null, 'leave it out'),
   valued('--config', null, 'leave it out'),
   valued('--token-file', null, 'leave it out'),
+  valued('--ca-file', null, 'leave it out'),
   flag('--json', null, 'leave it out'),
   flag('--no-color', null, 'leave it out'),
   flag('--debug', null, 'leave it out'),

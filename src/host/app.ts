@@ -12,6 +12,7 @@ import type { Handlers } from '../protocol/host-api.ts'
 import { type Caps, caps } from '../protocol/limits.ts'
 import { Gate } from './access.ts'
 import { Audit } from './audit.ts'
+import { auditExportRoute, createAuditHandlers } from './audit-handlers.ts'
 import { openIdentity } from './auth.ts'
 import { backupRoute } from './backup.ts'
 import type { Caller } from './caller.ts'
@@ -116,6 +117,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       ...ofCluster,
       ...createLogin({ users, tokens, tries, isOpen, isSecure, urlFor, clock, log }),
       ...createIdentity({ users, tokens, urlFor, fingerprint, clock, log }),
+      ...createAuditHandlers(store),
       ...createHistoryHandlers({ history, cluster, store }),
       ...createJoinHandlers({ pki, urlFor, nodes: cluster.nodes, links, tries, clock, log }),
       removeNode: async (input, caller) => {
@@ -145,6 +147,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
         eventStream(hub, store),
         liveRoute(live),
         backupRoute(store, config.stateDir),
+        auditExportRoute(store),
         openapiRoute,
       ],
       ...(options.onRoute === undefined ? {} : { onRoute: options.onRoute }),

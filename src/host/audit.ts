@@ -2,6 +2,7 @@
  * Writes who did what: one row for each call that changes something, done or refused, and its answer goes out only when
  * the row is on disk. What nobody known has tried is counted rather than written row by row, so that it fills no disk.
  */
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AuditEntry } from '../core/audit.ts'
 import { AppError, errorTable } from '../core/errors.ts'
@@ -13,6 +14,7 @@ import type { EndpointName, Input, Output } from '../protocol/host-api.ts'
 import type { Gate } from './access.ts'
 import { type AuditedAs, auditRules, isMutating } from './audit-rules.ts'
 import type { Caller } from './caller.ts'
+import { asAppError } from './http-error.ts'
 import { RefusedCalls } from './refused-calls.ts'
 import type { Store } from './store/store.ts'
 
@@ -73,7 +75,7 @@ export class Audit {
         throw new Error(`the route ${String(method)} ${url} says nothing of how it is audited`)
     })
     app.addHook('preHandler', (request) => this.beforeCall(request))
-    app.addHook('onSend', (request, reply) => this.beforeAnswer(request, reply))
+    app.addHook('onSend', (request, reply, payload) => this.beforeAnswer(request, reply, payload))
   }
 
   /** Does what an endpoint does, and keeps for its row what that was about. */
@@ -138,11 +140,16 @@ export class Audit {
     if (this.reads.size > mostReads && oldest !== undefined) this.reads.delete(oldest)
   }
 
-  private async beforeAnswer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  /** @returns the answer, or in its place why it cannot be had */
+  private async beforeAnswer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    payload: unknown,
+  ): Promise<unknown> {
     const { action } = asked(request)
-    if (action === '') return
+    if (action === '') return payload
     const call = this.callOf(request)
-    if (call.isDone) return
+    if (call.isDone) return payload
     call.isDone = true
     const named = targetIn(request)
     if (call.target.length === 0 && named !== null) call.target = [named]
@@ -152,11 +159,9 @@ export class Audit {
     try {
       if (isKnown) await this.deps.write(this.entryOf(request, call, action, result))
       else await this.refused.take(this.entryOf(request, call, action, result))
+      return payload
     } catch (error) {
-      // what the answer would have brought is not to be had without its row
-      for (const header of ['set-cookie', 'content-encoding', 'content-length', 'vary'])
-        reply.removeHeader(header)
-      throw error
+      return refuseUnwritten(asAppError(error), payload, request, reply)
     }
   }
 
@@ -192,6 +197,21 @@ export class Audit {
 function targetIn({ params }: FastifyRequest): string | null {
   const { id, task_id: seedId, name } = params as Record<string, string | undefined>
   return id ?? seedId ?? name ?? null
+}
+
+/** What an answer brings is not to be had without its row: neither a token nor a login nor a backup. */
+function refuseUnwritten(
+  { code, message }: AppError,
+  payload: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): string {
+  if (payload instanceof Readable) payload.destroy()
+  for (const header of ['set-cookie', 'content-encoding', 'content-length', 'vary'])
+    reply.removeHeader(header)
+  reply.code(errorTable[code].http).header('content-type', 'application/json; charset=utf-8')
+  const isSeed = asked(request).action.startsWith('seed')
+  return JSON.stringify(isSeed ? { detail: message } : { code, message, requestId: request.id })
 }
 
 function asked({ routeOptions }: FastifyRequest): { action: string } {

@@ -5,6 +5,7 @@ import { isFinal, type Task } from '../core/task.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Handlers } from '../protocol/host-api.ts'
 import type { BatchView } from '../protocol/schemas.ts'
+import type { AuditHandlers } from './audit-handlers.ts'
 import { createBulk, killReason } from './bulk.ts'
 import { type Caller, refuseOthers } from './caller.ts'
 import type { CheckHandlers } from './checks.ts'
@@ -23,13 +24,10 @@ import type { Submits } from './submit.ts'
 import { createTaskLists } from './task-lists.ts'
 import { batchView, eventView, nodeView, taskDetail } from './views.ts'
 
-/**
- * All endpoints but those of logins (`login.ts`), users (`identity.ts`), of history (`history/handlers.ts`) and of
- * nodes that join (`pki`).
- */
+/** All endpoints but those that have a file of their own: logins, users, the log of who did what, history, and joins. */
 export type ClusterHandlers = Omit<
   Handlers<Caller>,
-  keyof LoginHandlers | keyof IdentityHandlers | HistoryEndpoint | JoinEndpoint
+  keyof LoginHandlers | keyof IdentityHandlers | keyof AuditHandlers | HistoryEndpoint | JoinEndpoint
 >
 
 /** Tasks of large batches are counted so long at a time. */

@@ -23,7 +23,7 @@ import type { ErrorBody } from '../protocol/schemas.ts'
 import type { Gate } from './access.ts'
 import { Admissions, type Admit } from './admission.ts'
 import type { Audit } from './audit.ts'
-import { auditOfEndpoint, auditOfStream } from './audit-rules.ts'
+import { type AuditedAs, auditOfEndpoint, auditOfStream } from './audit-rules.ts'
 import type { Caller, Visit } from './caller.ts'
 import { HostCaps, refuseUnreadable, retryAfterOf, serverBounds } from './caps.ts'
 import type { HostConfig } from './config.ts'
@@ -51,7 +51,7 @@ export interface HttpDeps {
   /** Adds routes that are not of the native API. Sessions are not taken there. */
   addRoutes: (app: FastifyInstance, admit: Admit) => Promise<void>
   /** Told of every route that there is. */
-  onRoute?: (route: { method: string | string[]; url: string }) => void
+  onRoute?: (route: { method: string | string[]; url: string; config?: AuditedAs }) => void
 }
 
 /** A route whose answer is written piece by piece. */

@@ -142,6 +142,13 @@ export class Links {
     }
   }
 
+  /** Ends the links of certificates that another authority has signed than the one that is trusted now. */
+  endUntrusted(authority: string): void {
+    for (const session of this.open)
+      if (session.certificate !== null && session.certificate.authority !== authority)
+        session.drop('the authority of its certificate is trusted no more')
+  }
+
   /** Has all nodes make their certificates anew: the authority is being changed. */
   renewAll(): void {
     for (const session of this.open) session.renewCertificate()

@@ -72,20 +72,19 @@ export function createLogin(deps: LoginDeps): LoginHandlers {
     boundMs: null,
   })
   const begin = async (body: Credentials, visit: Visit) => {
-    const { known, invitation } = 'token' in body ? byToken(body.token) : byCode(body.code)
+    const { known, invitation } = 'token' in body ? byToken(body.token, visit) : byCode(body.code)
     if (invitation !== null) return tokens.exchange(invitation, sessionFor(loginBy(invitation), clock.now()))
     if (known === null) throw refused(visit, refusalOf(body))
     // a full disk is a reason to look: it holds as long as this host runs where it cannot be saved
     return tokens.makeUnsaved(sessionFor(known, clock.now()))
   }
-  const byToken = (secret: string) => {
+  const byToken = (secret: string, visit: Visit) => {
     const token = tokens.find(secret)
     if (token?.kind === 'join')
       throw new AppError('not_permitted', 'a join token is for runners: log in with a token of yours')
-    return {
-      known: token?.kind === 'api' && tokens.stateOf(token) === 'good' ? token : null,
-      invitation: null,
-    }
+    if (token?.kind !== 'api' || tokens.stateOf(token) !== 'good') return { known: null, invitation: null }
+    tokens.used(token, visit.address)
+    return { known: token, invitation: null }
   }
   const byCode = (code: string) => ({ known: codes.take(code, tokens), invitation: invitationOf(code) })
 

@@ -4,6 +4,7 @@ import { historyRanges, taskSorts } from './choices.ts'
 import { limits } from './limits.ts'
 import { checkNamePattern, logStreams, routes } from './routes.ts'
 import {
+  AuditPage,
   AuthorityState,
   BatchTarget,
   BatchView,
@@ -669,6 +670,26 @@ export const hostApi = {
     status: 200,
     body: Type.Object({ force: Type.Optional(Type.Boolean()) }, closed),
     result: AuthorityState,
+  },
+  listAudit: {
+    ...routes.listAudit,
+    summary: 'Who did what, newest first',
+    access: 'admin',
+    status: 200,
+    query: Type.Object(
+      {
+        ...PageQuery,
+        user: Type.Optional(Type.String({ maxLength: 200 })),
+        action: Type.Optional(Type.String({ maxLength: 200, description: 'name of an endpoint' })),
+        target: Type.Optional(
+          Type.String({ minLength: 1, maxLength: 200, description: 'an id or a name that it was about' }),
+        ),
+        since: Type.Optional(Type.String({ maxLength: 40, description: 'ISO 8601' })),
+        until: Type.Optional(Type.String({ maxLength: 40, description: 'ISO 8601: up to before it' })),
+      },
+      closed,
+    ),
+    result: AuditPage,
   },
   checkHost: {
     ...routes.checkHost,

@@ -56,6 +56,7 @@ export const routes = {
   rotateAuthority: { method: 'POST', path: '/api/v1/ca/rotate' },
   finishAuthority: { method: 'POST', path: '/api/v1/ca/finish' },
   checkHost: { method: 'GET', path: '/api/v1/checks/host' },
+  listAudit: { method: 'GET', path: '/api/v1/audit' },
   checkSharedFile: { method: 'POST', path: '/api/v1/checks/shared-file' },
 } as const satisfies Record<string, { method: 'GET' | 'POST'; path: string }>
 
@@ -72,6 +73,8 @@ export const streamRoutes = {
   live: { method: 'GET', path: '/api/v1/live' },
   /** The host's database as of one moment. */
   backup: { method: 'GET', path: '/api/v1/backup' },
+  /** All of the log of who did what: `AuditRow`s of `core/audit.ts`, oldest first, one a line. */
+  auditExport: { method: 'GET', path: '/api/v1/audit/export' },
   openapi: { method: 'GET', path: '/openapi.json' },
 } as const satisfies Record<string, { method: 'GET'; path: string }>
 

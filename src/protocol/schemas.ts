@@ -510,6 +510,32 @@ export const AuthorityState = Closed({
 })
 export type AuthorityState = Static<typeof AuthorityState>
 
+/** One row of the log of who did what. */
+export const AuditView = Closed({
+  seq: Type.Integer({ description: 'its number, from 1' }),
+  at: Instant,
+  user: Nullable(Type.String({ description: 'null: nobody that was known' })),
+  role: Nullable(Type.String()),
+  token: Nullable(Type.String({ description: 'id of the token or login by which it came' })),
+  via: Type.String(),
+  address: Nullable(Type.String()),
+  action: Type.String({ description: 'name of the endpoint' }),
+  target: Type.Array(Type.String(), { description: 'ids and names of what it was about' }),
+  details: Type.Record(Type.String(), Type.Unknown()),
+  result: Type.String({ description: 'ok, or the code of the error' }),
+  hash: Type.String({ description: 'over the row and the hash of the row before' }),
+})
+export type AuditView = Static<typeof AuditView>
+
+/** Newest first. A page may be short, or empty, before the end: a bounded number of rows is looked at for each. */
+export const AuditPage = Closed({
+  items: Type.Array(AuditView),
+  next: Nullable(Type.String()),
+  /** The last row that there is: kept elsewhere, its hash shows later that nothing before it was taken away. */
+  head: Closed({ seq: Type.Integer(), hash: Type.String() }),
+})
+export type AuditPage = Static<typeof AuditPage>
+
 /** What the host answers to a machine that checks itself. */
 export const HostCheck = Closed({
   version: Type.String(),

@@ -27,6 +27,7 @@ export class Renewal {
   private readonly deps: RenewalDeps
   private running: Promise<void> | null = null
   private isClosed = false
+  private lastProblem = ''
   private cancelLook = () => {}
 
   constructor(deps: RenewalDeps) {
@@ -49,15 +50,11 @@ export class Renewal {
   /** Makes it anew, once at a time. */
   renew(): void {
     if (this.running !== null || this.isClosed) return
-    const { log } = this.deps
     this.running = this.renewNow()
       .then(
         () => lookMs,
         (error: unknown) => {
-          log.warn(
-            { error: String(error) },
-            'Cannot make the certificate of this node anew; trying again later',
-          )
+          this.problem(String(error))
           return retryMs
         },
       )
@@ -88,8 +85,16 @@ export class Renewal {
       ),
     )
     await writeIdentity(stateDir, { node, nodeId, url, cert: made.certificate, ca: made.ca })
+    this.lastProblem = ''
     log.info({ node }, 'Made the certificate of this node anew')
     onRenewed()
+  }
+
+  /** One line for a problem that goes on, not one for each try. */
+  private problem(error: string): void {
+    if (error === this.lastProblem) return
+    this.lastProblem = error
+    this.deps.log.warn({ error }, 'Cannot make the certificate of this node anew; trying again')
   }
 
   private lookIn(ms: number, isRetry = false): void {

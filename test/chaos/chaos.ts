@@ -60,6 +60,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     isRunnerLate: true,
     homeDisk: diskSize,
     isShared: options.seed % 2 === 1,
+    // what it breaks lies below that
+    isPlain: true,
   })
   const run = new Run(cluster, options)
   try {

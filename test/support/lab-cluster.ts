@@ -19,6 +19,8 @@ export interface LabClusterOptions extends LabOptions {
   runnerUser?: string
   /** As of `LocalCluster`. */
   homeDisk?: string
+  /** Plain HTTP, and a join token that all use. */
+  isPlain?: boolean
 }
 
 export class LabCluster {
@@ -40,20 +42,29 @@ export class LabCluster {
   /** Resolves when all nodes are online. */
   static async start(options: LabClusterOptions): Promise<LabCluster> {
     const lab = await Lab.start(options)
-    const { hostArgs = [], heartbeatSeconds = 1, isShared = false, runnerArgs = [] } = options
+    const {
+      hostArgs = [],
+      heartbeatSeconds = 1,
+      isShared = false,
+      runnerArgs = [],
+      isPlain = false,
+    } = options
+    const tls = isPlain ? ['--tls', 'off'] : []
     const shared = (dir: string) => (isShared ? ['--shared-dir', dir] : [])
     const local = await LocalCluster.start({
       nodes: [],
       heartbeatSeconds,
       ...(options.homeDisk !== undefined && { homeDisk: options.homeDisk }),
-      hostArgs: ['--bind', lab.address, ...shared(lab.sharedDir), ...hostArgs],
+      hostArgs: ['--bind', lab.address, ...tls, ...shared(lab.sharedDir), ...hostArgs],
     })
     const cluster = new LabCluster(lab, local, {
       ...options,
       runnerArgs: [...shared('/shared'), ...runnerArgs],
     })
-    copyFileSync(join(local.home, 'join-token'), join(lab.sharedDir, 'join-token'))
-    chmodSync(join(lab.sharedDir, 'join-token'), 0o644)
+    if (isPlain) {
+      copyFileSync(join(local.home, 'join-token'), join(lab.sharedDir, 'join-token'))
+      chmodSync(join(lab.sharedDir, 'join-token'), 0o644)
+    }
     if (options.isRunnerLate !== true) for (const name of cluster.names) await cluster.startRunner(name)
     return cluster
   }
@@ -76,7 +87,10 @@ export class LabCluster {
     const state = user === undefined ? '/var/lib/hakuriver' : `/home/${user}/.hakuriver`
     const dirs = ['--state-dir', state, '--local-temp-dir', '/tmp/hakuriver']
     const as = user === undefined ? ['--task-user', 'worker'] : []
-    const rest = ['--join-token-file', '/shared/join-token', ...as, ...this.runnerArgs, ...(more.args ?? [])]
+    const isTls = this.api.url.startsWith('https:')
+    if (isTls) await this.join(name, state)
+    const token = isTls ? [] : ['--join-token-file', '/shared/join-token']
+    const rest = [...token, ...as, ...this.runnerArgs, ...(more.args ?? [])]
     const properties = [
       'KillMode=process',
       ...(user === undefined ? [] : [`User=${user}`]),
@@ -85,6 +99,18 @@ export class LabCluster {
     const startedAt = Date.now()
     this.runners.set(name, await this.lab.service(name, runnerUnit, [...argv, ...dirs, ...rest], properties))
     await this.online(name, startedAt)
+  }
+
+  /** As `hakuriver join` does it, unless the machine has joined, and has not lost what it had. */
+  private async join(name: string, state: string): Promise<void> {
+    const node = await this.lab.exec(name, 'cat', `${state}/identity/node.json`)
+    if (node.code === 0) return
+    const { items } = await this.api.client.makeJoinTokens({ body: { node: name } })
+    const join = ['--join', items[0]?.invitation ?? '', '--name', name, '--state-dir', state]
+    const user = this.runnerUser
+    const words = ['/opt/node/bin/node', '/opt/hakuriver/dist/runner.cjs', ...join]
+    const { code, stderr } = await this.lab.exec(name, words, user === undefined ? {} : { user })
+    if (code !== 0) throw new Error(`${name} cannot join: ${stderr}`)
   }
 
   runner(name: string): LabService {

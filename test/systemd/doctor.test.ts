@@ -19,7 +19,7 @@ const wholeMs = 5_000
 describeInLab('doctor on systemd machines', () => {
   let cluster: LabCluster
   beforeAll(async () => {
-    cluster = await LabCluster.start({ nodes: 2, id: 'doc', net: '10.77.25', isShared: true })
+    cluster = await LabCluster.start({ nodes: 2, id: 'doc', net: '10.77.25', isShared: true, isPlain: true })
     const { lab, api } = cluster
     const { hostname, port } = new URL(api.url)
     for (const name of cluster.names) {
@@ -27,6 +27,7 @@ describeInLab('doctor on systemd machines', () => {
         '[network]',
         `host_reachable_address = "${hostname}"`,
         `host_port = ${port}`,
+        'tls = "off"',
         '[paths]',
         'shared_dir = "/shared"',
         'local_temp_dir = "/tmp/hakuriver"',

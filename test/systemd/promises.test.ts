@@ -149,7 +149,11 @@ describeInLab('hakuriver.client on three systemd machines', () => {
       config,
       `[network]\nhost_reachable_address = "${cluster.lab.address}"\nhost_port = ${port}\n`,
     )
-    const env = { HAKURIVER_HOME: '/nonexistent', HAKURIVER_TOKEN: cluster.api.token ?? '' }
+    const env = {
+      HAKURIVER_HOME: '/nonexistent',
+      HAKURIVER_TOKEN: cluster.api.token ?? '',
+      HAKURIVER_CA_FILE: join(cluster.local.home, 'ca', 'ca.pem'),
+    }
     const { code, out } = await run('hakuriver.client', ['--config', config, '--list-nodes'], env)
     expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('node3') })
   })

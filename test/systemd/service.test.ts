@@ -1,5 +1,6 @@
 /** Host and runners as services that `hakuriver init service` has installed, on two real machines. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { pinnedTls } from '../../src/platform/tls-pin.ts'
 import { waitFor } from '../../src/platform/wait.ts'
 import { Lab } from '../lab/lab.ts'
 import { describeInLab } from '../lab/require.ts'
@@ -15,6 +16,8 @@ const deadline = { deadlineMs: 40_000 }
 describeInLab('services that init installs', () => {
   let lab: Lab
   let api: Api
+  /** What was printed on each machine when it joined. */
+  const told: string[] = []
   beforeAll(async () => {
     lab = await Lab.start({ nodes: 2, id: 'svc', net })
     const lines = ['[network]', 'host_bind_ip = "0.0.0.0"', `host_reachable_address = "${address}"`]
@@ -23,17 +26,19 @@ describeInLab('services that init installs', () => {
     // a path in which systemd would see two words, a specifier and a variable
     for (const node of ['node1', 'node2'])
       await lab.sh(node, `mkdir '${configDir}'; printf '%s\n' '${config}' > '${configDir}/config.toml'`)
-    // the runner is there before the host has made the token
-    await install('node1', '--host --runner')
-    const token = async (name: string) => (await lab.sh('node1', `cat /root/.hakuriver/${name}`)).trim()
-    await waitFor('the tokens', () => token('join-token').catch(() => null), deadline)
-    api = new Api(`http://${address}:8000`, await token('admin-token'))
-    const join = await token('join-token')
-    await lab.sh(
-      'node2',
-      `mkdir -m 700 /root/.hakuriver; umask 077; echo ${join} > /root/.hakuriver/join-token`,
-    )
-    await install('node2', '--runner')
+    await install('node1', '--host')
+    const read = (name: string) => lab.sh('node1', `cat /root/.hakuriver/${name}`)
+    await waitFor('the host', () => read('host.json').catch(() => null), deadline)
+    const tls = pinnedTls(await read('ca/ca.pem'))
+    api = new Api(`https://${address}:8000`, (await read('admin-token')).trim(), undefined, tls)
+    const pasted = (await lab.sh('node1', `${hakuriver} join-token --count 2`)).trim().split('\n')
+    for (const [at, line] of pasted.entries()) {
+      const words = line.replace(
+        'sudo hakuriver join',
+        `${hakuriver} join --config '${configDir}/config.toml'`,
+      )
+      told.push(await lab.sh(`node${at + 1}`, words))
+    }
     await online('node1', 'node2')
   })
   afterAll(async () => {
@@ -60,6 +65,17 @@ describeInLab('services that init installs', () => {
     return Number(/Overall exposure level for \S+: ([\d.]+)/.exec(stdout)?.[1])
   }
   const shell = (script: string) => ({ command: 'sh', arguments: ['-c', script] })
+
+  it('come with a join: one paste on each machine', () => {
+    expect(told).toHaveLength(2)
+    for (const [at, text] of told.entries()) {
+      expect(text).toContain(
+        `This machine is node node${at + 1} of the cluster at https://${address}:8000 now.`,
+      )
+      expect(text).toContain('hakuriver-runner.service: it runs, and starts at every boot.')
+      expect(text.split('\n').length).toBeLessThan(10)
+    }
+  })
 
   it('are what was asked for, and start at boot', async () => {
     const { stdout } = await lab.exec(
@@ -143,8 +159,8 @@ describeInLab('services that init installs', () => {
     )
     await lab.sh('node2', `${hakuriver} init service --host --install --now --user worker`)
     const there = () => lab.sh('node2', 'cat /home/worker/.hakuriver/host.json').catch(() => null)
-    const told = await waitFor('the host of the user', there, deadline)
-    expect(told).toContain(':9000"')
+    const json = await waitFor('the host of the user', there, deadline)
+    expect(json).toContain(':9000"')
     expect((await lab.sh('node2', 'stat -c %U /home/worker/.hakuriver/admin-token')).trim()).toBe('worker')
     await lab.sh('node2', 'systemctl disable --now hakuriver-host')
     expect(await pidOf('node1', 'hakuriver-host')).toBe(before)

@@ -33,13 +33,12 @@ export async function init(options: InitOptions, context: Context): Promise<numb
     `Wrote ${path}: every key is in it with what it is for, and none is set.`,
     'A cluster of this machine alone needs none:',
     '  hakuriver up',
-    'For several machines, set on that of the host, and host_reachable_address on all:',
+    'For several machines, set on that of the host:',
     '  host_bind_ip = "0.0.0.0"',
     `  host_reachable_address = "${address}"`,
     'Then',
-    `  hakuriver.host${named}       on that of the host`,
-    `  hakuriver.runner${named}     on every machine that is to run tasks`,
-    `  hakuriver init service --host --install${named}     and --runner, to start them at boot`,
+    `  hakuriver init service --host --install --now${named}     on that of the host`,
+    '  hakuriver join-token     there: what it prints is pasted on every machine that is to run tasks',
     `  hakuriver doctor${named}     to see whether all is well`,
   ])
   return exitCodes.ok

@@ -60,7 +60,9 @@ export async function join(
 async function install(context: Context, config: string, own: string): Promise<void> {
   const { service } = await import('./service.ts')
   const options = { host: false, runner: true, install: true, now: true, force: false, user: null }
-  await service(options, { ...context, configFile: config }, own)
+  // where this command has put what the runner needs, whatever `sudo` made of the home directory
+  const io = { ...context.io, env: { ...context.io.env, HAKURIVER_HOME: context.home } }
+  await service(options, { ...context, io, configFile: config }, own)
 }
 
 /** Host and name stand in it, so that a person finds them; false: there is one. */

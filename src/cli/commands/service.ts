@@ -135,7 +135,8 @@ async function tellInstalled(
   }
   const read = configFile ?? `no configuration file (${join(home, 'config.toml')} is not there)`
   await context.print(`It runs as ${user ?? 'root'}, and reads ${read}.`)
-  if (host) await context.print(`Its first start makes admin-token and join-token in ${home}.`)
+  if (host)
+    await context.print(`Its first start makes admin-token in ${home}, and keys and certificates for TLS.`)
 }
 
 /** Whoever types `sudo` may well have meant the configuration of before it. */

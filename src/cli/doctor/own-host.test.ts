@@ -18,6 +18,7 @@ it('is all well', () => {
   expect(ownHostFindings(hostFacts()).map(({ id, status }) => `${id} ${status}`)).toEqual([
     'own-host ok',
     'own-host-bind ok',
+    'own-host-tls ok',
     'own-host-reachable ok',
     'own-host-state-dir ok',
     'own-host-database ok',
@@ -30,6 +31,10 @@ const nfs = { at: '/mnt', type: 'nfs4', source: 'server:/x' }
 
 it.each<[Partial<HostFacts>, RegExp]>([
   [{ isRunning: false }, /^own-host warning: .*does not run/],
+  [
+    config === null ? {} : { config: { ...config, isTls: false } },
+    /^own-host-tls warning: .*can be read on the network/m,
+  ],
   [{ isRunning: false, isHere: false }, /^own-host ok/],
   [
     { isRunning: false, portProblem: 'something else listens on 0.0.0.0:8000' },

@@ -12,6 +12,7 @@ import {
   joinRefusal,
   type KnownNode,
   type Refusal,
+  secretRefusal,
 } from '../../core/joining.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
@@ -122,7 +123,7 @@ export class Credentials {
     const tokenHash = hashOf(secret)
     const token = await store.joinToken(tokenHash)
     const atMs = clock.now()
-    const refusal = joinRefusal(request, token, this.byId.values(), nodes(), atMs)
+    const refusal = secretRefusal(secret) ?? joinRefusal(request, token, this.byId.values(), nodes(), atMs)
     if (refusal !== null) throw new AppError(refusal.code, refusal.message)
     const { node, runnerId } = request
     const nodeId = randomUUID()

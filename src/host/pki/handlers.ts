@@ -7,6 +7,7 @@ import type { Log } from '../../platform/log.ts'
 import type { Handlers } from '../../protocol/host-api.ts'
 import type { AuthorityState } from '../../protocol/schemas.ts'
 import type { Caller } from '../caller.ts'
+import type { Links } from '../links.ts'
 import type { UrlFor } from '../own-url.ts'
 import { instant } from '../views.ts'
 import type { WrongTries } from '../wrong-tries.ts'
@@ -29,7 +30,7 @@ export interface JoinDeps {
   pki: Pki | null
   urlFor: UrlFor
   nodes: { has(name: string): boolean }
-  links: { isLinked(node: string): boolean; renewAll(): void }
+  links: Pick<Links, 'isLinked' | 'renewAll' | 'endUntrusted'>
   tries: WrongTries
   clock: Clock
   log: Log
@@ -122,6 +123,7 @@ export function createJoinHandlers(deps: JoinDeps): JoinHandlers {
         )
       await authority.finish()
       await tls.renew()
+      links.endUntrusted(authority.current.fingerprint)
       return state()
     },
   }

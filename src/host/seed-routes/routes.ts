@@ -91,6 +91,7 @@ function addRoute(
     onRequest: async (request, reply) => void callers.set(request, deps.admit(access, request, reply)),
     handler: async (request, reply) => {
       const caller = callers.get(request) ?? nobody
+      if (caller.signal?.aborted) throw new Refusal(401, 'The token has ended meanwhile.')
       const { params, query, body, headers } = request
       return handle({ params, query, body, headers, caller, whole: request }, reply)
     },
