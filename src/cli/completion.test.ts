@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { runAlone, startHost, testIo } from './cli.suite.ts'
 import { complete } from './completion.ts'
 import { type FakeHost, nodeOf } from './fake-host.suite.ts'
+import { tokenOf, userOf } from './fake-people.suite.ts'
 
 async function completed(
   host: FakeHost | null,
@@ -34,6 +35,12 @@ async function filledHost(): Promise<FakeHost> {
     cpuPercent: null,
   }))
   host.nodes.push(nodeOf({ name: 'node1', numaNodes }), nodeOf({ name: 'node2', status: 'unreachable' }))
+  host.people.users.push(userOf({ name: 'bob_2', role: 'operator', isDisabled: true }))
+  host.people.tokens.push(
+    tokenOf({ id: '9', label: 'old', revokedAt: '2026-11-23T10:00:00.000Z' }),
+    tokenOf({ id: '8', label: 'Firefox', kind: 'browser' }),
+    tokenOf({ id: '7' }),
+  )
   return host
 }
 
@@ -66,6 +73,10 @@ it.each([
   ],
   [['kill', 'batch:9'], 'batch:900\t1 pending, 1 running, 1 failed\n'],
   [['ps', '--status', 'failed,k'], 'failed,killing\nfailed,killed\nfailed,killed_oom\n'],
+  [['user', 'disable', 'b'], 'bob_2\toperator, disabled\n'],
+  [['ps', '--user', ''], 'admin\tadmin\nbob_2\toperator, disabled\n'],
+  [['token', 'revoke', ''], '8\tbrowser: Firefox\n7\tlaptop\n'],
+  [['user', 'set', 'ann', '--role', 'o'], 'operator\n'],
   [['submit', '-e', 'MY_V'], 'MY_VARIABLE\n'],
 ])('%j', async (words, wanted) => {
   expect(await completed(await filledHost(), words)).toBe(wanted)
