@@ -213,7 +213,16 @@ describeInLab('secrets on systemd machines', () => {
     const rerun = (await cli('rerun', '-q', byCli)).out.trim().split('\n')[0] ?? ''
     await api.ended(rerun)
     expect(await api.log(rerun)).toBe(proofOf(typed))
+    // an operator may touch it, but not run it again
+    const asOperator = { authorization: `Bearer ${others.at(-1)}` }
+    const foreign = JSON.stringify({ ids: [byCli] })
+    const path = routes.rerunTasks.path
+    const { text } = await api.raw({ method: 'POST', path, body: foreign, headers: asOperator })
+    expect(text).toContain('it has secrets of admin, and only admin may start it')
+    told.push(text)
     for (const words of [
+      ['audit', 'export'],
+      ['audit', 'verify'],
       ['show', rerun],
       ['show', rerun, '--json'],
       ['ps', '-a', '--json'],
