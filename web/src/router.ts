@@ -26,6 +26,7 @@ export const router = createRouter({
       component: () => import('./pages/batch/BatchPage.vue'),
       props: true,
     },
+    { path: '/activity', name: 'activity', component: () => import('./pages/activity/ActivityPage.vue') },
     { path: '/submit', name: 'submit', component: () => import('./pages/submit/SubmitPage.vue') },
     {
       path: '/login',
