@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { text, whole } from '../platform/option-types.ts'
 import { version } from '../platform/version.ts'
+import type { AuditListOptions } from './commands/audit.ts'
 import type { ConfigShowOptions } from './commands/config.ts'
 import type { InitOptions } from './commands/init.ts'
 import type { DrainOptions, RemoveOptions } from './commands/operate.ts'
@@ -28,6 +29,7 @@ export const clusterCommands: CommandGroup = {
     ca: declareCa,
     doctor: declareDoctor,
     backup: declareBackup,
+    audit: declareAudit,
     init: declareInit,
     config: declareConfig,
     // main.ts has taken these before any options are read: here they are for the help
@@ -163,6 +165,50 @@ const webExamples = `Examples:
   hakuriver web                            click on it, or copy it
   xdg-open "$(hakuriver web)"              opens it in the browser of this machine
 `
+
+function declareAudit(program: Command, { declare, act }: Parts): void {
+  const list = (command: Command) =>
+    command
+      .addOption(text('--user <name>', 'only what this user did'))
+      .addOption(text('--action <name>', 'only this endpoint, like killTask'))
+      .addOption(text('--of <id>', 'only what was about this task, batch, node or user'))
+      .addOption(text('--since <moment>', 'how long ago, like 2h, or a date'))
+      .addOption(text('--until <moment>', 'up to before this'))
+      .addOption(whole('--limit <number>', 'so many rows at most', 1, 100))
+      .action(
+        act(
+          async (
+            context,
+            { of: target, ...options }: Omit<AuditListOptions, 'target'> & { of: string | null },
+          ) => {
+            const { auditList } = await import('./commands/audit.ts')
+            return auditList({ ...options, target }, context)
+          },
+        ),
+      )
+  const about = 'who did what, newest first'
+  const audit = declare(program, 'audit', `${about}; also audit list, verify, export`, list)
+  declare(audit, 'list', about, list)
+  declare(audit, 'verify', 'say whether nobody has changed or removed a row', (command) =>
+    command
+      .addOption(text('--file <path>', 'check this export in place of the host that runs'))
+      .addOption(text('--head <hash>', 'a hash that was kept elsewhere: one of the rows has to have it'))
+      .action(
+        act(async (context, options: { file: string | null; head: string | null }) => {
+          const { auditVerify } = await import('./commands/audit.ts')
+          return auditVerify(options, context)
+        }),
+      ),
+  )
+  declare(audit, 'export', 'all rows as lines of JSON, oldest first', (command) =>
+    command.addOption(text('--out <path>', 'into this file, whole or not at all')).action(
+      act(async (context, options: { out: string | null }) => {
+        const { auditExport } = await import('./commands/audit.ts')
+        return auditExport(options, context)
+      }),
+    ),
+  )
+}
 
 function declareBackup(program: Command, { declare, act }: Parts): void {
   declare(
