@@ -177,3 +177,17 @@ it('starts a cluster of one machine over TLS as well', async () => {
     await up.stop('SIGINT')
   }
 })
+
+it('ends the link of a revoked node also where its runner does not answer', async () => {
+  cluster = await LocalCluster.start({ hostArgs, heartbeatSeconds: 60 })
+  const runner = cluster.runner('n1')
+  process.kill(runner.pid, 'SIGSTOP')
+  try {
+    const beganMs = performance.now()
+    await cluster.api.client.revokeNode({ params: { name: 'n1' }, body: {} })
+    await waitFor('the link is down', () => cluster.host.stderr.includes('The link to a node is down'))
+    expect(performance.now() - beganMs).toBeLessThan(1_000)
+  } finally {
+    process.kill(runner.pid, 'SIGCONT')
+  }
+})
