@@ -5,6 +5,7 @@ import { version } from '../platform/version.ts'
 import type { AuditListOptions } from './commands/audit.ts'
 import type { ConfigShowOptions } from './commands/config.ts'
 import type { InitOptions } from './commands/init.ts'
+import type { InitHostOptions } from './commands/init-host.ts'
 import type { DrainOptions, RemoveOptions } from './commands/operate.ts'
 import type { ServiceOptions } from './commands/service.ts'
 import type { UpOptions } from './commands/up.ts'
@@ -282,13 +283,35 @@ Exit code 0: no problem, though there may be warnings; 1: a problem.
 `
 
 function declareInit(program: Command, { declare, act }: Parts): void {
-  const init = declare(program, 'init', 'write the configuration file; also init service', (command) =>
-    command.option('--force', 'write it anew where it is there already', false).action(
-      act(async (context, options: InitOptions) => {
-        const { init: run } = await import('./commands/init.ts')
-        return run(options, context)
-      }),
-    ),
+  const init = declare(
+    program,
+    'init',
+    'write the configuration file; also init host, init service',
+    (command) =>
+      command.option('--force', 'write it anew where it is there already', false).action(
+        act(async (context, options: InitOptions) => {
+          const { init: run } = await import('./commands/init.ts')
+          return run(options, context)
+        }),
+      ),
+  )
+  const hostAbout = 'make this machine the host of a cluster: configuration, service, and what comes next'
+  declare(init, 'host', hostAbout, (command) =>
+    command
+      .addHelpText('before', initHostExamples)
+      .addOption(
+        text(
+          '--address <address>',
+          'name or address by which others reach it (default: one of its addresses)',
+        ),
+      )
+      .addOption(text('--shared-dir <dir>', 'directory that the machines share, for the output of tasks'))
+      .action(
+        act(async (context, options: InitHostOptions) => {
+          const { initHost } = await import('./commands/init-host.ts')
+          return initHost(options, context)
+        }),
+      ),
   )
   const about = 'print systemd units that start host and runner at boot, or install them'
   declare(init, 'service', about, (command) =>
@@ -314,6 +337,11 @@ function declareInit(program: Command, { declare, act }: Parts): void {
       ),
   )
 }
+
+const initHostExamples = `Examples:
+  sudo hakuriver init host                                   on the machine that is to be the host
+  sudo hakuriver init host --address node1.example --shared-dir /shared/hakuriver
+`
 
 const serviceExamples = `Examples:
   hakuriver init service --host                              see the unit
