@@ -36,7 +36,8 @@ export class Renewal {
 
   /** Looks now, and from time to time. */
   start(): void {
-    const { stateDir, clock, log } = this.deps
+    const { stateDir, hostUrl, clock, log } = this.deps
+    if (!hostUrl.startsWith('https:')) return
     try {
       const identity = readIdentity(stateDir)
       if (identity !== null && isRenewalDue(identity.notBeforeMs, identity.notAfterMs, clock.now()))
