@@ -101,7 +101,7 @@ it('offers nothing that a shell would read as more than a word', async () => {
 it('keeps what needs no host where the host is away, refuses, or does not answer', async () => {
   const commands =
     'list\tlist the machines\nshow\tone machine, its NUMA nodes and its tasks\n' +
-    'drain\tplace nothing new there\nresume\ttake a drain back\nend-unknown\tend what runs there and the host does not know\nremove\tforget machines that do not come back\n'
+    'drain\tplace nothing new there\nresume\ttake a drain back\nrevoke\ttake its credential back\nend-unknown\tend what runs there and the host does not know\nremove\tforget machines that do not come back\n'
   expect(await completed(null, ['node', ''])).toBe(commands)
   const refusing = await startHost()
   refusing.token = 'another'
