@@ -35,6 +35,7 @@ const actions: Record<string, Words> = {
   inviteUser: { done: 'invited user', kind: 'other' },
   createToken: { done: 'made token', kind: 'other' },
   revokeToken: { done: 'revoked token', kind: 'other' },
+  restore: { done: 'restored a backup, in a shell', kind: 'other' },
   readBackup: { done: 'made a backup', kind: 'other' },
   seedSubmit: { done: 'submitted, the original way, batch', kind: 'batch' },
   seedKill: { done: 'killed, the original way, task', kind: 'task' },
