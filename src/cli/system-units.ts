@@ -95,7 +95,7 @@ export function launcherServiceUnit(
     `Environment=${quoted(`HAKURIVER_HOME=${unit.home}`)}`,
     ...['StateDirectory=hakuriver-launcher', 'StateDirectoryMode=0711'],
     ...['RuntimeDirectory=hakuriver', 'RuntimeDirectoryMode=0711', 'RuntimeDirectoryPreserve=yes'],
-    ...['OOMScoreAdjust=-500', 'UMask=0027', 'LimitNOFILE=65536', 'TasksMax=64', ''],
+    ...['OOMScoreAdjust=-500', 'UMask=0022', 'LimitNOFILE=65536', 'TasksMax=64', ''],
     ...confined({ ...unit, writes: [...unit.writes, ...made] }),
     '# no network at all; PID 1 it reaches by its Unix socket',
     ...['PrivateNetwork=yes', 'IPAddressDeny=any', 'RestrictAddressFamilies=AF_UNIX'],

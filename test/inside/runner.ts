@@ -12,6 +12,7 @@ import type { Executor, ExecutorDeps, LaunchSpec } from '../../src/runner/execut
 import { readBootId } from '../../src/runner/hardware.ts'
 
 export type MakeExecutor = (deps: ExecutorDeps) => Promise<Executor>
+type Adjust = (launch: LaunchSpec, root: string, runnerId: string) => LaunchSpec
 
 /** As a runner with these flags would choose it. */
 export function chosen(...flags: string[]): MakeExecutor {
@@ -35,14 +36,16 @@ export class Runner {
   readonly root: string
   executor!: Executor // set by open()
   private readonly user: string | null
+  private readonly adjust: Adjust | undefined
 
-  private constructor(root: string, user: string | null) {
+  private constructor(root: string, user: string | null, adjust: Adjust | undefined) {
+    this.adjust = adjust
     this.root = root
     this.user = user
   }
 
-  static async open(make: MakeExecutor, root: string, user: string | null): Promise<Runner> {
-    const runner = new Runner(root, user)
+  static async open(make: MakeExecutor, root: string, user: string | null, adjust?: Adjust): Promise<Runner> {
+    const runner = new Runner(root, user, adjust)
     runner.executor = await make({
       events: runner.seen,
       now: Date.now,
@@ -57,7 +60,7 @@ export class Runner {
     lastTask += 1
     const taskDir = join(this.root, 'tasks', `${lastTask}-1`)
     mkdirSync(taskDir, { recursive: true })
-    return {
+    const made: LaunchSpec = {
       taskId: lastTask,
       attempt: 1,
       owner: 'admin',
@@ -71,6 +74,7 @@ export class Runner {
       user: this.user,
       ...overrides,
     }
+    return this.adjust?.(made, this.root, 'runner-1') ?? made
   }
 
   /** Starts an attempt and waits until its command runs. */

@@ -19,10 +19,13 @@ import { waitFor } from '../../src/platform/wait.ts'
 import { hasRecord } from '../../src/runner/executors/attempt-files.ts'
 import { executorSuite, isRunning, lineOf, shell } from '../../src/runner/executors/executor.suite.ts'
 import type { LaunchSpec } from '../../src/runner/executors/executor.ts'
+import { placedByLauncher, throughLauncher } from '../../src/runner/launcher/launcher.suite.ts'
 import { findUser, type LocalUser } from '../../src/runner/users.ts'
-import { chosen, openRoot, Runner, removeRoot } from './runner.ts'
+import { chosen, type MakeExecutor, openRoot, Runner, removeRoot } from './runner.ts'
 
 const run = promisify(execFile)
+const launcherSuite = new URL('../../src/runner/launcher/launcher.suite.ts', import.meta.url).href
+const hardware = new URL('../../src/runner/hardware.ts', import.meta.url).href
 const MiB = 1024 ** 2
 const isRoot = process.getuid?.() === 0
 
@@ -72,14 +75,27 @@ const nasty = [
   'x'.repeat(100_000),
 ]
 
-export function systemdSuite(name: string, flags: string[], options: { user: string | null }): void {
-  const make = chosen(...flags)
+export interface SystemdSuiteOptions {
+  user: string | null
+  /** The runner asks a launcher, and has it in its own process. */
+  isThroughLauncher?: boolean
+}
+
+export function systemdSuite(name: string, flags: string[], options: SystemdSuiteOptions): void {
+  let currentRoot = ''
+  const direct = chosen(...flags)
+  const make: MakeExecutor =
+    options.isThroughLauncher === true
+      ? throughLauncher(direct, () => currentRoot, options.user ?? undefined)
+      : direct
+  const adjust = options.isThroughLauncher === true ? placedByLauncher : undefined
   let root = ''
   let user: LocalUser
   const opened: Runner[] = []
 
   beforeAll(() => {
     root = openRoot()
+    currentRoot = root
     chmodSync(root, 0o777)
     const found = options.user === null ? process.getuid?.() : options.user
     const line = readFileSync('/etc/passwd', 'utf8')
@@ -94,7 +110,9 @@ export function systemdSuite(name: string, flags: string[], options: { user: str
   afterAll(() => removeRoot(root))
 
   async function open(): Promise<Runner> {
-    const runner = await Runner.open(make, root, options.user)
+    currentRoot = root
+    mkdirSync(join(root, 'work'), { recursive: true, mode: 0o777 })
+    const runner = await Runner.open(make, root, options.user, adjust)
     opened.push(runner)
     return runner
   }
@@ -105,9 +123,11 @@ export function systemdSuite(name: string, flags: string[], options: { user: str
       makeRoot: () => {
         // what the suite makes in it is for the tasks' user as well
         process.umask(0)
-        return openRoot()
+        currentRoot = openRoot()
+        return currentRoot
       },
       ...(options.user === null ? {} : { user: options.user }),
+      ...(adjust !== undefined && { adjust }),
     })
     beforeAll(() => {
       process.umask(umask)
@@ -214,18 +234,20 @@ export function systemdSuite(name: string, flags: string[], options: { user: str
       expect(err).toBe('code 141\n')
     })
 
-    test('an output file that cannot be opened fails the launch', async () => {
-      const runner = await open()
-      const task = runner.launch(shell('exit 0'), { stdoutPath: '/nowhere/at/all.out' })
-      await runner.executor.start(task)
-      expect(await runner.seen.exitOf(task)).toMatchObject({
-        cause: 'launch_failed',
-        exitCode: null,
-        startedAtMs: null,
-        reason: expect.stringMatching(/output file|could not start/),
+    // through the launcher nobody names one
+    if (adjust === undefined)
+      test('an output file that cannot be opened fails the launch', async () => {
+        const runner = await open()
+        const task = runner.launch(shell('exit 0'), { stdoutPath: '/nowhere/at/all.out' })
+        await runner.executor.start(task)
+        expect(await runner.seen.exitOf(task)).toMatchObject({
+          cause: 'launch_failed',
+          exitCode: null,
+          startedAtMs: null,
+          reason: expect.stringMatching(/output file|could not start/),
+        })
+        expect(runner.seen.startsOf(task)).toEqual([])
       })
-      expect(runner.seen.startsOf(task)).toEqual([])
-    })
 
     test('systemd and the kernel bound it', async () => {
       const runner = await open()
@@ -447,8 +469,12 @@ export function systemdSuite(name: string, flags: string[], options: { user: str
       const task = runner.launch(untilThere(go, 9))
       const program = `
         const { chosen } = await import(${JSON.stringify(new URL('./runner.ts', import.meta.url).href)})
+        const { throughLauncher } = await import(${JSON.stringify(launcherSuite)})
+        const { readBootId } = await import(${JSON.stringify(hardware)})
         const events = { onStarted() { process.kill(process.pid, 'SIGKILL') }, onExit() {} }
-        const executor = await chosen(...${JSON.stringify(flags)})({ events, now: Date.now, bootId: 'x', runnerId: 'runner-1', log() {} })
+        const direct = chosen(...${JSON.stringify(flags)})
+        const make = ${options.isThroughLauncher === true} ? throughLauncher(direct, () => ${JSON.stringify(root)}, 'worker') : direct
+        const executor = await make({ events, now: Date.now, bootId: readBootId(), runnerId: 'runner-1', log() {} })
         await executor.start(${JSON.stringify(task)})
         setInterval(() => {}, 1000)`
       const { signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {

@@ -65,6 +65,7 @@ describeInLab('the systemd executor on a real machine', () => {
 
   it.each([
     ['root.test.ts', 'root', 70],
+    ['launcher.test.ts', 'root', 69],
     ['sudo.test.ts', 'keeper', 134],
   ])(
     'passes %s as %s',

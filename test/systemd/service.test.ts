@@ -47,7 +47,10 @@ describeInLab('services that init installs', () => {
   })
 
   const install = (node: string, which: string) =>
-    lab.sh(node, `${hakuriver} init service ${which} --install --now --config '${configDir}/config.toml'`)
+    lab.sh(
+      node,
+      `${hakuriver} init service ${which} --root --install --now --config '${configDir}/config.toml'`,
+    )
   const online = (...names: string[]) =>
     waitFor(
       `${names.join(' and ')} online`,
@@ -168,7 +171,7 @@ describeInLab('services that init installs', () => {
 
   it('are not made of a configuration that is wrong, nor over a unit of others', async () => {
     await lab.sh('node2', `echo '[runner]\nname = 5' > /tmp/wrong.toml`)
-    const words = `${hakuriver} init service --host --install`
+    const words = `${hakuriver} init service --host --root --install`
     const wrong = await lab.exec('node2', ['sh', '-c', `${words} --config /tmp/wrong.toml`])
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('line 2: runner.name is 5') })
     await lab.sh('node2', `echo '[Unit]' > /etc/systemd/system/hakuriver-host.service`)
@@ -181,7 +184,7 @@ describeInLab('services that init installs', () => {
       user: 'worker',
     })
     expect(denied).toMatchObject({ code: 4, stderr: expect.stringContaining('only root can write into') })
-    const shown = await lab.exec('node1', ['sh', '-c', `${hakuriver} init service --runner`], {
+    const shown = await lab.exec('node1', ['sh', '-c', `${hakuriver} init service --runner --root`], {
       user: 'worker',
     })
     expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining('ExecStart=/opt/node/bin/node') })

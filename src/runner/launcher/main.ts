@@ -39,7 +39,6 @@ async function main(argv: string[]): Promise<void> {
   const { peer, rest } = peerOf(argv)
   if (process.getuid?.() !== 0)
     throw new AppError('not_permitted', 'the launcher has to be root: systemd starts it')
-  process.umask(0o027)
   checkConfigFile(rest[0] === '--config' ? (rest[1] ?? null) : null, process.env)
   const config = loadLauncherConfig({ argv: rest, env: process.env })
   const runner = findUser(config.runnerUser)
@@ -47,6 +46,8 @@ async function main(argv: string[]): Promise<void> {
     throw new AppError('not_found', `there is no user ${config.runnerUser} (runner.user) on this machine`)
   if (uidOfPeer(peer) !== runner.uid)
     throw new AppError('not_permitted', `only ${runner.name} may ask the launcher, and the peer is ${peer}`)
+  // start scripts are for users to find, and what is kept from others lies in directories that are closed
+  process.umask(0o022)
   await makeDirectories(config)
   const places = new Places({
     runDir,

@@ -48,11 +48,9 @@ export class Places {
     makeOwn(this.attempts, 0o700)
     if (sharedDir !== null) return
     makeOwn(stateDir, 0o711)
-    // what is made in them belongs to their group (inode(7))
     for (const dir of [this.base, ...logStreams.map((stream) => logFolder(this.base, stream))]) {
       makeOwn(dir, 0o750)
       chownSync(dir, process.getuid?.() ?? 0, gid)
-      chmodSync(dir, 0o2750)
     }
   }
 
