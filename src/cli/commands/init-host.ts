@@ -43,7 +43,7 @@ export async function initHost(
     return exitCodes.ok
   }
   await context.print([
-    `The host answers at ${url}, and starts at every boot.`,
+    `The host answers at ${await urlForOthers(path, url)}, and starts at every boot.`,
     isWritten ? `It reads ${path}, which explains every key.` : `It reads ${path}, which was there.`,
     `Its tokens, keys and database lie in ${systemHome}; its log: journalctl -u hakuriver-host`,
     '',
@@ -78,6 +78,12 @@ async function write(
     if (isErrno(error, 'EEXIST')) return false
     throw new AppError('not_permitted', `cannot write ${path}: ${String(error)}`)
   }
+}
+
+/** As others are told it. */
+async function urlForOthers(path: string, own: string): Promise<string> {
+  const { configuredUrl } = await import('../config-file.ts')
+  return (await configuredUrl(path, {}))?.url ?? own
 }
 
 /** By what the host itself has left in its directory. @throws AppError `timeout` */

@@ -1,6 +1,6 @@
 /** `hakuriver join INVITATION`: one paste makes a machine a node. */
 import { chownSync, existsSync, mkdirSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { appendFile, mkdir } from 'node:fs/promises'
 import { dirname, join as joinPath } from 'node:path'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { parseInvitation } from '../../core/invitation.ts'
@@ -9,7 +9,7 @@ import { printable } from '../../core/text.ts'
 import { configPath, readSettings } from '../../platform/config.ts'
 import { configText } from '../../platform/config-text.ts'
 import { isErrno, makePrivateDir, writeFileNew } from '../../platform/files.ts'
-import { fileSettings } from '../../platform/settings.ts'
+import { fileSettings, fileTables } from '../../platform/settings.ts'
 import { systemConfig, systemHome, tasksUser } from '../../platform/system-service.ts'
 import type { Context } from '../context.ts'
 import { type Joined, joinByRunner } from '../run-join.ts'
@@ -57,6 +57,7 @@ export async function join(
   const words = [...named, ...(options.name === null ? [] : ['--name', options.name])]
   const joined = await joinByRunner(invitation, words, env, own, as)
   const isWritten = await writeConfig(place, joined)
+  const hasUsers = isWritten || place.taskUser === null || !(await addUsers(place))
   if (context.json) {
     if (isService) await install({ ...context, json: false, print: async () => {} }, config.path, own)
     await context.printJson({ ...joined, config: config.path, isService })
@@ -65,7 +66,11 @@ export async function join(
   await context.print([
     `This machine is node ${printable(joined.node)} of the cluster at ${joined.url} now.`,
     `Its key and certificate lie in ${joinPath(joined.stateDir, 'identity')}; the key has not left this machine.`,
-    isWritten ? `Wrote ${config.path}.` : `${config.path} was there, and was left as it is.`,
+    isWritten
+      ? `Wrote ${config.path}.`
+      : hasUsers
+        ? `${config.path} was there, and was left as it is.`
+        : `Added to ${config.path}, at its end, whom tasks run as.`,
   ])
   if (!isWritten) await noteDifferences(config.path, joined, context)
   if (isService) await install(context, config.path, own)
@@ -104,7 +109,7 @@ async function systemPlace(options: JoinOptions, { configFile }: Context, own: s
     throw new AppError('invalid_request', `there is no user "${taskUser}" on this machine`, {
       details: { fix: `Make it (useradd --create-home ${taskUser}), or leave --task-user out.` },
     })
-  if (!isThere && taskUser === null) await makeTasksUser()
+  if (taskUser === null) await makeTasksUser()
   return { home: systemHome, config: { path, isNamed: true }, as, taskUser: taskUser ?? tasksUser }
 }
 
@@ -134,6 +139,22 @@ async function writeConfig(
       `this machine has joined, but ${path} cannot be written: ${String(error)}`,
     )
   }
+}
+
+const userRules = { users: fileTables.users, taskUser: fileSettings.taskUser } as const
+
+/**
+ * To a configuration that says of nobody whom tasks run as, such as that of a host: without it the node runs nothing.
+ * @returns false: it says so already
+ */
+async function addUsers({ config: { path }, taskUser }: Place): Promise<boolean> {
+  const { users, taskUser: all } = readSettings(userRules, { argv: ['--config', path], env: {} })
+  if (users.value !== null || all.value !== null || taskUser === null) return false
+  await appendFile(
+    path,
+    `\n# Written by hakuriver join: whom the tasks of everybody run as.\n[users]\n"*" = ${JSON.stringify(taskUser)}\n`,
+  )
+  return true
 }
 
 const table = { name: fileSettings.nodeName, address: fileSettings.reachableAddress } as const
