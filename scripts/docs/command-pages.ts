@@ -49,6 +49,7 @@ export const files: readonly (readonly [path: string, meaning: string])[] = [
   ['~/.hakuriver/config.toml', 'configuration of host, runner and command line'],
   ['~/.hakuriver/host.json', 'where the host of this machine listens; written by the host'],
   ['~/.hakuriver/admin-token', 'the token of this user, for the host of this machine'],
+  ['~/.hakuriver/credentials.json', 'the tokens of your logins, each for one host, for you alone'],
   [
     '~/.hakuriver/join-token',
     'the token with which runners join a host that speaks plain HTTP, on this machine',

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { runAlone, startHost, testIo } from './cli.suite.ts'
 import { complete } from './completion.ts'
 import { type FakeHost, nodeOf } from './fake-host.suite.ts'
+import { tokenOf, userOf } from './fake-people.suite.ts'
 
 async function completed(
   host: FakeHost | null,
@@ -34,6 +35,12 @@ async function filledHost(): Promise<FakeHost> {
     cpuPercent: null,
   }))
   host.nodes.push(nodeOf({ name: 'node1', numaNodes }), nodeOf({ name: 'node2', status: 'unreachable' }))
+  host.people.users.push(userOf({ name: 'bob_2', role: 'operator', isDisabled: true }))
+  host.people.tokens.push(
+    tokenOf({ id: '9', label: 'old', revokedAt: '2026-11-23T10:00:00.000Z' }),
+    tokenOf({ id: '8', label: 'Firefox', kind: 'browser' }),
+    tokenOf({ id: '7' }),
+  )
   return host
 }
 
@@ -66,6 +73,10 @@ it.each([
   ],
   [['kill', 'batch:9'], 'batch:900\t1 pending, 1 running, 1 failed\n'],
   [['ps', '--status', 'failed,k'], 'failed,killing\nfailed,killed\nfailed,killed_oom\n'],
+  [['user', 'disable', 'b'], 'bob_2\toperator, disabled\n'],
+  [['ps', '--user', ''], 'admin\tadmin\nbob_2\toperator, disabled\n'],
+  [['token', 'revoke', ''], '8\tbrowser: Firefox\n7\tlaptop\n'],
+  [['user', 'set', 'ann', '--role', 'o'], 'operator\n'],
   [['submit', '-e', 'MY_V'], 'MY_VARIABLE\n'],
 ])('%j', async (words, wanted) => {
   expect(await completed(await filledHost(), words)).toBe(wanted)
@@ -90,7 +101,7 @@ it('offers nothing that a shell would read as more than a word', async () => {
 it('keeps what needs no host where the host is away, refuses, or does not answer', async () => {
   const commands =
     'list\tlist the machines\nshow\tone machine, its NUMA nodes and its tasks\n' +
-    'drain\tplace nothing new there\nresume\ttake a drain back\nend-unknown\tend what runs there and the host does not know\nremove\tforget machines that do not come back\n'
+    'drain\tplace nothing new there\nresume\ttake a drain back\nrevoke\ttake its credential back\nend-unknown\tend what runs there and the host does not know\nremove\tforget machines that do not come back\n'
   expect(await completed(null, ['node', ''])).toBe(commands)
   const refusing = await startHost()
   refusing.token = 'another'

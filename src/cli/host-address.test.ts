@@ -13,7 +13,9 @@ async function caOf(options: AddressOptions, test: ReturnType<typeof testIo>): P
 function write(test: ReturnType<typeof testIo>, path: string, content: unknown): string {
   const file = join(test.home, path)
   mkdirSync(join(file, '..'), { recursive: true })
-  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
+  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content), {
+    mode: 0o600,
+  })
   return file
 }
 
@@ -34,7 +36,10 @@ it('a host is known by a file that was named, by its own, by a login, or by a jo
   write(test, 'runner/identity/ca.pem', 'of the join')
   expect(await caOf({ host: url }, test)).toBe('of the join')
   expect(await caOf({ host: 'https://10.0.0.2:8000' }, test)).toBeNull()
-  write(test, 'credentials.json', { [url]: { token: 't', ca: 'of the login' } })
+  write(test, 'credentials.json', {
+    hosts: { [url]: { token: 't', user: 'ann', ca: 'of the login' } },
+    default: null,
+  })
   expect(await caOf({ host: url }, test)).toBe('of the login')
   const caFile = write(test, 'ca/ca.pem', 'of the host')
   write(test, 'host.json', { url, pid: 1, caFile })

@@ -10,6 +10,7 @@ import { hostSettings, launcherSettings, runnerSettings } from '../platform/sett
 import { launcherSocket, systemConfig, systemHome, systemUser } from '../platform/system-service.ts'
 import { type ProgramFiles, unitFileOf } from './service-unit.ts'
 import { type ProgramName, programFile } from './sibling.ts'
+import { makeSystemUser } from './system-account.ts'
 import {
   hostSystemUnit,
   launcherServiceFile,
@@ -83,22 +84,9 @@ export async function prepareSystem(
   names: readonly ('host' | 'runner')[],
   install: SystemInstall,
 ): Promise<void> {
-  await makeUser()
+  await makeSystemUser()
   for (const name of names) for (const path of pathsOf(filesOf(name, install))) await checkReadable(path)
   if (names.includes('runner')) for (const path of pathsOf(filesOf('launcher', install))) checkRoots(path)
-}
-
-async function makeUser(): Promise<void> {
-  if (await succeeds('getent', 'passwd', '--', systemUser)) return
-  const how = ['--system', '--user-group', '--no-create-home', '--home-dir', systemHome]
-  const about = ['--comment', 'HakuRiver', '--shell', '/usr/sbin/nologin']
-  try {
-    await execute('useradd', [...how, ...about, systemUser], { timeout: 30_000 })
-  } catch (error) {
-    throw new AppError('conflict', `cannot make the user ${systemUser}: ${String(error)}`, {
-      details: { fix: `Make it by hand: useradd ${how.join(' ')} ${systemUser}` },
-    })
-  }
 }
 
 /** As that user, since it is more than permission bits: the way to it, links, access control lists. */

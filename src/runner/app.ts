@@ -63,7 +63,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const agent = await startAgent({
     config,
     joinToken: () => currentJoinToken(config),
-    tls: () => dialTls(config.stateDir),
+    tls: () => dialTls(config),
     onRenew: () => onRenew(),
     identity,
     attemptsDir: attemptsDir(config.stateDir, identity.runnerId),

@@ -99,7 +99,8 @@ function textOf(
   })
 }
 
-function checkMayInstall(): void {
+/** @throws AppError where nothing can be installed here, or not by this user */
+export function checkMayInstall(): void {
   if (!existsSync('/run/systemd/system'))
     throw new AppError('conflict', 'systemd does not run this machine: there is nothing to install into')
   if (process.getuid?.() === 0) return
@@ -152,15 +153,32 @@ async function tellInstalled(
   const own = user === systemUser ? systemConfig : join(home, 'config.toml')
   const read = configFile ?? `no configuration file (${own} is not there)`
   await context.print(`It runs as ${user ?? 'root'}, and reads ${read}.`)
-  if (runner && user === systemUser) {
-    await context.print([
-      'The launcher starts tasks for it, as whom [users] in that file says; of everybody else it runs nothing:',
-      '  [users]',
-      '  admin = "LOCAL USER"',
-    ])
-  }
+  if (runner && user === systemUser) await context.print(usersLines(configFile))
   if (host)
     await context.print(`Its first start makes admin-token in ${home}, and keys and certificates for TLS.`)
+}
+
+/** Whom tasks run as, or what is missing for any to run. */
+function usersLines(configFile: string | null): string[] {
+  const sources = { argv: ['--config', configFile ?? '/dev/null'], env: {} }
+  const { users, taskUser } = readSettings(runnerSettings, sources)
+  const rules = [
+    ...Object.entries(users.value ?? {}),
+    ...(taskUser.value === null ? [] : [['*', taskUser.value]]),
+  ]
+  if (rules.length === 0)
+    return [
+      'It runs nothing yet: write into that file whom tasks run as, and start it again.',
+      '  [users]',
+      '  "*" = "LOCAL USER"',
+    ]
+  const words = rules.map(([owner, local]) => {
+    const whose = owner === '*' ? 'everybody' : owner
+    return `those of ${whose} ${local === '=' ? 'as the local user of the same name' : `as ${local}`}`
+  })
+  return [
+    `Its launcher runs tasks: ${words.slice(0, 5).join(', ')}${words.length > 5 ? ', …' : ''} ([users] in that file).`,
+  ]
 }
 
 /** Whoever types `sudo` may well have meant the configuration of before it. */

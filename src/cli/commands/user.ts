@@ -111,7 +111,8 @@ async function tellInvitation(
 export function userSet(names: string[], { role }: { role: Role }, context: Context): Promise<number> {
   return each(names, context, {
     run: (name, host) => host.client.updateUser({ params: { name }, body: { role } }),
-    tell: (user: UserView) => `${printable(user.name)} is ${user.role} now.`,
+    tell: (user: UserView) =>
+      `${printable(user.name)} is ${user.role} now. No token of before may more than it did: for that, log in again.`,
   })
 }
 

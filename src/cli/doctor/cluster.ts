@@ -86,8 +86,8 @@ function readyFindings({ reach, isReady }: HostProbe): Finding[] {
 export function tokenFinding(probe: HostProbe, note: string | null, isRunner: boolean): Finding | null {
   const id = 'token'
   const give = advice(
-    "Copy what is in the file admin-token of the host's machine, and:",
-    'export HAKURIVER_TOKEN=…',
+    'Ask an admin of the cluster for an invitation (hakuriver user invite NAME), and:',
+    "hakuriver login 'INVITATION'",
   )
   switch (probe.token) {
     case 'accepted':
