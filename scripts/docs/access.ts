@@ -30,7 +30,7 @@ export function describeAccess(): string {
   return `# Who may do what
 
 Made by \`npm run docs\` from \`src/protocol/access-table.ts\`; do not edit. \`src/host/access-table.test.ts\` calls every
-cell on a real host (${accessTable().length} rows × ${columns.length}), and fails for a route that has no row.
+cell on real hosts, with and without TLS (${accessTable().length} rows × ${columns.length}), and fails for a route that has no row.
 [Users and tokens](guides/users.md) says the same in plain words.
 
 ${columns.map((asker) => `- **${asker}**: ${askers[asker]}`).join('\n')}
@@ -45,7 +45,7 @@ On a host with \`--insecure-loopback\` everybody of the machine is an admin, and
 
 ${tableOf(native)}
 
-\`GET /link/v1\` is where runners link. What is asked for behind a path (\`?user=NAME\`, “for another user”) has a row of its own
+\`GET /link/v1\` is where runners link. On a host without TLS what is about certificates answers that there are none. What is asked for behind a path (\`?user=NAME\`, “for another user”) has a row of its own
 where it makes a difference.
 
 ## Pages and files

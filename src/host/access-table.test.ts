@@ -1,13 +1,26 @@
-/** Every cell of the access table, called on a real host that serves a page, has users, and a linked node. */
+/**
+ * Every cell of the access table, called on two real hosts, of which one speaks TLS: each serves a page, has users, and
+ * a linked node.
+ */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseInvitation } from '../core/invitation.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
-import { type AccessRow, type Asker, accessTable, askers, type Outcome } from '../protocol/access-table.ts'
+import { makePrivateKey, makeRequest } from '../platform/x509.ts'
+import {
+  type AccessRow,
+  type Asker,
+  accessTable,
+  askers,
+  type Outcome,
+  onlyOn,
+} from '../protocol/access-table.ts'
 import { type Answer, type CallOptions, cookieOf } from './call.suite.ts'
 import { TestHost } from './host.suite.ts'
 import { callerOn, personOn, tokenOn } from './people.suite.ts'
+import { inviteTo, joinAs, linkAs } from './pki/join.suite.ts'
 
 /** Stands in the environment of every task of the owner. */
 const secret = 'a-secret-of-the-owner'
@@ -24,26 +37,44 @@ const routes: string[] = []
 const ways = new Map<Asker, CallOptions[]>()
 let ownerToken: string
 
-beforeAll(async () => {
+/** Which of both hosts it is. */
+let kind: 'plain' | 'tls'
+
+async function begin(which: typeof kind): Promise<void> {
+  kind = which
+  routes.length = 0
+  ways.clear()
   webDir = mkdtempSync(join(tmpdir(), 'hakuriver-web-'))
   mkdirSync(join(webDir, 'assets'))
   writeFileSync(join(webDir, 'index.html'), '<!doctype html>')
   writeFileSync(join(webDir, 'assets', 'page.js'), '1')
-  host = await TestHost.startWith({
+  const options = {
     webDir,
     clock,
-    onRoute: ({ method, url }) => {
+    // who asks for so much in so short a time is put off by other tests
+    caps: { requestsAnonymous: 100_000, requestsOfToken: 100_000, requestsOfAddress: 100_000 },
+    onRoute: ({ method, url }: { method: string | string[]; url: string }) => {
       for (const each of [method].flat()) routes.push(`${each} ${url}`)
     },
-  })
+  }
+  host = await TestHost.startWith(options, ...(kind === 'tls' ? ['--tls', 'on'] : []))
   send = callerOn(host)
-  await host.link({ node: 'n1' })
+  if (kind === 'plain') {
+    await host.link({ node: 'n1' })
+    ways.set('runner', [{ token: host.token('join') }])
+  } else {
+    const node = await joinAs(host, 'n1')
+    await linkAs(host, node)
+    ways.set('node', [{ tls: node.tls }])
+    const gone = await joinAs(host, 'n2')
+    await host.client.revokeNode({ params: { name: 'n2' }, body: {} })
+    ways.set('endedNode', [{ tls: gone.tls }])
+  }
   const admin = { token: host.token('admin') }
   ownerToken = await personOn(host, 'owner', 'submitter')
   ways.set('none', [{}])
   ways.set('owner', [{ token: ownerToken }])
   ways.set('admin', [admin])
-  ways.set('runner', [{ token: host.token('join') }])
   // of a weak token of a strong user the role of the token counts, and the other way round
   for (const role of ['viewer', 'operator'] as const)
     ways.set(role, [
@@ -53,12 +84,12 @@ beforeAll(async () => {
   ways.set('other', [{ token: await personOn(host, 'other', 'submitter') }])
   await personOn(host, 'spare', 'viewer')
   ways.set('ended', [{ token: await revoked() }, { token: await expired() }, { token: await disabled() }])
-})
+}
 
-afterAll(async () => {
+async function end(): Promise<void> {
   await host.close()
   rmSync(webDir, { recursive: true, force: true })
-})
+}
 
 /** What a page sends that is open in the owner's browser. */
 async function page(): Promise<CallOptions> {
@@ -104,7 +135,7 @@ async function requestOf(key: string): Promise<{ path: string; body?: unknown; p
     'POST /api/v1/login': async () => {
       const options = { token: host.token('admin'), body: {} }
       const { json } = await send('POST', '/api/v1/users/owner/invitations', options)
-      return { secret: json.invitation.split('#')[1] }
+      return { secret: parseInvitation(json.invitation).secret }
     },
     'POST /api/v1/users': () => ({ name, role: 'viewer' }),
     'POST /api/v1/users/:name': () => ({ role: 'viewer' }),
@@ -121,9 +152,17 @@ async function requestOf(key: string): Promise<{ path: string; body?: unknown; p
     'POST /api/v1/checks/shared-file': () => ({ name: 'some-name-1' }),
     'POST /submit': () => ({ command: 'true' }),
     'POST /api/submit': () => ({ command: 'true' }),
+    'POST /api/v1/join': async () => ({
+      secret: kind === 'tls' ? await inviteTo(host) : 'none',
+      csr: await makeRequest(makePrivateKey(), name),
+      node: name,
+      runnerId: name,
+    }),
+    'POST /api/v1/nodes/self/certificate': async () => ({ csr: await makeRequest(makePrivateKey(), 'n1') }),
   }
   const body = method === 'POST' ? ((await bodies[key]?.()) ?? {}) : undefined
-  const filled = await fill(path)
+  const isRevoke = key === 'POST /api/v1/nodes/:name/revoke' && kind === 'tls'
+  const filled = await fill(isRevoke ? path.replace(':name', (await joinAs(host, name)).node) : path)
   const passes: Record<string, number[]> = {
     // it is online, and its tasks can be killed
     'POST /api/v1/nodes/:name/remove': [409],
@@ -134,8 +173,13 @@ async function requestOf(key: string): Promise<{ path: string; body?: unknown; p
     'GET /api/task/:task_id/stdout': [404],
     'GET /api/task/:task_id/stderr': [404],
     'GET /nowhere': [404],
+    // a change of the authority is under way already, and n1 has no certificate of the new one
+    'POST /api/v1/ca/rotate': [409],
+    'POST /api/v1/ca/finish': [409],
   }
-  return { path: filled, body, passes: passes[key] ?? [] }
+  // there are no certificates
+  const isJoining = kind === 'plain' && /\/(join-tokens|join|revoke|ca)$/.test(path)
+  return { path: filled, body, passes: isJoining ? [409] : (passes[key] ?? []) }
 }
 
 async function fill(path: string): Promise<string> {
@@ -185,7 +229,7 @@ async function cell(
     const { path, body, passes = [] } = await requestOf(key)
     // where a page lies, a browser asks for one
     const accept = path === '/login' ? { accept: 'text/html' } : {}
-    const headers = { ...way.headers, ...accept, ...(path === '/link/v1' ? upgrade : {}) }
+    const headers = { ...way.headers, ...accept, ...(path.startsWith('/link/v1') ? upgrade : {}) }
     const options = { ...way, headers, ...(body === undefined ? {} : { body }) }
     const answer = await send(method, path, options)
     const wanted = cells[asker]
@@ -201,7 +245,11 @@ async function cell(
   }
 }
 
-describe('the access table', () => {
+describe.each(['plain', 'tls'] as const)('the access table, %s', (which) => {
+  beforeAll(() => begin(which), 60_000)
+  afterAll(end)
+  const mine = rows.filter(({ on }) => on === null || on === which)
+
   it('has a row for every route of the server, and a route for every row', () => {
     const keys = new Set(rows.map(({ key }) => key))
     // a server answers HEAD wherever it answers GET (RFC 9110, section 9.3.2)
@@ -212,14 +260,14 @@ describe('the access table', () => {
     expect(keys.size).toBe(rows.length)
   })
 
-  const names = Object.keys(askers) as Asker[]
+  const names = (Object.keys(askers) as Asker[]).filter((name) => (onlyOn[name] ?? which) === which)
 
-  it.each(rows.map((row) => [row.key, row] as const))('%s', async (_, row) => {
+  it.each(mine.map((row) => [row.key, row] as const))('%s', async (_, row) => {
     for (const asker of names) await cell(row, asker)
   })
 
   it('holds for HEAD as for GET', async () => {
-    const heads = rows.filter(
+    const heads = mine.filter(
       ({ key, isBeside }) => !isBeside && routes.includes(key.replace(/^GET /, 'HEAD ')),
     )
     const readings = heads.filter(({ key }) => key.startsWith('GET /api/v1') || /^GET \/\w+$/.test(key))
@@ -231,8 +279,8 @@ describe('the access table', () => {
   })
 
   it('is as large as it is told', () => {
-    const cells = rows.length * names.length
-    process.stdout.write(`access table: ${rows.length} rows × ${names.length} = ${cells} cells\n`)
+    const cells = mine.length * names.length
+    process.stdout.write(`access table, ${which}: ${mine.length} rows × ${names.length} = ${cells} cells\n`)
     expect(cells).toBeGreaterThan(1_000)
   })
 })

@@ -4,7 +4,10 @@ import type { TestHost } from './host.suite.ts'
 
 /** Calls a host, as somebody. */
 export function callerOn(host: TestHost) {
-  return (method: string, path: string, options?: CallOptions) => call(host.host.url, method, path, options)
+  return (method: string, path: string, options?: CallOptions) => {
+    const tls = host.host.url.startsWith('https:') ? { tls: { ...host.tls, ...options?.tls } } : {}
+    return call(host.host.url, method, path, { ...options, ...tls })
+  }
 }
 
 /** Makes a user, and tells a token of it. */

@@ -167,6 +167,18 @@ describe('tokens that have ended', () => {
     await open()
   })
 
+  it('push out none of another kind', async () => {
+    const token = await make()
+    await tokens.revoke([token])
+    for (let at = 0; at < 60; at += 1) {
+      nowMs += 1
+      await tokens.revoke([await make({ kind: 'browser', expiresAtMs: nowMs + dayMs })])
+    }
+    await pass(120_000)
+    expect(tokens.get(token.id)).toBe(token)
+    expect(tokens.list(['browser'], 'ann')).toHaveLength(50)
+  })
+
   it('by an invitation are forgotten at once', async () => {
     const token = await make({ kind: 'login', expiresAtMs: startMs + 3_600_000 })
     await pass(3_600_000 + 120_000)

@@ -25,7 +25,7 @@ export type TokenState = 'good' | 'expired' | 'revoked' | 'disabled'
 
 /** When a token was last used is written at most so often, and so is what else could not be written. */
 const sweepMs = 60_000
-/** Of each user so many tokens that have ended are still told of, for so long. */
+/** Of each user so many tokens of a kind that have ended are still told of, for so long. */
 const keptEnded = 50
 const keptMs = 30 * 86_400_000
 
@@ -294,10 +294,12 @@ export class Tokens {
     const nowMs = this.deps.clock.now()
     const endOf = ({ revokedAtMs, expiresAtMs }: TokenRecord) => revokedAtMs ?? expiresAtMs ?? nowMs
     return [...this.byUser.values()].flatMap((tokens) => {
+      const kept = { api: keptEnded, browser: keptEnded, join: keptEnded, login: 0 }
       const ended = [...tokens].filter((token) => endOf(token) < nowMs).sort((a, b) => endOf(b) - endOf(a))
-      return ended.filter(
-        (token, at) => token.kind === 'login' || at >= keptEnded || endOf(token) < nowMs - keptMs,
-      )
+      return ended.filter((token) => {
+        kept[token.kind] -= 1
+        return kept[token.kind] < 0 || endOf(token) < nowMs - keptMs
+      })
     })
   }
 }

@@ -12,10 +12,19 @@ export const askers = {
   operator: 'an operator',
   admin: 'an admin',
   browser: "the owner's browser, which is logged in",
-  runner: 'a runner, by the join token',
+  runner: 'a runner, by the join token of a host that speaks plain HTTP',
+  node: 'a node, by its certificate, on a host that speaks TLS',
   ended: 'a token that was revoked or has expired, or whose user is disabled',
+  endedNode: 'a node whose certificate was revoked, on a host that speaks TLS',
 } as const
 export type Asker = keyof typeof askers
+
+/** Who can ask on one of both kinds of hosts alone. */
+export const onlyOn: Partial<Record<Asker, 'plain' | 'tls'>> = {
+  runner: 'plain',
+  node: 'tls',
+  endedNode: 'tls',
+}
 
 /**
  * `yes`: it is done. `item`: answered, and refused item by item. `hidden`: answered, without the environment. The
@@ -34,9 +43,25 @@ const everybody: Cells = {
   admin: 'yes',
   browser: 'yes',
   runner: 'yes',
+  node: 'yes',
   ended: 'yes',
+  endedNode: 'yes',
 }
-const known: Cells = { ...everybody, none: 401, runner: 403, ended: 401 }
+/** For the API a certificate proves nothing: a node is no user. */
+const known: Cells = { ...everybody, none: 401, runner: 403, node: 401, ended: 401, endedNode: 401 }
+const nobody: Cells = {
+  none: 401,
+  viewer: 401,
+  owner: 401,
+  other: 401,
+  operator: 401,
+  admin: 401,
+  browser: 401,
+  runner: 401,
+  node: 401,
+  ended: 401,
+  endedNode: 401,
+}
 const submitters: Cells = { ...known, viewer: 403 }
 const operators: Cells = { ...submitters, owner: 403, other: 403, browser: 403 }
 const admins: Cells = { ...operators, operator: 403 }
@@ -46,7 +71,7 @@ export const rules = {
   /** No token is asked for. */
   public: everybody,
   /** For a machine that checks itself, too. */
-  check: { ...known, runner: 'yes' },
+  check: { ...known, runner: 'yes', node: 'yes', endedNode: 403 },
   view: known,
   submit: submitters,
   operate: operators,
@@ -61,18 +86,12 @@ export const rules = {
   ownToken: { ...known, viewer: 404, other: 404, operator: 404 },
   /** Tokens of the owner, asked for by name. */
   tokensOf: { ...known, viewer: 403, other: 403, operator: 403 },
-  /** Where runners link: a browser or a person has nothing to do there. */
-  link: {
-    none: 401,
-    viewer: 401,
-    owner: 401,
-    other: 401,
-    operator: 401,
-    admin: 401,
-    browser: 403,
-    runner: 'yes',
-    ended: 401,
-  },
+  /** For nodes alone, by their certificate. */
+  node: { ...nobody, node: 'yes', endedNode: 403 },
+  /** Where runners link by the join token: a browser or a person has nothing to do there. */
+  link: { ...submitters, owner: 403, other: 403, operator: 403, admin: 403, browser: 403, runner: 'yes' },
+  /** Where they link by certificate, and tokens count for nothing. */
+  linkByCertificate: { ...nobody, browser: 403, node: 'yes', endedNode: 403 },
 } as const satisfies Record<string, Cells>
 export type Rule = keyof typeof rules
 
@@ -144,7 +163,19 @@ export const nativeRules: Record<string, Rule> = {
   'GET /api/v1/checks/host': 'check',
   'POST /api/v1/checks/shared-file': 'check',
 
+  'POST /api/v1/join-tokens': 'admin',
+  'POST /api/v1/join': 'public',
+  'POST /api/v1/nodes/self/certificate': 'node',
+  'POST /api/v1/nodes/:name/revoke': 'admin',
+  'GET /api/v1/ca': 'admin',
+  'POST /api/v1/ca/rotate': 'admin',
+  'POST /api/v1/ca/finish': 'admin',
+
+  'GET /api/v1/audit': 'admin',
+  'GET /api/v1/audit/export': 'admin',
+
   'GET /link/v1': 'link',
+  'GET /link/v1 over TLS': 'linkByCertificate',
 }
 
 /** Pages and files: they hold nothing of the cluster. What is not there is `public` too: a 404 for everybody. */
@@ -173,16 +204,25 @@ export interface AccessRow {
   cells: Cells
   /** Not one route of the server's own. */
   isBeside: boolean
+  /** Of one kind of hosts; null: of both. */
+  on: 'plain' | 'tls' | null
 }
+
+const links: Record<string, 'plain' | 'tls'> = { 'GET /link/v1': 'plain', 'GET /link/v1 over TLS': 'tls' }
 
 /** The whole table. */
 export function accessTable(): AccessRow[] {
   const rowsOf = (table: Record<string, Rule>, isBeside: boolean) =>
-    Object.entries(table).map(([key, rule]): AccessRow => ({ key, cells: rules[rule], isBeside }))
-  return [...rowsOf(nativeRules, false), ...rowsOf(pageRules, true), ...['', '/api'].flatMap(seedRows)].map(
-    (row) =>
-      row.key === 'GET /link/v1' || /[? ]/.test(row.key.replace(' ', '')) ? { ...row, isBeside: true } : row,
-  )
+    Object.entries(table).map(
+      ([key, rule]): AccessRow => ({
+        key,
+        cells: rules[rule],
+        // what is asked for behind the path is no route of its own, and the link is none of the server's
+        isBeside: isBeside || key in links || /[? ]/.test(key.replace(' ', '')),
+        on: links[key] ?? null,
+      }),
+    )
+  return [...rowsOf(nativeRules, false), ...rowsOf(pageRules, true), ...['', '/api'].flatMap(seedRows)]
 }
 
 /** Of a route of the original: browsers are not logged in there. */
@@ -198,10 +238,15 @@ function seedRows(prefix: string): AccessRow[] {
       (one) => one !== method,
     )
     return [
-      { key: `${method} ${prefix}${path}`, cells: seedCells(rule), isBeside: false },
+      { key: `${method} ${prefix}${path}`, cells: seedCells(rule), isBeside: false, on: null },
       // a redirect to the path without it, and the refusal of other methods
-      { key: `${method} ${prefix}${path}/`, cells: everybody, isBeside: false },
-      ...others.map((other) => ({ key: `${other} ${prefix}${path}`, cells: everybody, isBeside: false })),
+      { key: `${method} ${prefix}${path}/`, cells: everybody, isBeside: false, on: null },
+      ...others.map((other) => ({
+        key: `${other} ${prefix}${path}`,
+        cells: everybody,
+        isBeside: false,
+        on: null,
+      })),
     ]
   })
 }

@@ -164,8 +164,8 @@ export const corpus: readonly Mutant[] = [
     name: 'M2',
     what: 'a submit is answered before it is saved',
     file: 'src/host/journal.ts',
-    find: 'this.group.submits.push({ batch, taskIds, revert, resolve, reject })',
-    put: 'this.group.submits.push({ batch, taskIds, revert, resolve, reject })\n      resolve()',
+    find: 'this.group.submits.push({ batch, taskIds, revert, resolve, reject, audit })',
+    put: 'this.group.submits.push({ batch, taskIds, revert, resolve, reject, audit })\n      resolve()',
     catcher: simulation(),
   },
   {
