@@ -10,7 +10,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'web/src/**/*.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'web/src/**/*.test.ts',
+            'test/fuzz/**/*.test.ts',
+            'scripts/**/*.test.ts',
+          ],
           testTimeout: 30_000,
           maxWorkers: 2,
         },
@@ -20,7 +25,7 @@ export default defineConfig({
           name: 'system',
           include: ['test/**/*.test.ts'],
           // those run in a machine, with a configuration of their own
-          exclude: ['test/inside/**', 'test/vm/**'],
+          exclude: ['test/inside/**', 'test/vm/**', 'test/fuzz/**'],
           // on a computer that is busy with others too, a second look before CI is red; the report tells of it
           retry: process.env.CI ? 1 : 0,
           testTimeout: 60_000,

@@ -6,6 +6,7 @@ import { describeCommands } from './docs/commands.ts'
 import { describeConfiguration } from './docs/configuration.ts'
 import { describeExitCodes } from './docs/exit-codes.ts'
 import { describeFaults } from './docs/faults.ts'
+import { describeLimits } from './docs/limits.ts'
 import { manPages } from './docs/man.ts'
 import { describeStates } from './docs/states.ts'
 
@@ -24,6 +25,7 @@ const pages = {
   'docs/exit-codes.md': describeExitCodes(),
   'docs/faults.md': describeFaults(),
   'docs/configuration.md': describeConfiguration(),
+  'docs/limits.md': describeLimits(),
   'docs/commands.md': describeCommands(commands),
   'package.json': await packageWithMan(),
 }

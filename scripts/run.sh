@@ -1,10 +1,16 @@
 #!/bin/sh
-# The project's commands: scripts/run.sh build|check|test|test:vm|sim|demo|bench|… Each does the set-up that it needs by itself.
+# The project's commands: scripts/run.sh build|check|test|test:vm|sim|fuzz|demo|bench|… Each does the set-up that it needs by itself.
 set -eu
 . "$(dirname -- "$0")/setup.sh"
 cd "$root"
 
-build() { node scripts/build.ts; }
+# the day of the sources is the day of the build, where they know it
+build() {
+  if [ -z "${SOURCE_DATE_EPOCH:-}" ] && date=$(git log -1 --format=%ct 2>/dev/null); then
+    export SOURCE_DATE_EPOCH="$date"
+  fi
+  node scripts/build.ts
+}
 
 check() {
   tsc -b
@@ -13,6 +19,7 @@ check() {
   depcruise --config .dependency-cruiser.json src web/src
   knip
   node scripts/gen-docs.ts --check
+  node scripts/audit.ts
 }
 
 # usage: tests PROJECT... [-- ARGUMENTS]: vitest, and its count in one plain line at the end
@@ -41,6 +48,7 @@ case $command in
   test:mutants) build; node test/mutants/main.ts "$@" ;;
   chaos) sh test/lab/install.sh; build; node test/chaos/main.ts "$@" ;;
   sim) node test/sim/main.ts "$@" ;;
+  fuzz) node test/fuzz/main.ts "$@" ;;
   test:vm)
     sh test/vm/install.sh
     build
@@ -48,6 +56,7 @@ case $command in
     ;;
   demo) build; node scripts/demo.ts "$@" ;;
   bench) sh test/lab/install.sh; build; node bench/main.ts "$@" ;;
+  test:build) node scripts/compare-builds.ts ;;
   format) biome check --write . ;;
   docs) node scripts/gen-docs.ts ;;
   pictures) build; node scripts/pictures.ts; node scripts/web-pictures.ts ;;

@@ -26,7 +26,7 @@ use_node() {
   node=$(find_node)
   if [ -z "$node" ]; then
     say "This machine's Node is older than 24.15: fetching one for this folder …"
-    (cd "$root/tools/node" && npm ci --no-audit --no-fund --loglevel=error >&2)
+    (cd "$root/tools/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
     node=$(find_node)
   fi
   if [ -z "$node" ]; then
@@ -53,4 +53,4 @@ once() {
 }
 
 use_node
-once packages package.json package-lock.json -- npm ci --no-audit --no-fund --loglevel=error
+once packages package.json package-lock.json -- npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -2,8 +2,10 @@
 import type { Command } from 'commander'
 import { text, whole } from '../platform/option-types.ts'
 import { version } from '../platform/version.ts'
+import type { AuditListOptions } from './commands/audit.ts'
 import type { ConfigShowOptions } from './commands/config.ts'
 import type { InitOptions } from './commands/init.ts'
+import type { InitHostOptions } from './commands/init-host.ts'
 import type { DrainOptions, RemoveOptions } from './commands/operate.ts'
 import type { ServiceOptions } from './commands/service.ts'
 import type { UpOptions } from './commands/up.ts'
@@ -28,6 +30,7 @@ export const clusterCommands: CommandGroup = {
     ca: declareCa,
     doctor: declareDoctor,
     backup: declareBackup,
+    audit: declareAudit,
     init: declareInit,
     config: declareConfig,
     // main.ts has taken these before any options are read: here they are for the help
@@ -164,6 +167,50 @@ const webExamples = `Examples:
   xdg-open "$(hakuriver web)"              opens it in the browser of this machine
 `
 
+function declareAudit(program: Command, { declare, act }: Parts): void {
+  const list = (command: Command) =>
+    command
+      .addOption(text('--user <name>', 'only what this user did'))
+      .addOption(text('--action <name>', 'only this endpoint, like killTask'))
+      .addOption(text('--of <id>', 'only what was about this task, batch, node or user'))
+      .addOption(text('--since <moment>', 'how long ago, like 2h, or a date'))
+      .addOption(text('--until <moment>', 'up to before this'))
+      .addOption(whole('--limit <number>', 'so many rows at most', 1, 100))
+      .action(
+        act(
+          async (
+            context,
+            { of: target, ...options }: Omit<AuditListOptions, 'target'> & { of: string | null },
+          ) => {
+            const { auditList } = await import('./commands/audit.ts')
+            return auditList({ ...options, target }, context)
+          },
+        ),
+      )
+  const about = 'who did what, newest first'
+  const audit = declare(program, 'audit', `${about}; also audit list, verify, export`, list)
+  declare(audit, 'list', about, list)
+  declare(audit, 'verify', 'say whether nobody has changed or removed a row', (command) =>
+    command
+      .addOption(text('--file <path>', 'check this export in place of the host that runs'))
+      .addOption(text('--head <hash>', 'a hash that was kept elsewhere: one of the rows has to have it'))
+      .action(
+        act(async (context, options: { file: string | null; head: string | null }) => {
+          const { auditVerify } = await import('./commands/audit.ts')
+          return auditVerify(options, context)
+        }),
+      ),
+  )
+  declare(audit, 'export', 'all rows as lines of JSON, oldest first', (command) =>
+    command.addOption(text('--out <path>', 'into this file, whole or not at all')).action(
+      act(async (context, options: { out: string | null }) => {
+        const { auditExport } = await import('./commands/audit.ts')
+        return auditExport(options, context)
+      }),
+    ),
+  )
+}
+
 function declareBackup(program: Command, { declare, act }: Parts): void {
   declare(
     program,
@@ -236,13 +283,35 @@ Exit code 0: no problem, though there may be warnings; 1: a problem.
 `
 
 function declareInit(program: Command, { declare, act }: Parts): void {
-  const init = declare(program, 'init', 'write the configuration file; also init service', (command) =>
-    command.option('--force', 'write it anew where it is there already', false).action(
-      act(async (context, options: InitOptions) => {
-        const { init: run } = await import('./commands/init.ts')
-        return run(options, context)
-      }),
-    ),
+  const init = declare(
+    program,
+    'init',
+    'write the configuration file; also init host, init service',
+    (command) =>
+      command.option('--force', 'write it anew where it is there already', false).action(
+        act(async (context, options: InitOptions) => {
+          const { init: run } = await import('./commands/init.ts')
+          return run(options, context)
+        }),
+      ),
+  )
+  const hostAbout = 'make this machine the host of a cluster: configuration, service, and what comes next'
+  declare(init, 'host', hostAbout, (command) =>
+    command
+      .addHelpText('before', initHostExamples)
+      .addOption(
+        text(
+          '--address <address>',
+          'name or address by which others reach it (default: one of its addresses)',
+        ),
+      )
+      .addOption(text('--shared-dir <dir>', 'directory that the machines share, for the output of tasks'))
+      .action(
+        act(async (context, options: InitHostOptions) => {
+          const { initHost } = await import('./commands/init-host.ts')
+          return initHost(options, context)
+        }),
+      ),
   )
   const about = 'print systemd units that start host and runner at boot, or install them'
   declare(init, 'service', about, (command) =>
@@ -256,9 +325,10 @@ function declareInit(program: Command, { declare, act }: Parts): void {
       .addOption(
         text(
           '--user <name>',
-          'whom they run as, with the state and configuration of that user (default: root)',
+          'whom they run as, with the state and configuration of that user (default: the system user hakuriver, with a launcher that is root)',
         ),
       )
+      .option('--root', 'run them as root, with the state and configuration of root', false)
       .action(
         act(async (context, options: ServiceOptions) => {
           const { service } = await import('./commands/service.ts')
@@ -268,10 +338,15 @@ function declareInit(program: Command, { declare, act }: Parts): void {
   )
 }
 
+const initHostExamples = `Examples:
+  sudo hakuriver init host                                   on the machine that is to be the host
+  sudo hakuriver init host --address node1.example --shared-dir /shared/hakuriver
+`
+
 const serviceExamples = `Examples:
   hakuriver init service --host                              see the unit
   sudo hakuriver init service --host --install --now         on the machine of the host
-  sudo hakuriver init service --runner --install --now --config /etc/hakuriver.toml
+  sudo hakuriver init service --runner --install --now
 `
 
 const configExamples = `Examples:

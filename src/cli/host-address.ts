@@ -1,10 +1,12 @@
 /** Finds the host and the token to show it, and says where each was found. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { isLoopback } from '../core/address.ts'
 import { AppError } from '../core/errors.ts'
 import type { Io } from '../platform/io.ts'
+import { unitDir } from '../platform/system-service.ts'
 import { type Credential, credentialsPath, loginAt, readCredentials } from './credentials.ts'
+import { homeInUnit, unitFileOf, unitMark } from './service-unit.ts'
 
 /** Where the host is, and what to show it. */
 export interface HostAddress {
@@ -48,7 +50,7 @@ export async function findHost(
   options: AddressOptions,
   io: Pick<Io, 'env' | 'userHome'>,
 ): Promise<HostAddress> {
-  const home = hakuriverHome(io)
+  const home = homeOfHost(io)
   const own = ownHost(home)
   const named = namedUrl(options, io) ?? (await namedConfig(options, io, home))
   const logins = readCredentials(home)
@@ -69,6 +71,14 @@ export async function findHost(
 function isOwnHost(url: string, own: { url: string; from: string } | null, isElsewhere: boolean): boolean {
   if (own !== null) return url === normalUrl(own.url, own.from)
   return !isElsewhere || isLoopback(new URL(url).hostname)
+}
+
+/** Root has the host of the machine at hand, where that is installed with a state of its own and root has none. */
+function homeOfHost(io: Pick<Io, 'env' | 'userHome'>): string {
+  const home = hakuriverHome(io)
+  if (io.env.HAKURIVER_HOME || process.getuid?.() !== 0 || existsSync(join(home, 'host.json'))) return home
+  const unit = readIfThere(join(unitDir, unitFileOf('host')))
+  return (unit?.startsWith(unitMark) ? homeInUnit(unit) : null) ?? home
 }
 
 function namedUrl(options: AddressOptions, io: Pick<Io, 'env'>): { url: string; from: string } | null {
@@ -202,12 +212,40 @@ function readToken(path: string, mustExist: boolean): Pick<HostAddress, 'token' 
   return { token: text.trim(), tokenNote: isOpen ? `others can read ${path}: run chmod 600 ${path}` : null }
 }
 
+/**
+ * What lies in a directory of somebody else is read by root only as that one's own plain file: a link in its place
+ * would have root read another file, and send it as a token.
+ */
 function readIfThere(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8')
+    const file = openSync(path, constants.O_RDONLY | (process.getuid?.() === 0 ? rootFlags(path) : 0))
+    try {
+      if (isForeign(file, path))
+        throw new AppError('not_permitted', `${path} is not of the owner of its directory`)
+      return readFileSync(file, 'utf8')
+    } finally {
+      closeSync(file)
+    }
   } catch (error) {
+    if (error instanceof AppError) throw error
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ENOENT' || code === 'ENOTDIR') return null
     throw new AppError('not_permitted', `cannot read ${path} (${String(code)})`)
   }
+}
+
+function rootFlags(path: string): number {
+  return ownerOfDirectory(path) === 0 ? 0 : constants.O_NOFOLLOW | constants.O_NONBLOCK
+}
+
+function isForeign(file: number, path: string): boolean {
+  const owner = ownerOfDirectory(path)
+  if (process.getuid?.() !== 0 || owner === 0) return false
+  const found = fstatSync(file)
+  return !found.isFile() || found.uid !== owner
+}
+
+/** Root, where there is no such directory. */
+function ownerOfDirectory(path: string): number {
+  return statSync(dirname(path), { throwIfNoEntry: false })?.uid ?? 0
 }

@@ -37,6 +37,12 @@ export function declareJoin(program: Command, { declare, act }: Parts): void {
     command
       .addHelpText('before', joinExamples)
       .addOption(text('--name <name>', 'name of the node (default: that of this machine)'))
+      .addOption(
+        text(
+          '--task-user <user>',
+          'local user that tasks run as, "=" for that of the same name as the user of HakuRiver (default: hakuriver-task, made for them)',
+        ),
+      )
       .option('--no-service', 'do not install the runner as a service (root under systemd does it)')
       .action(
         act(async (context, invitation: string, options: JoinOptions) => {
@@ -49,6 +55,7 @@ export function declareJoin(program: Command, { declare, act }: Parts): void {
 
 const joinExamples = `Examples:
   sudo hakuriver join 'https://host:8000#…'            as pasted: joins, and starts the runner at every boot
+  sudo hakuriver join --task-user = 'https://…'        tasks of alice run as alice of this machine
   hakuriver join --no-service 'https://host:8000#…'    joins only
   hakuriver join - < invitation                        read from standard input
 `

@@ -3,6 +3,7 @@ import { AppError, type ErrorCode, errorTable } from '../core/errors.ts'
 import { runBriefly } from '../platform/run-briefly.ts'
 import { noAnswer } from '../platform/wait.ts'
 import { programFile } from './sibling.ts'
+import type { Account } from './system-account.ts'
 
 const deadlineMs = 60_000
 
@@ -15,7 +16,7 @@ export interface Joined {
 }
 
 /**
- * The invitation goes through a pipe, where no other user of this machine can see it.
+ * The invitation goes through a pipe, where no other user of this machine can see it. `as`: who is to own what it makes.
  * @throws AppError as the runner's program tells it
  */
 export async function joinByRunner(
@@ -23,9 +24,14 @@ export async function joinByRunner(
   words: readonly string[],
   env: Record<string, string | undefined>,
   ownFile: string,
+  as?: Account,
 ): Promise<Joined> {
   const command = [process.execPath, programFile('runner', ownFile), '--join', '-', ...words]
-  const run = await runBriefly(command, deadlineMs, { env, cwd: process.cwd(), input: `${invitation}\n` })
+  const run = await runBriefly(command, deadlineMs, {
+    env,
+    input: `${invitation}\n`,
+    ...(as === undefined ? { cwd: process.cwd() } : { as }),
+  })
   if (run.code === 0) return JSON.parse(run.stdout) as Joined // of this very installation
   if (run.isLate) throw new AppError('timeout', `the runner's program: ${noAnswer(deadlineMs)}`)
   const [first = '', ...rest] = run.stderr.trim().split('\n')

@@ -1,13 +1,15 @@
 /** The systemd unit of a daemon, as text: pure. */
 import { AppError } from '../core/errors.ts'
-import type { ProgramName } from './sibling.ts'
 
-export interface ServiceUnit {
-  name: ProgramName
-  /** Absolute paths: of Node, of the program, of the configuration (null: that in `home`, where there is one). */
+/** Absolute paths: of Node, of the program, of the configuration (null: that in its home, where there is one). */
+export interface ProgramFiles {
   nodeFile: string
   programFile: string
   configFile: string | null
+}
+
+export interface ServiceUnit extends ProgramFiles {
+  name: 'host' | 'runner'
   /** HAKURIVER_HOME. */
   home: string
   /** Whom it runs as; null: root. */
@@ -22,11 +24,11 @@ export interface ServiceUnit {
 export const unitMark = '# Written by hakuriver init service.'
 
 /** `hakuriver-host.service`, `hakuriver-runner.service`. */
-export function unitFileOf(name: ProgramName): string {
+export function unitFileOf(name: ServiceUnit['name']): string {
   return `hakuriver-${name}.service`
 }
 
-const about: Record<ProgramName, string> = {
+const about: Record<ServiceUnit['name'], string> = {
   host: 'HakuRiver host: keeps the nodes and tasks of the cluster',
   runner: 'HakuRiver runner: runs tasks on this machine',
 }
@@ -37,8 +39,7 @@ const about: Record<ProgramName, string> = {
  * @throws AppError `invalid_request` for a path that cannot stand in a unit
  */
 export function serviceUnit(unit: ServiceUnit): string {
-  const { name, nodeFile, programFile, configFile, home, user } = unit
-  const words = [programFile, ...(configFile === null ? [] : ['--config', configFile])]
+  const { name, home, user } = unit
   const lines = [
     `${unitMark} Your changes belong into: systemctl edit ${unitFileOf(name)}`,
     '[Unit]',
@@ -50,8 +51,7 @@ export function serviceUnit(unit: ServiceUnit): string {
     '',
     '[Service]',
     'Type=exec',
-    // the program's path is not searched for variables, the words behind it are
-    `ExecStart=${quoted(nodeFile)} ${words.map((word) => quoted(word).replaceAll('$', '$$$$')).join(' ')}`,
+    `ExecStart=${commandOf(unit, [])}`,
     ...(user === null ? [] : [`User=${user}`]),
     `Environment=${quoted(`HAKURIVER_HOME=${home}`)}`,
     'Restart=always',
@@ -69,7 +69,7 @@ export function serviceUnit(unit: ServiceUnit): string {
 }
 
 /** More and more slowly, where systemd can (254); an older one would only warn of what it does not know. */
-function backOff(systemdVersion: number | null): string[] {
+export function backOff(systemdVersion: number | null): string[] {
   if (systemdVersion !== null && systemdVersion < 254) return ['RestartSec=2s']
   return ['RestartSec=1s', 'RestartSteps=6', 'RestartMaxDelaySec=60s']
 }
@@ -107,8 +107,30 @@ const hostHardening = [
   'SystemCallErrorNumber=EPERM',
 ]
 
+/**
+ * The words of `ExecStart=`. The program's path is not searched for variables, the words behind it are. A specifier is
+ * systemd's to fill in.
+ */
+export function commandOf(
+  { nodeFile, programFile, configFile }: ProgramFiles,
+  words: readonly (string | { specifier: string })[],
+): string {
+  const all = [programFile, ...words, ...(configFile === null ? [] : ['--config', configFile])]
+  const shown = all.map((word) =>
+    typeof word === 'string' ? quoted(word).replaceAll('$', '$$$$') : word.specifier,
+  )
+  return [quoted(nodeFile), ...shown].join(' ')
+}
+
+/** HAKURIVER_HOME in the text of a unit of ours; null: it is not there. */
+export function homeInUnit(unit: string): string | null {
+  const line = /^Environment=(.*HAKURIVER_HOME=.*)$/m.exec(unit)?.[1]
+  const word = line?.startsWith('"') ? line.slice(1, -1).replace(/\\(["\\])/g, '$1') : line
+  return word?.replace('HAKURIVER_HOME=', '').replaceAll('%%', '%') ?? null
+}
+
 /** A word as systemd reads it back: `%` begins a specifier (systemd.unit(5)), quotes and spaces part words (systemd.syntax(7)). */
-function quoted(word: string): string {
+export function quoted(word: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(word)) {
     throw new AppError(

@@ -9,7 +9,15 @@ import { createContext } from './context.ts'
 import { type ServiceUnit, serviceUnit } from './service-unit.ts'
 
 const own = fileURLToPath(new URL('main.ts', import.meta.url))
-const asked = { host: false, runner: false, install: false, now: false, force: false, user: null }
+const asked = {
+  host: false,
+  runner: false,
+  install: false,
+  now: false,
+  force: false,
+  user: null,
+  root: false,
+}
 const unit: ServiceUnit = {
   name: 'runner',
   nodeFile: '/n/node',
@@ -39,7 +47,7 @@ describe('init service', () => {
     const test = testIo()
     const path = join(test.home, 'config.toml')
     writeFileSync(path, '')
-    const units = await unitsOf(test, { host: true, runner: true })
+    const units = await unitsOf(test, { host: true, runner: true, root: true })
     expect(Object.keys(units)).toEqual(['hakuriver-host.service', 'hakuriver-runner.service'])
     const program = join(import.meta.dirname, '../host/main.ts')
     expect(units['hakuriver-host.service']).toContain(
@@ -67,7 +75,7 @@ describe('init service', () => {
     expect(missing).toMatchObject({ code: 2, err: expect.stringContaining('/nowhere.toml') })
     mkdirSync(test.home, { recursive: true })
     writeFileSync(join(test.home, 'config.toml'), '[runner]\nexecutor = "x"\n')
-    const options = { ...asked, host: true }
+    const options = { ...asked, host: true, root: true }
     await expect(service(options, createContext({}, test.io), own)).rejects.toThrow('line 2: runner.executor')
   })
 
@@ -78,7 +86,7 @@ describe('init service', () => {
     ] as const) {
       const test = testIo()
       writeFileSync(join(test.home, 'config.toml'), `[runner]\nexecutor = "${executor}"\n`)
-      const { 'hakuriver-runner.service': lines = [] } = await unitsOf(test, { runner: true })
+      const { 'hakuriver-runner.service': lines = [] } = await unitsOf(test, { runner: true, root: true })
       expect([executor, lines.includes('NoNewPrivileges=yes')]).toEqual([executor, isHardened])
     }
   })

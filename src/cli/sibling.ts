@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { AppError } from '../core/errors.ts'
 
-export type ProgramName = 'host' | 'runner'
+export type ProgramName = 'host' | 'runner' | 'launcher'
 
 /** This program's own file, links followed. */
 export function ownFile(): string {
@@ -16,8 +16,9 @@ export function ownFile(): string {
  * @throws AppError where it is not there
  */
 export function programFile(name: ProgramName, own: string): string {
+  const source = name === 'launcher' ? 'runner/launcher' : name
   const file = own.endsWith('.ts')
-    ? join(dirname(own), '..', name, 'main.ts')
+    ? join(dirname(own), '..', source, 'main.ts')
     : join(dirname(own), `${name}.cjs`)
   if (existsSync(file)) return file
   throw new AppError('conflict', `cannot find the ${name}'s program at ${file}`, {

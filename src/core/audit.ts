@@ -176,8 +176,11 @@ function detailsText(details: AuditEntry['details']): string {
   return text.length <= auditDetailsChars ? text : '{"tooLarge":true}'
 }
 
+const plainText = /^[ -~]*$/
+
 /** What a database gives back as it took it: no half of a surrogate pair, no control character. */
 function bounded(text: string, most: number): string {
+  if (text.length <= most && plainText.test(text)) return text
   const plain = text.toWellFormed().replace(/\p{Cc}/gu, '\u{fffd}')
   return plain.length <= most ? plain : `${plain.slice(0, most - 1).toWellFormed()}…`
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { nextId, parseId } from './id.ts'
+import { isPlausibleId, nextId, parseId } from './id.ts'
 
 const start2026 = Date.UTC(2026, 0, 1)
 
@@ -33,6 +33,11 @@ describe('nextId', () => {
       }),
     )
   })
+})
+
+it('an id that no clock has given is not plausible', () => {
+  expect([1, nextId(0, start2026), nextId(0, Date.UTC(3400, 0, 1))].every(isPlausibleId)).toBe(true)
+  expect([0, -1, 1.5, Number.NaN, Number('9999999999999999'), 2 ** 53 - 1].some(isPlausibleId)).toBe(false)
 })
 
 describe('parseId', () => {

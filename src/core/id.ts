@@ -4,6 +4,14 @@
 const epochSeconds = 1_767_225_600
 const idsPerSecond = 100_000
 
+/** Larger ones are of no clock (the year 3453): who names one is mistaken, or wants the ids to run out. */
+const lastPlausibleId = 2 ** 52
+
+/** May a host have given out this id at some time, by whatever clock? */
+export function isPlausibleId(id: number): boolean {
+  return Number.isInteger(id) && id > 0 && id < lastPlausibleId
+}
+
 /**
  * The id after `lastId`. Seconds since 2026 times 100,000, or one more than the last where that is larger:
  * ids never repeat while the clock does not fall behind the store, even after an old backup was restored.

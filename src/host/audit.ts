@@ -69,13 +69,24 @@ export class Audit {
 
   /** Takes part in all requests of a server. Before its routes are added: one of those without a rule is an error. */
   watch(app: FastifyInstance): void {
-    app.addHook('onRoute', ({ method, url, config }) => {
+    app.addHook('onRoute', (route) => {
+      const { method, url, config } = route
       const isReading = [method].flat().every((each) => each === 'GET' || each === 'HEAD')
       if (!isReading && config?.audit === undefined)
         throw new Error(`the route ${String(method)} ${url} says nothing of how it is audited`)
+      // only where there is something to do: most calls of a busy host are others
+      if (config?.auditRead !== undefined || config?.audit === 'endSession')
+        route.preHandler = [
+          route.preHandler ?? [],
+          (request: FastifyRequest) => this.beforeCall(request),
+        ].flat()
+      if (config?.audit != null)
+        route.onSend = [
+          route.onSend ?? [],
+          (request: FastifyRequest, reply: FastifyReply, payload: unknown) =>
+            this.beforeAnswer(request, reply, payload),
+        ].flat()
     })
-    app.addHook('preHandler', (request) => this.beforeCall(request))
-    app.addHook('onSend', (request, reply, payload) => this.beforeAnswer(request, reply, payload))
   }
 
   /** Does what an endpoint does, and keeps for its row what that was about. */
@@ -147,7 +158,6 @@ export class Audit {
     payload: unknown,
   ): Promise<unknown> {
     const { action } = asked(request)
-    if (action === '') return payload
     const call = this.callOf(request)
     if (call.isDone) return payload
     call.isDone = true

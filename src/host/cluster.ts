@@ -4,7 +4,7 @@
  */
 import type { AuditEntry } from '../core/audit.ts'
 import { Ledger } from '../core/capacity.ts'
-import { nextId } from '../core/id.ts'
+import { isPlausibleId, nextId } from '../core/id.ts'
 import type { ClusterNode, NodeLoad, NodeStatus } from '../core/node.ts'
 import { PendingQueue } from '../core/pending.ts'
 import { schedulePass } from '../core/placement.ts'
@@ -133,7 +133,7 @@ export class Cluster {
 
   /** An id that was seen somewhere is not given out again, whatever the store and the clock say. */
   avoidId(id: number): void {
-    this.lastId = Math.max(this.lastId, id)
+    if (isPlausibleId(id)) this.lastId = Math.max(this.lastId, id)
   }
 
   /** The task as it is now; null where it has ended or never was. */

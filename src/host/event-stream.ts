@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import { streamRoutes } from '../protocol/routes.ts'
 import type { EventHub } from './event-hub.ts'
 import type { StreamRequest, StreamRoute } from './http.ts'
-import { drained, ListenerLimit, openChannel, resumePoint } from './sse.ts'
+import { type EventChannel, ListenerLimit, openChannel, resumePoint } from './sse.ts'
 import type { EventRecord } from './store/rows.ts'
 import type { Store } from './store/store.ts'
 import { eventView } from './views.ts'
@@ -58,7 +58,7 @@ async function stream(
   })
   signal.addEventListener('abort', stop)
   try {
-    if (from !== null) await replay(store, from, signal, channel.raw, send)
+    if (from !== null) await replay(store, from, signal, channel, send)
     // nothing behind it: all that comes is new, also where a restored backup has set the ids back
     if (sentId === from) sentId = 0
   } catch {
@@ -87,7 +87,7 @@ async function replay(
   store: Store,
   from: number,
   signal: AbortSignal,
-  raw: FastifyReply['raw'],
+  channel: EventChannel,
   send: (events: readonly EventRecord[]) => void,
 ): Promise<void> {
   for (let after = from; !signal.aborted; ) {
@@ -95,6 +95,6 @@ async function replay(
     send(events)
     if (events.length < replayPage) return
     after = events.at(-1)?.id ?? after
-    if (raw.writableNeedDrain) await drained(raw, signal)
+    await channel.drained()
   }
 }

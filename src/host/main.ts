@@ -7,6 +7,7 @@ import { closeOnSignals } from '../platform/shutdown.ts'
 import { version } from '../platform/version.ts'
 import { createHost } from './app.ts'
 import { loadHostConfig } from './config.ts'
+import { keyFile } from './vault.ts'
 import { webDirOf } from './web-files.ts'
 
 const help = `Usage: hakuriver host [options]
@@ -50,10 +51,13 @@ async function putBack(argv: string[]): Promise<void> {
   if (file === undefined) throw new AppError('invalid_request', '--restore needs the file of a backup')
   const config = loadHostConfig({ argv: argv.toSpliced(at, 2), env: process.env })
   const { restore } = await import('./store/restore.ts')
-  const { tasks, keptAside } = await restore(file, config, Date.now())
+  const { tasks, keptAside, hasSecrets } = await restore(file, config, Date.now())
   const aside = keptAside === null ? '' : `What was there is kept as ${keptAside}.\n`
+  const secrets = hasSecrets
+    ? `Its secrets need the file ${keyFile} of the host that made it, in ${config.stateDir}: without it tasks with secrets do not start.\n`
+    : ''
   process.stdout.write(
-    `Restored ${file} with ${tasks} tasks to ${config.databaseFile}.\n${aside}` +
+    `Restored ${file} with ${tasks} tasks to ${config.databaseFile}.\n${aside}${secrets}` +
       'Start the host again. What nodes run that it does not know any more is shown by hakuriver node, and left alone.\n',
   )
 }

@@ -16,11 +16,12 @@ export function sectionsOf(): Map<string, FileSetting[]> {
 
 /**
  * The whole text. A setting without a default shows an example: that of `examples`, by its key, where there is one,
- * or one that fits anywhere. Those of `set` are set.
+ * or one that fits anywhere. Those of `set` are set, and the sections of `tables` have these entries.
  */
 export function configText(
   examples: Readonly<Record<string, string>> = {},
   set: Readonly<Record<string, string>> = {},
+  given: Readonly<Record<string, Table>> = {},
 ): string {
   const sections = [...sectionsOf()].map(([section, settings]) =>
     [
@@ -28,16 +29,22 @@ export function configText(
       ...settings.map((setting) => settingText(setting, examples[setting.key], set[setting.key])),
     ].join('\n\n'),
   )
-  const tables = Object.values<Setting & { key: string; example: Table }>(fileTables).map(tableText)
+  const tables = Object.values<Setting & { key: string; example: Table }>(fileTables).map((setting) =>
+    tableText(setting, given[setting.key]),
+  )
   return `${[heading, ...sections, ...tables].join('\n\n')}\n`
 }
 
 /** A section that is there without an entry means something: the whole of it is switched off. */
-function tableText({ key, doc, example }: { key: string; doc: string; example: Table }): string {
-  const lines = Object.entries(example).map(
-    ([name, value]) => `#${/^\w+$/.test(name) ? name : JSON.stringify(name)} = ${JSON.stringify(value)}`,
+function tableText(
+  { key, doc, example }: { key: string; doc: string; example: Table },
+  given: Table | undefined,
+): string {
+  const off = given === undefined ? '#' : ''
+  const lines = Object.entries(given ?? example).map(
+    ([name, value]) => `${off}${/^\w+$/.test(name) ? name : JSON.stringify(name)} = ${JSON.stringify(value)}`,
   )
-  return [`# ${doc}.`, `#[${key}]`, ...lines].join('\n')
+  return [`# ${doc}.`, `${off}[${key}]`, ...lines].join('\n')
 }
 
 const heading = `# HakuRiver: one file for host, runners and commands; each reads what it needs.
@@ -53,7 +60,7 @@ function settingText(setting: FileSetting, example: string | undefined, value: s
   ]
   return [
     `# ${setting.doc}.`,
-    `# ${sentenceOf(setting)}; also ${ways.join(' or ')}.`,
+    `# ${sentenceOf(setting)}${ways.length === 0 ? '' : `; also ${ways.join(' or ')}`}.`,
     value === undefined ? `#${name} = ${JSON.stringify(shown)}` : `${name} = ${JSON.stringify(value)}`,
   ].join('\n')
 }

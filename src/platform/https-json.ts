@@ -8,6 +8,8 @@ const answerBytes = 1024 * 1024
 
 export interface PostOptions {
   deadlineMs: number
+  /** Gives it up. */
+  signal?: AbortSignal
   /** By what the host is known, and what is shown to it; left out: as the machine has it. */
   tls?: { ca: string; servername: string; cert?: string; key?: string } | undefined
 }
@@ -20,14 +22,14 @@ export async function postJson(
   url: string,
   path: string,
   body: unknown,
-  { deadlineMs, tls }: PostOptions,
+  { deadlineMs, signal, tls }: PostOptions,
 ): Promise<unknown> {
   const request = url.startsWith('https:') ? (await import('node:https')).request : http.request
   const text = JSON.stringify(body)
   const options: HttpsOptions = {
     method: 'POST',
     agent: false,
-    signal: AbortSignal.timeout(deadlineMs),
+    signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), ...(signal === undefined ? [] : [signal])]),
     headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
     rejectUnauthorized: true,
     ...tls,

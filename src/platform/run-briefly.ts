@@ -19,6 +19,8 @@ export interface BriefOptions {
   cwd?: string
   /** What it reads from standard input; default: nothing. */
   input?: string
+  /** Whom it runs as; default: whoever runs this. */
+  as?: { uid: number; gid: number } | undefined
 }
 
 /** More output than a small program has is cut off. */
@@ -31,7 +33,7 @@ const outputBytes = 256 * 1024
 export function runBriefly(
   [command = '', ...args]: readonly string[],
   deadlineMs: number,
-  { env = process.env, cwd = '/', input = '' }: BriefOptions = {},
+  { env = process.env, cwd = '/', input = '', as }: BriefOptions = {},
 ): Promise<BriefRun> {
   return new Promise((resolve) => {
     // messages of programs are read: in one language
@@ -39,6 +41,7 @@ export function runBriefly(
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...env, LC_ALL: 'C' },
       cwd,
+      ...as,
     })
     // it may end without having read it
     child.stdin.on('error', () => {})

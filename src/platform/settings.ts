@@ -91,6 +91,7 @@ export const fileSettings = {
   nodeName: { key: 'runner.name', flag: 'name', env: 'HAKURIVER_NODE_NAME', type: 'text', default: null, derive: ({ hostName }) => hostName, doc: 'Name of this node; default: its host name', example: 'node1' },
   executor: { key: 'runner.executor', flag: 'executor', env: 'HAKURIVER_EXECUTOR', type: 'text', default: 'auto', choices: executorChoices, doc: 'How tasks are run: auto is the strongest way that works here' },
   taskUser: { key: 'runner.task_user', flag: 'task-user', env: 'HAKURIVER_TASK_USER', type: 'text', default: null, doc: 'User that tasks of everybody run as whom [users] does not name; default: that of the runner; where that is root, or has the launcher, nobody is taken whom [users] does not name', example: 'worker' },
+  runnerUser: { key: 'runner.user', flag: null, env: null, type: 'text', default: 'hakuriver', doc: 'User of a runner that has the launcher (hakuriver init service --runner): the only one whom the launcher serves, and whom no task runs as' },
   privateTmp: { key: 'runner.private_tmp', flag: null, env: 'HAKURIVER_PRIVATE_TMP', type: 'switch', default: true, doc: 'Give each task a /tmp and /var/tmp of its own, where systemd runs tasks for root; local_temp_dir stays common to all' },
   tasksMax: { key: 'runner.tasks_max', flag: 'tasks-max', env: 'HAKURIVER_TASKS_MAX', type: 'number', default: 8192, min: 8, max: 4_194_304, isWhole: true, doc: 'The most processes and threads of one task, where systemd runs tasks' },
   sudo: { key: 'runner.sudo', flag: 'sudo', env: 'HAKURIVER_SUDO', type: 'switch', default: null, doc: 'Start units through sudo systemd-run; default: where sudo asks for no password and the user has no systemd of its own with limits' },
@@ -152,6 +153,21 @@ export const runnerSettings = {
   logLimit: fileSettings.logLimit,
   logLevel,
   logFile: fileSettings.runnerLogFile,
+} as const satisfies Record<string, Setting> // biome-ignore format: a table
+
+/** What the launcher reads. */
+export const launcherSettings = {
+  name: fileSettings.nodeName,
+  runnerUser: fileSettings.runnerUser,
+  stateDir: fileSettings.runnerStateDir,
+  sharedDir: fileSettings.sharedDir,
+  localTempDir: fileSettings.localTempDir,
+  numactlPath: fileSettings.numactlPath,
+  taskUser: fileSettings.taskUser,
+  users: fileTables.users,
+  privateTmp: fileSettings.privateTmp,
+  tasksMax: fileSettings.tasksMax,
+  logLimit: fileSettings.logLimit,
 } as const satisfies Record<string, Setting> // biome-ignore format: a table
 
 /**

@@ -221,9 +221,9 @@ export const LinkSpec = Type.Object(
     env: Type.Record(Type.String(), Type.String()),
     cwd: Nullable(Type.String()),
     name: Nullable(Type.String()),
-    cores: Type.Integer(),
-    memoryBytes: Nullable(Type.Integer()),
-    timeoutMs: Nullable(Type.Integer()),
+    cores: Type.Integer({ minimum: 1 }),
+    memoryBytes: Nullable(Type.Integer({ minimum: 1 })),
+    timeoutMs: Nullable(Type.Integer({ minimum: 1 })),
     privateNetwork: Type.Boolean(),
     privatePids: Type.Boolean(),
     queue: Type.Boolean(),
@@ -240,7 +240,7 @@ export const Welcome = Type.Object(
   {
     type: Type.Literal('welcome'),
     version: Type.Integer(),
-    heartbeatMs: Type.Integer(),
+    heartbeatMs: Type.Integer({ minimum: 1 }),
     leaseMs: Type.Optional(Type.Integer({ minimum: 1 })),
     usageMs: Type.Optional(Type.Integer({ minimum: 1 })),
     /** It asks `log_lines` and `log_search` of a runner that answers them. */
@@ -267,7 +267,7 @@ export const Start = Type.Object(
     attempt: Attempt,
     batchId: TaskId,
     spec: LinkSpec,
-    numaId: Nullable(Type.Integer()),
+    numaId: Nullable(Type.Integer({ minimum: 0 })),
     /** The user who submitted it. Left out: the first one, by a host from before there were users. */
     owner: Type.Optional(Type.String({ maxLength: 32 })),
     /**

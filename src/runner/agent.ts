@@ -45,8 +45,8 @@ export interface AgentDeps {
   makeExecutor: (deps: ExecutorDeps) => Promise<Executor>
   detectCapacity: () => Promise<Capacity>
   measureLoad: (capacity: Capacity) => NodeLoad
-  /** Left out: logs may grow without end. */
-  logLimit?: LogLimit | null
+  /** Of the logs where the executor has them. Left out: logs may grow without end. */
+  makeLogLimit?: (executor: Executor) => LogLimit
   readLog: (request: LogRequest, attempts: Attempts, signal: AbortSignal) => Promise<FromRunner>
   /** Left out: no lines are given here, and nothing is searched. */
   viewLog?: (request: LogViewRequest, attempts: Attempts, signal: AbortSignal) => Promise<FromRunner>
@@ -79,6 +79,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
   const executor = await deps.makeExecutor({ events, now: clock.now, ...identity, log: tell })
   log.info({ node: config.nodeName, executor: executor.info.name, why: executor.info.why }, 'Executor chosen')
 
+  const logLimit = deps.makeLogLimit?.(executor) ?? null
   const isInUse = (besides: string | null) => attempts?.hasLeased(besides) ?? false
   const lease = new Lease({ fence: executor.fence ?? null, isInUse, log })
   let link: Link | null = null
@@ -88,9 +89,10 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
     executor,
     others: new Map(),
     outbox,
-    logLimit: deps.logLimit ?? null,
+    logLimit,
     lease,
-    taskUserFor: (owner) => deps.taskUserFor(owner, executor.info.name),
+    taskUserFor: (owner) =>
+      executor.mapsUsers === true ? null : deps.taskUserFor(owner, executor.info.name),
     clock,
     disk,
     log,
@@ -147,7 +149,7 @@ export async function startAgent(deps: AgentDeps): Promise<Agent> {
       await opened.close()
       await Promise.allSettled([...background])
       await executor.close()
-      deps.logLimit?.close()
+      logLimit?.close()
       await outbox.close()
     },
   }

@@ -11,7 +11,7 @@ import { runBriefly } from '../platform/run-briefly.ts'
 import { dialWebSocket } from '../platform/wire.ts'
 import { logStreams } from '../protocol/routes.ts'
 import { startAgent } from './agent.ts'
-import { chooseExecutor } from './choose-executor.ts'
+import { chooseExecutor, usesLauncher } from './choose-executor.ts'
 import { currentJoinToken, type RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { detectCapacity, LoadMeter, readBootId } from './hardware.ts'
@@ -48,21 +48,22 @@ export interface Runner {
 export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const { config, log } = options
   mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
-  // chmod(2) beside it: the umask has no say here, as tasks of any user work in it
-  if (mkdirSync(config.localTempDir, { recursive: true }) !== undefined)
-    chmodSync(config.localTempDir, 0o1777)
-  if (config.sharedDir !== null) await makeSharedFolders(config.sharedDir, log)
+  if (!usesLauncher(config)) await makeTaskDirectories(config, log)
   const lock = await lockDirectory(config.stateDir, 'runner')
   const identity = { runnerId: await readRunnerId(config.stateDir), bootId: readBootId() }
   const meter = new LoadMeter()
   const read = config.sharedDir === null ? readLogPart : boundedReader(sharedReads, sharedMs)
-  const logs = new RunnerLogs(config.sharedDir ?? config.stateDir, read)
   // there is none before the agent, and none is asked for before that has linked
   let onRenew = () => {}
+  let logs: RunnerLogs | null = null // the executor says where they lie
+  const logsOf = () => {
+    if (logs === null) throw new Error('there is no executor yet')
+    return logs
+  }
   const agent = await startAgent({
     config,
     joinToken: () => currentJoinToken(config),
-    tls: () => dialTls(config.stateDir),
+    tls: () => dialTls(config),
     onRenew: () => onRenew(),
     identity,
     attemptsDir: attemptsDir(config.stateDir, identity.runnerId),
@@ -72,12 +73,20 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     dial: dialWebSocket,
     random: Math.random,
     log,
-    makeExecutor: (deps) => (options.makeExecutor ?? chooseExecutor)(config, deps),
+    makeExecutor: async (deps) => {
+      const executor = await (options.makeExecutor ?? chooseExecutor)(config, deps)
+      logs = new RunnerLogs(config.sharedDir ?? executor.logs?.logsDir ?? config.stateDir, read)
+      return executor
+    },
     detectCapacity: async () => options.capacity ?? (await detectCapacity(config.numactlPath)),
     measureLoad: ({ numaNodes }) => meter.measure(numaNodes),
-    logLimit: new LogLimit({ limitBytes: config.logLimitBytes, isShared: config.sharedDir !== null, log }),
-    readLog: (request, attempts, signal) => logs.read(request, attempts, signal),
-    viewLog: (request, attempts, signal) => logs.view(request, attempts, signal),
+    makeLogLimit: ({ logs: owner }) =>
+      new LogLimit({
+        ...{ limitBytes: config.logLimitBytes, isShared: config.sharedDir !== null, log },
+        ...(owner !== undefined && { owner }),
+      }),
+    readLog: (request, attempts, signal) => logsOf().read(request, attempts, signal),
+    viewLog: (request, attempts, signal) => logsOf().view(request, attempts, signal),
   })
   const { stateDir, hostUrl } = config
   const renewal = new Renewal({ stateDir, hostUrl, clock: systemClock, log, onRenewed: () => agent.redial() })
@@ -90,10 +99,17 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     close: async () => {
       await renewal.close()
       await agent.close()
-      await logs.close()
+      await logs?.close()
       await lock.release()
     },
   }
+}
+
+/** What tasks work in and write to; where the launcher starts them, it makes these. */
+async function makeTaskDirectories({ localTempDir, sharedDir }: RunnerConfig, log: Log): Promise<void> {
+  // chmod(2) beside it: the umask has no say here, as tasks of any user work in it
+  if (mkdirSync(localTempDir, { recursive: true }) !== undefined) chmodSync(localTempDir, 0o1777)
+  if (sharedDir !== null) await makeSharedFolders(sharedDir, log)
 }
 
 /** By programs, as none of our own threads may wait for that directory. */

@@ -93,7 +93,7 @@ export class Attempts implements ExecutorEvents {
     const { disk, config, attemptsDir } = deps
     disk.makeDir(attemptsDir, 0o700)
     // a shared one may not answer: whoever starts the runner makes them there
-    if (config.sharedDir === null)
+    if (config.sharedDir === null && deps.executor.logs === undefined)
       for (const stream of logStreams) disk.makeDir(logFolder(config.stateDir, stream), 0o755)
   }
 
@@ -412,7 +412,7 @@ export class Attempts implements ExecutorEvents {
 
   private logsOf(taskId: number): LogPaths {
     const { sharedDir, stateDir } = this.deps.config
-    const logs = sharedDir ?? stateDir
+    const logs = sharedDir ?? this.deps.executor.logs?.logsDir ?? stateDir
     return { stdout: logPath(logs, 'stdout', taskId), stderr: logPath(logs, 'stderr', taskId) }
   }
 

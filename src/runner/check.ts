@@ -79,7 +79,12 @@ function readConfig(argv: readonly string[], env: Record<string, string | undefi
 }
 
 function toldConfig({ nodeName, hostUrl, joinToken, stateDir }: RunnerConfig): RunnerFacts['config'] {
-  return { node: nodeName, hostUrl, hasJoinToken: joinToken !== null, certificate: certificateOf(stateDir) }
+  return {
+    node: nodeName,
+    hostUrl,
+    hasJoinToken: joinToken !== null,
+    certificate: hostUrl.startsWith('https:') ? certificateOf(stateDir) : null,
+  }
 }
 
 function certificateOf(stateDir: string): { endsAt: string } | { problem: string } | null {
@@ -98,15 +103,16 @@ function countdown(ms: number): () => number {
 }
 
 /** As the runner: by its certificate where it has joined by one. */
-function probeOf({ hostUrl, joinToken, stateDir }: RunnerConfig, deadlineMs: number): ProbeOptions {
-  const tls = identityOf(stateDir)
+function probeOf(config: RunnerConfig, deadlineMs: number): ProbeOptions {
+  const { hostUrl, joinToken } = config
+  const tls = identityOf(config)
   return { url: hostUrl, token: tls === null ? joinToken : null, tls, deadlineMs }
 }
 
 /** null: there is none, or it cannot be used; the host says then what it lacks. */
-function identityOf(stateDir: string): DialTls | null {
+function identityOf(config: RunnerConfig): DialTls | null {
   try {
-    return dialTls(stateDir)
+    return dialTls(config)
   } catch {
     return null
   }

@@ -5,30 +5,20 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import type { ExecutorInfo } from '../core/node.ts'
-import { hakuriverHome } from '../platform/config.ts'
+import { launcherSocket } from '../platform/system-service.ts'
 import { systemdVersion } from '../platform/systemd-version.ts'
 import type { RunnerConfig } from './config.ts'
 import type { Executor, ExecutorDeps } from './executors/executor.ts'
 import { FakeExecutor, FakeMachine, fakeInfo } from './executors/fake.ts'
 import { ProcessExecutor } from './executors/process.ts'
 import { DbusUnitManager } from './executors/systemd/dbus-manager.ts'
-import { isWithin, realPath, type Sandbox, sandboxOf } from './executors/systemd/sandbox.ts'
 import { SudoUnitManager } from './executors/systemd/sudo-manager.ts'
 import { SystemdExecutor } from './executors/systemd/systemd.ts'
 import { hasNumactl } from './hardware.ts'
+import { throughLauncher } from './launcher/messages.ts'
+import { RemoteExecutor } from './launcher/remote-executor.ts'
 import { sudoProblem } from './sudo.ts'
-
-/** Of root: start scripts. */
-const rootRunDir = '/run/hakuriver/tasks'
-/** Where host, runners and launcher of a machine keep what is theirs. */
-const secretDirs = ['/etc/hakuriver', '/var/lib/hakuriver', '/run/hakuriver/attempts']
-
-type SandboxConfig = Pick<RunnerConfig, 'privateTmp' | 'localTempDir' | 'sharedDir' | 'stateDir'>
-
-/** systemd's own, for root. */
-export const systemSocket = '/run/systemd/private'
-/** PrivatePIDs= came with it. */
-export const privatePidsVersion = 257
+import { openSystemExecutor, privatePidsVersion, systemInfo, systemOptions } from './system-executor.ts'
 
 /**
  * What would run tasks here under a configuration, without building it.
@@ -51,6 +41,7 @@ export async function decideExecutor(config: RunnerConfig): Promise<ExecutorInfo
   }
   if (!existsSync('/run/systemd/system')) return processInfo(numa, 'systemd does not run here')
   if (isRoot) return systemdInfo(config, numa, 'the strongest: systemd is here, and the runner is root')
+  if (usesLauncher(config)) return systemInfo(throughLauncher, true, numa)
   if (config.useSudo === true) return systemdInfo(config, numa, 'systemd is here, and sudo was asked for')
   const missing = missingDelegation()
   if (missing === null) return userInfoOf(numa, "the user's own systemd has delegated limits")
@@ -76,6 +67,7 @@ export async function chooseExecutor(config: RunnerConfig, deps: ExecutorDeps): 
 
 async function systemdInfo(config: RunnerConfig, numa: boolean, why: string): Promise<ExecutorInfo> {
   const isRoot = process.getuid?.() === 0
+  if (usesLauncher(config)) return systemInfo(throughLauncher, true, numa)
   const isAllowed = isRoot || (config.useSudo ?? (await sudoProblem()) === null)
   if (!isAllowed) {
     throw new AppError(
@@ -85,7 +77,19 @@ async function systemdInfo(config: RunnerConfig, numa: boolean, why: string): Pr
   }
   // before 257 only root can make a PID namespace for a task
   const privatePids = isRoot || (await systemdVersion()) >= privatePidsVersion
-  return { name: 'systemd', why, enforcesLimits: true, features: { privateNetwork: true, privatePids, numa } }
+  return systemInfo(why, privatePids, numa)
+}
+
+/** Is it to ask the launcher? Its socket is for the group of the runner's user alone. */
+export function usesLauncher({ executor, useSudo }: Pick<RunnerConfig, 'executor' | 'useSudo'>): boolean {
+  if (process.getuid?.() === 0 || useSudo === true || (executor !== 'auto' && executor !== 'systemd'))
+    return false
+  try {
+    accessSync(launcherSocket, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function userInfoOf(numa: boolean, why: string): Promise<ExecutorInfo> {
@@ -109,37 +113,19 @@ async function systemdExecutor(
   deps: ExecutorDeps,
   info: ExecutorInfo,
 ): Promise<Executor> {
-  const isRoot = process.getuid?.() === 0
-  if (!isRoot && (config.taskUser === null || config.taskUser === userInfo().username)) {
+  if (process.getuid?.() === 0) return openSystemExecutor(config, deps, info)
+  if (usesLauncher(config)) return RemoteExecutor.open({ socketPath: launcherSocket }, deps)
+  if (config.taskUser === null || config.taskUser === userInfo().username) {
     deps.log('Tasks run as the user of this runner, who may use sudo: name another one with --task-user')
   }
-  // with sudo the tasks' user has to reach it, and a logout must not remove it
-  const runDir = isRoot ? rootRunDir : tempRunDir()
   return SystemdExecutor.open(
     {
-      info,
-      openManager: isRoot
-        ? (events) => DbusUnitManager.open({ socketPath: systemSocket, events, log: deps.log })
-        : (events) => SudoUnitManager.open({ events, log: deps.log }),
-      runDir,
-      hasPrivatePids: (await systemdVersion()) >= privatePidsVersion,
-      tasksMax: config.tasksMax,
-      sandbox: sandboxFor(config, runDir),
-      setsLimits: true,
-      numactlPath: config.numactlPath,
+      // the tasks' user has to reach it, and a logout must not remove it
+      ...(await systemOptions(config, info, tempRunDir())),
+      openManager: (events) => SudoUnitManager.open({ events, log: deps.log }),
     },
     deps,
   )
-}
-
-/** What every task of another user is kept from, and what it must reach all the same. */
-export function sandboxFor(config: SandboxConfig, runDir: string): Sandbox {
-  const { privateTmp, localTempDir, sharedDir, stateDir } = config
-  // of an ordinary runner the record of a task's end is written by the task's own unit
-  const records = process.getuid?.() !== 0 && isWithin(stateDir, tmpdir()) ? [stateDir] : []
-  const kept = [runDir, localTempDir, ...(sharedDir === null ? [] : [sharedDir]), ...records]
-  const hidden = [stateDir, hakuriverHome(process.env), ...secretDirs]
-  return sandboxOf({ privateTmp, hidden: hidden.map(realPath), kept: kept.map(realPath) })
 }
 
 async function userExecutor(config: RunnerConfig, deps: ExecutorDeps, info: ExecutorInfo): Promise<Executor> {

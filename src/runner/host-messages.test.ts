@@ -7,6 +7,7 @@ import { readFromHost } from './host-messages.ts'
 
 const integer = fc.maxSafeInteger()
 const natural = fc.maxSafeNat()
+const positive = natural.map((value) => Math.max(1, value))
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 20 }),
   fc.constantFrom('', '\0', '\ud800', '__proto__'),
@@ -38,9 +39,9 @@ const spec = fc.record(
     env: fc.dictionary(key, text, { maxKeys: 4, noNullPrototype: true }),
     cwd: fc.option(text),
     name: fc.option(text),
-    cores: integer,
-    memoryBytes: fc.option(integer),
-    timeoutMs: fc.option(integer),
+    cores: positive,
+    memoryBytes: fc.option(positive),
+    timeoutMs: fc.option(positive),
     privateNetwork: fc.boolean(),
     privatePids: fc.boolean(),
     queue: fc.boolean(),
@@ -61,9 +62,9 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
     {
       type: fc.constant('welcome'),
       version: integer,
-      heartbeatMs: integer,
-      leaseMs: natural.map((ms) => Math.max(1, ms)),
-      usageMs: natural.map((ms) => Math.max(1, ms)),
+      heartbeatMs: positive,
+      leaseMs: positive,
+      usageMs: positive,
       logViews: fc.boolean(),
       secrets: fc.boolean(),
     },
@@ -79,7 +80,7 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
       attempt,
       batchId: id,
       spec,
-      numaId: fc.option<number>(integer),
+      numaId: fc.option<number>(natural),
       owner: text.map((name) => name.slice(0, 32)),
       secrets: fc.dictionary(text, text),
     },

@@ -22,7 +22,7 @@ export function readFromHost(text: string): FromHost {
       return {
         type: 'welcome',
         version: integer(message, 'version'),
-        heartbeatMs: integer(message, 'heartbeatMs'),
+        heartbeatMs: positive(message, 'heartbeatMs'),
         ...ifThere(message, 'leaseMs'),
         ...ifThere(message, 'usageMs'),
         ...flagIfThere(message, 'logViews'),
@@ -45,7 +45,7 @@ export function readFromHost(text: string): FromHost {
         ...attemptOf(message),
         batchId: id(message, 'batchId'),
         spec: specOf(record(message.spec, 'spec')),
-        numaId: orNull(message, 'numaId', integer),
+        numaId: orNull(message, 'numaId', natural),
         ...(message.owner === undefined ? {} : { owner: string(message, 'owner') }),
         ...(message.secrets === undefined ? {} : { secrets: variables(record(message.secrets, 'secrets')) }),
       }
@@ -57,9 +57,9 @@ export function readFromHost(text: string): FromHost {
       return {
         type: 'log_read',
         ...logOf(message),
-        offset: integer(message, 'offset'),
-        limit: integer(message, 'limit'),
-        waitMs: integer(message, 'waitMs'),
+        offset: natural(message, 'offset'),
+        limit: positive(message, 'limit'),
+        waitMs: natural(message, 'waitMs'),
       }
     case 'log_lines':
       return { type: 'log_lines', ...logOf(message), query: linesOf(record(message.query, 'query')) }
@@ -82,9 +82,9 @@ function specOf(spec: Fields): Extract<FromHost, { type: 'start' }>['spec'] {
     env: variables(record(spec.env, 'env')),
     cwd: orNull(spec, 'cwd', string),
     name: orNull(spec, 'name', string),
-    cores: integer(spec, 'cores'),
-    memoryBytes: orNull(spec, 'memoryBytes', integer),
-    timeoutMs: orNull(spec, 'timeoutMs', integer),
+    cores: positive(spec, 'cores'),
+    memoryBytes: orNull(spec, 'memoryBytes', positive),
+    timeoutMs: orNull(spec, 'timeoutMs', positive),
     privateNetwork: flag(spec, 'privateNetwork'),
     privatePids: flag(spec, 'privatePids'),
     queue: flag(spec, 'queue'),
@@ -93,7 +93,7 @@ function specOf(spec: Fields): Extract<FromHost, { type: 'start' }>['spec'] {
 }
 
 function attemptOf(message: Fields): { taskId: string; attempt: number } {
-  return { taskId: id(message, 'taskId'), attempt: integer(message, 'attempt') }
+  return { taskId: id(message, 'taskId'), attempt: positive(message, 'attempt') }
 }
 
 function logOf(message: Fields) {
@@ -156,6 +156,16 @@ function integer(fields: Fields, name: string): number {
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : wrong(name, 'a whole number')
 }
 
+function natural(fields: Fields, name: string): number {
+  const value = integer(fields, name)
+  return value >= 0 ? value : wrong(name, 'a whole number from 0 on')
+}
+
+function positive(fields: Fields, name: string): number {
+  const value = integer(fields, name)
+  return value >= 1 ? value : wrong(name, 'a whole number from 1 on')
+}
+
 function flag(fields: Fields, name: string): boolean {
   const value = fields[name]
   return typeof value === 'boolean' ? value : wrong(name, 'true or false')
@@ -167,7 +177,7 @@ function orNull<T>(fields: Fields, name: string, read: (fields: Fields, name: st
 
 /** A whole number that may be left out. */
 function ifThere<N extends string>(fields: Fields, name: N): { [name in N]?: number } {
-  return fields[name] === undefined ? {} : ({ [name]: integer(fields, name) } as { [name in N]?: number }) // that key alone
+  return fields[name] === undefined ? {} : ({ [name]: natural(fields, name) } as { [name in N]?: number }) // that key alone
 }
 
 function flagIfThere<N extends string>(fields: Fields, name: N): { [name in N]?: boolean } {

@@ -66,8 +66,12 @@ export function readIdentity(stateDir: string): Identity | null {
   }
 }
 
-/** What is shown to the host now, and by what it is known; null: this runner has not joined by a certificate. */
-export function dialTls(stateDir: string): DialTls | null {
+/**
+ * What is shown to the host now, and by what it is known; null: this runner has not joined by a certificate, or its host
+ * speaks plain HTTP now.
+ */
+export function dialTls({ stateDir, hostUrl }: { stateDir: string; hostUrl: string }): DialTls | null {
+  if (!hostUrl.startsWith('https:')) return null
   const identity = readIdentity(stateDir)
   if (identity === null) return null
   const { key, cert, ca } = identity

@@ -502,14 +502,37 @@ describe('log reads over a link', () => {
 
   test('for lines and searches are told to be answered only to a host that asks such', async () => {
     const opened = open({ onLogView: () => Promise.reject(new Error('not asked')) })
-    const connection = await dialled()
-    connection.send({ type: 'welcome', version: linkVersion, heartbeatMs: 60_000 })
-    await connection.first('heartbeat')
+    const before = await dialled()
+    before.send({ type: 'welcome', version: linkVersion, heartbeatMs: 60_000 })
+    expect((await before.first('heartbeat'))[0]?.logViews).toBeUndefined()
+    before.socket.terminate()
+    const connection = await dialled(2)
     connection.send({ type: 'welcome', version: linkVersion, heartbeatMs: 60_000, logViews: true })
-    await connection.first('heartbeat', 2)
+    await connection.first('heartbeat')
     opened.beatNow()
-    const beats = await connection.first('heartbeat', 3)
-    expect(beats.map(({ logViews }) => logViews)).toEqual([undefined, true, true])
+    const beats = await connection.first('heartbeat', 2)
+    expect(beats.map(({ logViews }) => logViews)).toEqual([true, true])
+  })
+
+  test('a host that welcomes twice, or wants to hear nothing but heartbeats, is none to be linked with', async () => {
+    open()
+    const twice = await dialled()
+    twice.welcome()
+    await twice.first('heartbeat')
+    twice.welcome()
+    await twice.closed()
+    expect(warnings).toContain('The host welcomes twice')
+    const hasty = await dialled(2)
+    hasty.welcome(0)
+    await hasty.closed()
+    const busy = await dialled(3)
+    busy.welcome(1)
+    await busy.first('heartbeat', 3)
+    // no more than two hundred in a second
+    const { length } = busy.all('heartbeat')
+    const beganMs = performance.now()
+    await busy.first('heartbeat', length + 20)
+    expect(performance.now() - beganMs).toBeGreaterThan(40)
   })
 
   test('are bounded in number, and end with the link', async () => {

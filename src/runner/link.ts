@@ -68,6 +68,9 @@ const maxBufferedBytes = 64 * 1024 * 1024
 const maxLogReads = 64
 /** What the host may want more often than that, it does not get. */
 const leastUsageMs = 100
+/** Whatever a host asks for. */
+const leastHeartbeatMs = 5
+const mostHeartbeatMs = 3_600_000
 /** How long the host may take to answer our goodbye. */
 const goodbyeMs = 1_000
 
@@ -228,10 +231,12 @@ export class Link {
   }
 
   private welcomed(wire: Wire, message: Order<'welcome'>): void {
+    // each would begin heartbeats of its own
+    if (this.isWelcome) return this.drop(wire, 'The host welcomes twice')
     this.isWelcome = true
     this.failures = 0
     this.lastProblem = ''
-    this.heartbeatMs = message.heartbeatMs
+    this.heartbeatMs = Math.min(mostHeartbeatMs, Math.max(leastHeartbeatMs, message.heartbeatMs))
     this.hasSecrets = message.secrets === true
     this.hasLogViews = message.logViews === true && this.deps.onLogView !== undefined
     this.deps.lease?.onWelcome(message.leaseMs)

@@ -3,15 +3,16 @@
  * while the runner is away: the runner looks at their sizes, and cuts what is over. The task goes on and is told
  * nothing. What is cut is noted beside the log first (`platform/log-cut.ts`).
  */
-import { closeSync, constants, lstatSync, openSync, realpathSync, statfsSync } from 'node:fs'
-import { dirname, extname, join } from 'node:path'
+import { closeSync, constants, lstatSync, openSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Log } from '../platform/log.ts'
 import { runBriefly } from '../platform/run-briefly.ts'
-import { after, withDeadline } from '../platform/wait.ts'
+import { after } from '../platform/wait.ts'
 import type { LogStream } from '../protocol/routes.ts'
-import { type CutJob, cutLog, oddExit } from './log-cutter.ts'
+import { cutWithin } from './cut-within.ts'
+import type { LogOwner } from './executors/executor.ts'
 
 export type LogPaths = Record<LogStream, string>
 
@@ -24,9 +25,13 @@ export interface LogLimitOptions {
   everyMs?: number
   /** The program `cut-log`; default: beside the runner's own. */
   cutter?: string
+  /** Makes and cuts them where this runner may only read them; left out: it does so itself. */
+  owner?: LogOwner
 }
 
 interface Looked {
+  /** Of the attempt. */
+  id: string
   paths: LogPaths
   /** Has the task ended? Then this is the last look. */
   isLast: boolean
@@ -64,7 +69,7 @@ export class LogLimit {
 
   /** From now on its logs are looked at. They are the runner's own, also where another user writes them. */
   watch(id: string, paths: LogPaths): void {
-    this.looked.set(id, { paths, isLast: false, missing: {}, wasFull: false, isOdd: false })
+    this.looked.set(id, { id, paths, isLast: false, missing: {}, wasFull: false, isOdd: false })
     this.lookLater()
   }
 
@@ -78,7 +83,7 @@ export class LogLimit {
 
   /** Makes the files so that this user may cut them, where systemd is root and the runner is not. */
   prepare(paths: LogPaths): void {
-    if (this.options.isShared || process.getuid?.() === 0) return
+    if (this.options.isShared || this.options.owner !== undefined || process.getuid?.() === 0) return
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
     const careful = constants.O_NOFOLLOW | constants.O_NONBLOCK
     for (const path of Object.values(paths)) closeSync(openSync(path, flags | careful, 0o640))
@@ -160,11 +165,8 @@ export class LogLimit {
   }
 
   private async cut(found: Looked, stream: LogStream, path: string): Promise<void> {
-    const job = { path, kept: this.limitBytes, isLast: found.isLast }
     try {
-      const missing = this.options.isShared
-        ? await cutByProgram(job, this.options.cutter ?? ownCutter())
-        : await withDeadline(cutLog(job), deadlineMs, `cutting ${path}`)
+      const missing = await this.cutOne(found, stream, path)
       if (found.missing[stream] === undefined)
         this.options.log.warn({ path, limitBytes: this.limitBytes }, 'A log is over its limit and is cut')
       found.missing[stream] = missing
@@ -174,6 +176,13 @@ export class LogLimit {
       if (!found.isOdd) this.options.log.warn({ path, why: error.message }, 'A log is not cut')
       found.isOdd = true
     }
+  }
+
+  private cutOne({ id, isLast }: Looked, stream: LogStream, path: string): Promise<number> {
+    const { owner, isShared, cutter } = this.options
+    if (owner !== undefined) return owner.cutLog(id, stream, isLast)
+    const job = { path, kept: this.limitBytes, isLast }
+    return cutWithin(job, isShared, cutter === undefined ? undefined : () => cutter)
   }
 
   private sentence({ missing, wasFull }: Looked): string | null {
@@ -232,24 +241,6 @@ function sizeOf(path: string): number {
 /** The task's own doing: its log is gone, or something else is or was in its place. */
 function isOfTheTask({ code }: AppError): boolean {
   return code === 'not_found' || code === 'not_permitted' || code === 'unavailable'
-}
-
-/** By a program of its own, as none of our own threads may wait for that directory. */
-async function cutByProgram(job: CutJob, program: string): Promise<number> {
-  const { code, stdout, stderr, isLate } = await runBriefly(
-    [process.execPath, program, JSON.stringify(job)],
-    deadlineMs,
-  )
-  if (code === 0) return Number(stdout)
-  const why = isLate ? 'no answer' : (stderr.trim().split('\n').at(-1) ?? '')
-  if (code === oddExit) throw new AppError('not_permitted', why)
-  throw new Error(`cannot cut ${job.path}: ${why}`)
-}
-
-/** The program that cuts lies beside the runner's: `cut-log.cjs` beside a bundle, `cut-log.ts` from source. */
-function ownCutter(): string {
-  const own = realpathSync(process.argv[1] ?? '')
-  return join(dirname(own), `cut-log${extname(own)}`)
 }
 
 /** By stat(1), as none of our own threads may wait for that directory. */

@@ -2,12 +2,16 @@
 import { logPath } from '../platform/log-paths.ts'
 import { awaitLogPart, type ReadLogPart } from '../platform/log-reader.ts'
 import { LogViews } from '../platform/log-views.ts'
+import { limits } from '../protocol/limits.ts'
 import type { FromHost, FromRunner } from '../protocol/link.ts'
 import type { Attempts } from './attempts.ts'
 import type { LogViewRequest } from './link.ts'
 
 type LogRequest = Extract<FromHost, { type: 'log_read' }>
 type Ends = Pick<Attempts, 'isEnded'>
+
+/** Whatever the host asks for: no read waits longer. */
+const mostWaitMs = 60_000
 
 export class RunnerLogs {
   private readonly dir: string
@@ -24,7 +28,8 @@ export class RunnerLogs {
   /** Bytes, as soon as there are some. */
   async read(request: LogRequest, attempts: Ends, signal: AbortSignal): Promise<FromRunner> {
     const { requestId, offset, limit, waitMs } = request
-    const part = await this.bytesOf(request, attempts, signal)(offset, limit, waitMs)
+    const most = Math.min(limit, limits.logReadBytes)
+    const part = await this.bytesOf(request, attempts, signal)(offset, most, Math.min(waitMs, mostWaitMs))
     return {
       type: 'log_chunk',
       requestId,
@@ -39,14 +44,26 @@ export class RunnerLogs {
 
   /** Lines, or what a search finds. @throws AppError `invalid_request`, `too_many`, `unavailable` */
   async view(request: LogViewRequest, attempts: Ends, signal: AbortSignal): Promise<FromRunner> {
-    const { type, requestId, taskId, stream, query } = request
+    const { type, requestId, taskId, stream } = request
     const name = `${taskId} ${stream}`
     const makeReader = (reading: AbortSignal) => this.bytesOf(request, attempts, reading)
     if (type === 'log_lines') {
-      const lines = await this.views.lines(name, makeReader, query, signal)
+      const { count, waitMs = 0, ...rest } = request.query
+      const bounded = {
+        ...rest,
+        ...atMost('count', count, limits.logLines),
+        waitMs: Math.min(waitMs, mostWaitMs),
+      }
+      const lines = await this.views.lines(name, makeReader, bounded, signal)
       return { type: 'log_view', requestId, lines }
     }
-    const search = await this.views.search(name, makeReader, query, signal)
+    const { q, limit, ...rest } = request.query
+    const bounded = {
+      ...rest,
+      q: q.slice(0, limits.searchChars),
+      ...atMost('limit', limit, limits.logMatches),
+    }
+    const search = await this.views.search(name, makeReader, bounded, signal)
     return { type: 'log_view', requestId, search }
   }
 
@@ -68,4 +85,13 @@ export class RunnerLogs {
       return { ...part, isFinal: isFinal || part.ended }
     }
   }
+}
+
+/** A number that may be left out, and no more than that. */
+function atMost<N extends string>(
+  name: N,
+  value: number | undefined,
+  most: number,
+): { [name in N]?: number } {
+  return value === undefined ? {} : ({ [name]: Math.min(value, most) } as { [name in N]?: number }) // that key alone
 }

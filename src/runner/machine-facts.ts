@@ -7,9 +7,10 @@ import { ownUserName } from '../platform/own-user.ts'
 import { runBriefly } from '../platform/run-briefly.ts'
 import { systemdVersion } from '../platform/systemd-version.ts'
 import { inTime, noAnswer } from '../platform/wait.ts'
-import { missingDelegation, runtimeDir, systemSocket } from './choose-executor.ts'
+import { missingDelegation, runtimeDir } from './choose-executor.ts'
 import { systemBus } from './executors/systemd/sudo-manager.ts'
 import { bindingTest, detectCapacity } from './hardware.ts'
+import { systemSocket } from './system-executor.ts'
 
 /** Root goes to systemd's own socket, others watch from the message bus. */
 export async function systemdFacts(isRoot: boolean, deadlineMs: number): Promise<SystemdFacts> {

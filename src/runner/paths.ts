@@ -6,12 +6,12 @@ import { join } from 'node:path'
  * A directory for the attempts of one runner. What is in it means something in one boot only, so for root it lies
  * in memory: starting a task then does not wait for a disk, and its end is recorded when the disk is full. After a
  * reboot the host sees by the boot id that nothing of it lives. Others than root have no such place that outlives
- * their sessions.
+ * their sessions, unless systemd gives the service one that it keeps (RuntimeDirectory= of systemd.exec(5)).
  */
 export function attemptsDir(stateDir: string, runnerId: string): string {
-  return process.getuid?.() === 0 && isInMemory('/run')
-    ? join('/run/hakuriver/attempts', runnerId)
-    : join(stateDir, 'attempts')
+  if (process.getuid?.() === 0 && isInMemory('/run')) return join('/run/hakuriver/attempts', runnerId)
+  const { RUNTIME_DIRECTORY: kept } = process.env
+  return kept && isInMemory(kept) ? join(kept, 'attempts', runnerId) : join(stateDir, 'attempts')
 }
 
 /** Of one attempt, below the runner's. */

@@ -26,7 +26,7 @@ export interface RenewalDeps {
 export class Renewal {
   private readonly deps: RenewalDeps
   private running: Promise<void> | null = null
-  private isClosed = false
+  private readonly closing = new AbortController()
   private lastProblem = ''
   private cancelLook = () => {}
 
@@ -36,7 +36,8 @@ export class Renewal {
 
   /** Looks now, and from time to time. */
   start(): void {
-    const { stateDir, clock, log } = this.deps
+    const { stateDir, hostUrl, clock, log } = this.deps
+    if (!hostUrl.startsWith('https:')) return
     try {
       const identity = readIdentity(stateDir)
       if (identity !== null && isRenewalDue(identity.notBeforeMs, identity.notAfterMs, clock.now()))
@@ -49,7 +50,7 @@ export class Renewal {
 
   /** Makes it anew, once at a time. */
   renew(): void {
-    if (this.running !== null || this.isClosed) return
+    if (this.running !== null || this.closing.signal.aborted) return
     this.running = this.renewNow()
       .then(
         () => lookMs,
@@ -65,7 +66,7 @@ export class Renewal {
   }
 
   async close(): Promise<void> {
-    this.isClosed = true
+    this.closing.abort()
     this.cancelLook()
     await this.running
   }
@@ -76,7 +77,7 @@ export class Renewal {
     if (identity === null) return
     const { node, nodeId, url, cert, key, ca } = identity
     const next = await requestFor(node)
-    const options = { deadlineMs, tls: { ...pinnedTls(ca), cert, key } }
+    const options = { deadlineMs, signal: this.closing.signal, tls: { ...pinnedTls(ca), cert, key } }
     const made = await withNextKey(stateDir, next.key, async () =>
       readNodeCertificate(
         await postJson(hostUrl, routes.renewCertificate.path, { csr: next.csr }, options),
@@ -98,7 +99,7 @@ export class Renewal {
   }
 
   private lookIn(ms: number, isRetry = false): void {
-    if (this.isClosed) return
+    if (this.closing.signal.aborted) return
     this.cancelLook()
     this.cancelLook = this.deps.clock.after(ms, () => (isRetry ? this.renew() : this.start()))
   }

@@ -176,4 +176,31 @@ it('starts a cluster of one machine over TLS as well', async () => {
   } finally {
     await up.stop('SIGINT')
   }
+  // and the same directory without TLS again
+  const plain = new Program(process.execPath, [bundle('hakuriver'), 'up', '--port', '0'], {
+    HAKURIVER_HOME: home,
+    HAKURIVER_EXECUTOR: 'process',
+    HAKURIVER_HOST_URL: '',
+    HAKURIVER_TOKEN: '',
+  })
+  try {
+    await waitFor('it is up', () => plain.stdout.includes('HakuRiver is up'), { deadlineMs: 30_000 })
+    expect(plain.stdout).toContain('at http://127.0.0.1:')
+  } finally {
+    await plain.stop('SIGINT')
+  }
+})
+
+it('ends the link of a revoked node also where its runner does not answer', async () => {
+  cluster = await LocalCluster.start({ hostArgs, heartbeatSeconds: 60 })
+  const runner = cluster.runner('n1')
+  process.kill(runner.pid, 'SIGSTOP')
+  try {
+    const beganMs = performance.now()
+    await cluster.api.client.revokeNode({ params: { name: 'n1' }, body: {} })
+    await waitFor('the link is down', () => cluster.host.stderr.includes('The link to a node is down'))
+    expect(performance.now() - beganMs).toBeLessThan(1_000)
+  } finally {
+    process.kill(runner.pid, 'SIGCONT')
+  }
 })

@@ -30,6 +30,8 @@ export class LabCluster {
   private readonly runnerArgs: string[]
   private readonly runnerUser: string | undefined
   private readonly runners = new Map<string, LabService>()
+  /** The state directory by which each node has joined last: another one revokes it. */
+  private readonly joined = new Map<string, string>()
 
   private constructor(lab: Lab, local: LocalCluster, options: LabClusterOptions) {
     this.lab = lab
@@ -88,7 +90,9 @@ export class LabCluster {
     const dirs = ['--state-dir', state, '--local-temp-dir', '/tmp/hakuriver']
     const as = user === undefined ? ['--task-user', 'worker'] : []
     const isTls = this.api.url.startsWith('https:')
-    if (isTls) await this.join(name, state)
+    const at = more.args?.indexOf('--state-dir') ?? -1
+    const other = at < 0 ? undefined : more.args?.[at + 1]
+    if (isTls) await this.join(name, other ?? state)
     const token = isTls ? [] : ['--join-token-file', '/shared/join-token']
     const rest = [...token, ...as, ...this.runnerArgs, ...(more.args ?? [])]
     const properties = [
@@ -104,7 +108,8 @@ export class LabCluster {
   /** As `hakuriver join` does it, unless the machine has joined, and has not lost what it had. */
   private async join(name: string, state: string): Promise<void> {
     const node = await this.lab.exec(name, 'cat', `${state}/identity/node.json`)
-    if (node.code === 0) return
+    if (node.code === 0 && this.joined.get(name) === state) return
+    this.joined.set(name, state)
     const { items } = await this.api.client.makeJoinTokens({ body: { node: name } })
     const join = ['--join', items[0]?.invitation ?? '', '--name', name, '--state-dir', state]
     const user = this.runnerUser

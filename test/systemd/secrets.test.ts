@@ -42,6 +42,8 @@ describeInLab('secrets on systemd machines', () => {
   /** Everything that our programs print, and the host answers. */
   const told: string[] = []
   const nodes = ['node1', 'node2']
+  /** Tokens of others than the owner, each of another role. */
+  const others: string[] = []
 
   const fresh = (): Canary => {
     const made = canary()
@@ -60,6 +62,11 @@ describeInLab('secrets on systemd machines', () => {
       id: 'sec',
       net: '10.78.6',
     })
+    for (const role of ['viewer', 'submitter', 'operator'] as const) {
+      const name = `of-${role}`
+      await cluster.api.client.createUser({ body: { name, role } })
+      others.push((await cluster.api.client.createToken({ body: { label: 'test', user: name } })).token)
+    }
     // every command line that there ever is in a machine
     const look = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n"; sleep 0.02'
     const keep = "awk '!seen[$0]++ { print; fflush() }' > /scratch/command-lines"
@@ -116,7 +123,12 @@ describeInLab('secrets on systemd machines', () => {
       [routes.searchLog.path]: '?q=a',
       [routes.listUsage.path]: `?ids=${id}`,
     }
-    const reads = [...Object.values(routes), streamRoutes.taskLog, streamRoutes.openapi]
+    const reads = [
+      ...Object.values(routes),
+      streamRoutes.taskLog,
+      streamRoutes.openapi,
+      streamRoutes.auditExport,
+    ]
       .filter(({ method }) => method === 'GET')
       .map(({ path }) => {
         const filled = path.replace(/:\w+/g, (word) => ofBatch(path)[word] ?? word)
@@ -126,11 +138,17 @@ describeInLab('secrets on systemd machines', () => {
       path,
       `/api${path}`,
     ])
+    const paths = [...reads, ...seed]
     const answers = await Promise.all(
-      [...reads, ...seed].map(async (path) => ({ path, ...(await cluster.api.raw({ path })) })),
+      paths.map(async (path) => ({ path, ...(await cluster.api.raw({ path })) })),
     )
     for (const { path, status } of answers) expect([200, 404], path).toContain(status)
-    return answers.map(({ text }) => text)
+    const ofOthers = await Promise.all(
+      others.flatMap((token) =>
+        paths.map((path) => cluster.api.raw({ path, headers: { authorization: `Bearer ${token}` } })),
+      ),
+    )
+    return [...answers, ...ofOthers].map(({ text }) => text)
   }
 
   it('arrive at a task on a node, and its start script alone holds them', async () => {
@@ -195,7 +213,16 @@ describeInLab('secrets on systemd machines', () => {
     const rerun = (await cli('rerun', '-q', byCli)).out.trim().split('\n')[0] ?? ''
     await api.ended(rerun)
     expect(await api.log(rerun)).toBe(proofOf(typed))
+    // an operator may touch it, but not run it again
+    const asOperator = { authorization: `Bearer ${others.at(-1)}` }
+    const foreign = JSON.stringify({ ids: [byCli] })
+    const path = routes.rerunTasks.path
+    const { text } = await api.raw({ method: 'POST', path, body: foreign, headers: asOperator })
+    expect(text).toContain('it has secrets of admin, and only admin may start it')
+    told.push(text)
     for (const words of [
+      ['audit', 'export'],
+      ['audit', 'verify'],
       ['show', rerun],
       ['show', rerun, '--json'],
       ['ps', '-a', '--json'],

@@ -19,6 +19,7 @@ export const views: Record<string, (scenario: Scenario) => string> = {
   batches: () => '/batches',
   batch: ({ batch }) => `/batches/${batch}`,
   'batch-log': ({ batch }) => `/batches/${batch}?tab=log`,
+  activity: () => '/activity',
   submit: ({ failed }) => `/submit?clone=${failed}`,
   rerun: ({ batch }) => `/submit?rerun=${batch}`,
   tokens: () => '/tokens',

@@ -14,6 +14,7 @@ export const paths = {
   }),
   batches: () => '/batches',
   batch: (id: string) => `/batches/${id}`,
+  activity: () => '/activity',
   submit: () => '/submit',
   clone: (taskId: string) => ({ path: '/submit', query: { clone: taskId } }),
   rerun: (batchId: string) => ({ path: '/submit', query: { rerun: batchId } }),

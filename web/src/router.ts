@@ -28,6 +28,7 @@ export const router = createRouter({
     },
     { path: '/tokens', name: 'tokens', component: () => import('./pages/people/TokensPage.vue') },
     { path: '/users', name: 'users', component: () => import('./pages/people/UsersPage.vue') },
+    { path: '/activity', name: 'activity', component: () => import('./pages/activity/ActivityPage.vue') },
     { path: '/submit', name: 'submit', component: () => import('./pages/submit/SubmitPage.vue') },
     {
       path: '/login',

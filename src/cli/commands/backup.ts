@@ -52,7 +52,7 @@ export async function backup(file: string | undefined, context: Context): Promis
   else {
     await context.print(`Saved ${formatBytes(bytes)} to ${path}.`)
     await context.note(
-      `It holds all tasks, nodes and tokens' hashes, but no logs. Back again: stop the host, then hakuriver restore ${shellQuote(basename(path))}`,
+      `It holds all tasks, nodes and tokens' hashes, but no logs, and not the key of secrets (secret-key). Back again: stop the host, then hakuriver restore ${shellQuote(basename(path))}`,
     )
   }
   return exitCodes.ok

@@ -1,42 +1,62 @@
 /** `hakuriver join INVITATION`: one paste makes a machine a node. */
-import { existsSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join as joinPath } from 'node:path'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { parseInvitation } from '../../core/invitation.ts'
+import { everybodyElse } from '../../core/local-user.ts'
 import { printable } from '../../core/text.ts'
 import { configPath, readSettings } from '../../platform/config.ts'
 import { configText } from '../../platform/config-text.ts'
 import { isErrno, makePrivateDir, writeFileNew } from '../../platform/files.ts'
 import { fileSettings } from '../../platform/settings.ts'
+import { systemConfig, systemHome, tasksUser } from '../../platform/system-service.ts'
 import type { Context } from '../context.ts'
 import { type Joined, joinByRunner } from '../run-join.ts'
 import { ownFile } from '../sibling.ts'
+import type { Account } from '../system-account.ts'
 
 export interface JoinOptions {
   name: string | null
+  /** Local user that tasks run as, `=` for that of the same name; null: the one made for them. */
+  taskUser: string | null
   /** false: --no-service. */
   service: boolean
+}
+
+/** Where what the runner needs is put. */
+interface Place {
+  home: string
+  config: { path: string; isNamed: boolean }
+  /** Whom the runner runs as; undefined: whoever types this. */
+  as?: Account
+  /** Local user that tasks run as; null: the configuration says nothing of that. */
+  taskUser: string | null
 }
 
 /** Joins, writes the configuration where there is none, and has systemd run the runner where root may. */
 export async function join(
   given: string,
-  { name, service }: JoinOptions,
+  options: JoinOptions,
   context: Context,
   own: string = ownFile(),
 ): Promise<number> {
-  const { io, home, configFile } = context
-  const invitation = given === '-' ? await readAll(process.stdin) : given
+  const invitation =
+    given === '-'
+      ? Buffer.from(await context.io.readStdin(invitationBytes))
+          .toString()
+          .trim()
+      : given
   parseInvitation(invitation)
-  const config = configPath(configFile, { ...io.env, HAKURIVER_HOME: home })
+  const isService = options.service && process.getuid?.() === 0 && existsSync('/run/systemd/system')
+  const place = isService ? await systemPlace(options, context, own) : ownPlace(options, context)
+  const { home, config, as } = place
   const named = config.isNamed && existsSync(config.path) ? ['--config', config.path] : []
   // one that is to be written is not there yet
-  const env = { ...io.env, HAKURIVER_HOME: home, HAKURIVER_CONFIG: undefined }
-  const words = [...named, ...(name === null ? [] : ['--name', name])]
-  const joined = await joinByRunner(invitation, words, env, own)
-  const isWritten = await writeConfig(config, joined)
-  const isService = service && process.getuid?.() === 0 && existsSync('/run/systemd/system')
+  const env = { ...context.io.env, HAKURIVER_HOME: home, HAKURIVER_CONFIG: undefined }
+  const words = [...named, ...(options.name === null ? [] : ['--name', options.name])]
+  const joined = await joinByRunner(invitation, words, env, own, as)
+  const isWritten = await writeConfig(place, joined)
   if (context.json) {
     if (isService) await install({ ...context, json: false, print: async () => {} }, config.path, own)
     await context.printJson({ ...joined, config: config.path, isService })
@@ -53,29 +73,59 @@ export async function join(
     await context.print(
       `Start its runner:  hakuriver runner${config.isNamed ? ` --config ${config.path}` : ''}`,
     )
-  await context.print('See whether all is well:  hakuriver doctor runner')
+  const which = config.isNamed && config.path !== systemConfig ? ` --config ${config.path}` : ''
+  await context.print(`See whether all is well:  ${isService ? 'sudo ' : ''}hakuriver doctor runner${which}`)
   return exitCodes.ok
+}
+
+/** Longer is no invitation. */
+const invitationBytes = 1_000
+
+function ownPlace({ taskUser }: JoinOptions, { io, home, configFile }: Context): Place {
+  return { home, config: configPath(configFile, { ...io.env, HAKURIVER_HOME: home }), taskUser }
+}
+
+/** For a runner of the whole machine: its users, and the directory that is the runner's own. */
+async function systemPlace(options: JoinOptions, { configFile }: Context, own: string): Promise<Place> {
+  const [{ prepareSystem, systemConfigFile }, { accountOf, makeSystemUser, makeTasksUser }] =
+    await Promise.all([import('../system-install.ts'), import('../system-account.ts')])
+  const path = configFile ?? systemConfig
+  const isThere = existsSync(path)
+  await prepareSystem(['runner'], {
+    configFile: isThere ? systemConfigFile(path) : null,
+    own,
+    systemdVersion: null,
+  })
+  const as = await makeSystemUser()
+  if (mkdirSync(systemHome, { recursive: true, mode: 0o700 }) !== undefined)
+    chownSync(systemHome, as.uid, as.gid)
+  const { taskUser } = options
+  if (taskUser !== null && taskUser !== '=' && (await accountOf(taskUser)) === null)
+    throw new AppError('invalid_request', `there is no user "${taskUser}" on this machine`, {
+      details: { fix: `Make it (useradd --create-home ${taskUser}), or leave --task-user out.` },
+    })
+  if (!isThere && taskUser === null) await makeTasksUser()
+  return { home: systemHome, config: { path, isNamed: true }, as, taskUser: taskUser ?? tasksUser }
 }
 
 async function install(context: Context, config: string, own: string): Promise<void> {
   const { service } = await import('./service.ts')
-  const options = { host: false, runner: true, install: true, now: true, force: false, user: null }
-  // where this command has put what the runner needs, whatever `sudo` made of the home directory
-  const io = { ...context.io, env: { ...context.io.env, HAKURIVER_HOME: context.home } }
-  await service(options, { ...context, io, configFile: config }, own)
+  const what = { host: false, runner: true, install: true, now: true, force: false }
+  await service({ ...what, user: null, root: false }, { ...context, configFile: config }, own)
 }
 
-/** Host and name stand in it, so that a person finds them; false: there is one. */
+/** Host, name and whom tasks run as stand in it, so that a person finds them; false: there is one. */
 async function writeConfig(
-  { path, isNamed }: { path: string; isNamed: boolean },
+  { config: { path, isNamed }, taskUser }: Place,
   { node, url }: Joined,
 ): Promise<boolean> {
-  const text = configText({}, { 'network.host_reachable_address': url, 'runner.name': node })
+  const set = { 'network.host_reachable_address': url, 'runner.name': node }
+  const users = taskUser === null ? {} : { users: { [everybodyElse]: taskUser } }
   try {
     // only a directory of our own is private
     if (isNamed) await mkdir(dirname(path), { recursive: true })
     else await makePrivateDir(dirname(path))
-    await writeFileNew(path, text, 0o644)
+    await writeFileNew(path, configText({}, set, users), 0o644)
     return true
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return false
@@ -97,16 +147,4 @@ async function noteDifferences(path: string, { node, url }: Joined, context: Con
     await context.note(
       `${address.place}: the runner dials ${address.value}; this invitation came from ${url}.`,
     )
-}
-
-/** Longer is no invitation. */
-const invitationChars = 1_000
-
-async function readAll(input: AsyncIterable<Buffer | string>): Promise<string> {
-  let text = ''
-  for await (const part of input) {
-    text += String(part)
-    if (text.length > invitationChars) break
-  }
-  return text.trim()
 }

@@ -1,20 +1,21 @@
 /** `hakuriver init service`: systemd units for the two daemons, so that they start at boot and after a failure. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { AppError, exitCodes } from '../../core/errors.ts'
 import { readSettings } from '../../platform/config.ts'
 import { readTextIfThere, writeFileAtomic } from '../../platform/files.ts'
 import { hostSettings, runnerSettings } from '../../platform/settings.ts'
+import { systemConfig, systemHome, systemUser, unitDir } from '../../platform/system-service.ts'
 import { systemdVersion } from '../../platform/systemd-version.ts'
 import type { Context } from '../context.ts'
 import { ownerOf, type ServiceOwner } from '../service-owner.ts'
 import { serviceUnit, unitFileOf, unitMark } from '../service-unit.ts'
-import { ownFile, type ProgramName, programFile } from '../sibling.ts'
+import { ownFile, programFile } from '../sibling.ts'
+import { prepareSystem, systemConfigFile, systemUnits, type UnitText } from '../system-install.ts'
 
 const execute = promisify(execFile)
-const unitDir = '/etc/systemd/system'
 
 export interface ServiceOptions {
   host: boolean
@@ -23,12 +24,11 @@ export interface ServiceOptions {
   now: boolean
   force: boolean
   user: string | null
+  /** As root, with root's own state and configuration. */
+  root: boolean
 }
 
-interface Unit {
-  file: string
-  text: string
-}
+type Unit = UnitText
 
 /**
  * Prints the units, or installs them; `own` is this program's file, the daemons lie beside it.
@@ -48,13 +48,19 @@ export async function service(
   if (options.install) checkMayInstall()
   else if (options.now)
     throw new AppError('invalid_request', '--now starts what --install has installed: say both')
-  const owner = await ownerOf(options.user, context)
+  if (options.root && options.user !== null)
+    throw new AppError('invalid_request', '--root and --user say two things: take one of them')
   const version = await systemdVersion().catch(() => null) // the unit may be meant for another machine
-  const units = names.map((name) => ({
-    file: unitFileOf(name),
-    text: textOf(name, owner, own, version, context),
-  }))
-  if (options.install) await install(units, options)
+  const isForMachine = !options.root && options.user === null
+  const owner = isForMachine ? systemOwner(context) : await ownerOf(options.user ?? 'root', context)
+  const system = { configFile: owner.configFile, own, systemdVersion: version }
+  const units = isForMachine
+    ? systemUnits(names, system)
+    : names.map((name) => ({ file: unitFileOf(name), text: textOf(name, owner, own, version, context) }))
+  if (options.install) {
+    if (isForMachine) await prepareSystem(names, system)
+    await install(units, options)
+  }
   if (context.json) await context.printJson({ units })
   else if (options.install) await tellInstalled(units, options, owner, context)
   else for (const { file, text } of units) await context.print([`# ${join(unitDir, file)}`, text])
@@ -62,8 +68,16 @@ export async function service(
   return exitCodes.ok
 }
 
+/** Of the whole machine: nothing of whoever types it. */
+function systemOwner({ configFile: named }: Context): ServiceOwner {
+  if (named !== null && !existsSync(named))
+    throw new AppError('invalid_request', `there is no configuration file ${named}`)
+  const found = systemConfigFile(named)
+  return { user: systemUser, home: systemHome, configFile: found === null ? null : resolve(found) }
+}
+
 function textOf(
-  name: ProgramName,
+  name: 'host' | 'runner',
   owner: ServiceOwner,
   own: string,
   version: number | null,
@@ -85,7 +99,8 @@ function textOf(
   })
 }
 
-function checkMayInstall(): void {
+/** @throws AppError where nothing can be installed here, or not by this user */
+export function checkMayInstall(): void {
   if (!existsSync('/run/systemd/system'))
     throw new AppError('conflict', 'systemd does not run this machine: there is nothing to install into')
   if (process.getuid?.() === 0) return
@@ -106,9 +121,11 @@ async function install(units: Unit[], { now, force }: ServiceOptions): Promise<v
   for (const { file, text } of units)
     await writeFileAtomic(join(unitDir, file), text, { mode: 0o644, sync: true })
   await systemctl('daemon-reload')
-  await systemctl('enable', ...files)
-  // an update of the unit counts from the next start on
-  if (now) await systemctl('restart', ...files)
+  const enabled = files.filter((file) => !file.includes('@'))
+  await systemctl('enable', ...enabled)
+  // an update of the unit counts from the next start on; sockets first, as a running launcher would keep the old one
+  const sockets = enabled.filter((file) => file.endsWith('.socket'))
+  if (now) await systemctl('restart', ...sockets, ...enabled.filter((file) => !sockets.includes(file)))
 }
 
 async function systemctl(...words: string[]): Promise<void> {
@@ -122,21 +139,46 @@ async function systemctl(...words: string[]): Promise<void> {
 
 async function tellInstalled(
   units: Unit[],
-  { host, now }: ServiceOptions,
+  { host, runner, now }: ServiceOptions,
   { user, home, configFile }: ServiceOwner,
   context: Context,
 ): Promise<void> {
-  for (const { file } of units) {
+  for (const { file } of units.filter(({ file: name }) => name.endsWith('.service') && !name.includes('@'))) {
     await context.print(
       `Installed ${join(unitDir, file)}: ${now ? 'it runs, and' : 'it'} starts at every boot.`,
     )
     if (!now) await context.print(`  start it now:  systemctl start ${file}`)
     await context.print(`  read its log:  journalctl -u ${file} -f`)
   }
-  const read = configFile ?? `no configuration file (${join(home, 'config.toml')} is not there)`
+  const own = user === systemUser ? systemConfig : join(home, 'config.toml')
+  const read = configFile ?? `no configuration file (${own} is not there)`
   await context.print(`It runs as ${user ?? 'root'}, and reads ${read}.`)
+  if (runner && user === systemUser) await context.print(usersLines(configFile))
   if (host)
     await context.print(`Its first start makes admin-token in ${home}, and keys and certificates for TLS.`)
+}
+
+/** Whom tasks run as, or what is missing for any to run. */
+function usersLines(configFile: string | null): string[] {
+  const sources = { argv: ['--config', configFile ?? '/dev/null'], env: {} }
+  const { users, taskUser } = readSettings(runnerSettings, sources)
+  const rules = [
+    ...Object.entries(users.value ?? {}),
+    ...(taskUser.value === null ? [] : [['*', taskUser.value]]),
+  ]
+  if (rules.length === 0)
+    return [
+      'It runs nothing yet: write into that file whom tasks run as, and start it again.',
+      '  [users]',
+      '  "*" = "LOCAL USER"',
+    ]
+  const words = rules.map(([owner, local]) => {
+    const whose = owner === '*' ? 'everybody' : owner
+    return `those of ${whose} ${local === '=' ? 'as the local user of the same name' : `as ${local}`}`
+  })
+  return [
+    `Its launcher runs tasks: ${words.slice(0, 5).join(', ')}${words.length > 5 ? ', …' : ''} ([users] in that file).`,
+  ]
 }
 
 /** Whoever types `sudo` may well have meant the configuration of before it. */

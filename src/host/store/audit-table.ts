@@ -1,5 +1,5 @@
 /** The log of who did what, as rows that the database itself lets nobody change or remove. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
   type AuditEntry,
@@ -30,7 +30,7 @@ export interface AuditPage {
 /** Rows of one page that are looked at at most: a filter that matches little makes short pages, not long ones. */
 const lookedPerPage = 20_000
 
-export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+export const sha256 = (text: string) => hash('sha256', text)
 
 export class AuditTable {
   private readonly raw: DatabaseSync
@@ -59,10 +59,10 @@ export class AuditTable {
     for (const entry of entries) {
       const row = chainAudit(entry, head, sha256)
       const { seq, atMs, who, role, token, via, address, action, target, details, result } = row
-      const hashes = [row.prevHash, row.hash].map((hash) => Buffer.from(hash, 'hex'))
+      const before = Buffer.from(row.prevHash, 'hex')
+      const own = Buffer.from(row.hash, 'hex')
       this.insert.run(
-        ...[seq, atMs, who, role, token, via, address, action, target, details, result],
-        ...hashes,
+        ...[seq, atMs, who, role, token, via, address, action, target, details, result, before, own],
       )
       head = { seq, hash: row.hash }
     }

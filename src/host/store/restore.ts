@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { AppError } from '../../core/errors.ts'
 import { syncDirectory } from '../../platform/files.ts'
 import { lockDirectory } from '../../platform/instance-lock.ts'
+import { AuditTable } from './audit-table.ts'
 import { damageOf } from './damage.ts'
 import { type LargestIds, largestIds, raiseIds } from './ids.ts'
 import { carryJoins, JoinRows } from './joins.ts'
@@ -18,6 +19,8 @@ export interface Restored {
   tasks: number
   /** Where the database that was there has gone; null: there was none. */
   keptAside: string | null
+  /** It holds secrets, which only the key file of the host that made it opens. */
+  hasSecrets: boolean
 }
 
 /** What SQLite keeps beside a database in WAL mode (sqlite.org/wal.html). */
@@ -52,13 +55,15 @@ export async function restore(
     if (given !== null) keepEnds(raw, given.identity)
     carryJoins(raw, given?.credentials ?? [])
     doubtAll(raw, nowMs)
+    tellRestore(raw, nowMs)
+    const hasSecrets = raw.prepare('select 1 from secrets limit 1').get() !== undefined
     raw.exec('pragma wal_checkpoint(truncate)')
     close()
     await syncFile(copy)
     const keptAside = existsSync(databaseFile) ? await moveAside(databaseFile, nowMs) : null
     await rename(copy, databaseFile)
     await syncDirectory(dirname(databaseFile))
-    return { tasks, keptAside }
+    return { tasks, keptAside, hasSecrets }
   } finally {
     for (const end of ['', ...besides]) await rm(copy + end, { force: true })
     await lock.release()
@@ -92,6 +97,26 @@ function doubtAll(raw: DatabaseSync, nowMs: number): void {
   raw.exec("update tasks set started_at_ms = coalesce(started_at_ms, placed_at_ms) where status = 'killing'")
   // who has logged out since would be logged in again
   raw.exec("delete from tokens where kind in ('browser', 'login')")
+  raw.exec('commit')
+}
+
+/** The log of who did what goes on from the backup's, and says where. */
+function tellRestore(raw: DatabaseSync, nowMs: number): void {
+  raw.exec('begin immediate')
+  new AuditTable(raw).append([
+    {
+      atMs: nowMs,
+      who: null,
+      role: null,
+      token: null,
+      via: 'shell',
+      address: null,
+      action: 'restore',
+      target: [],
+      details: {},
+      result: 'ok',
+    },
+  ])
   raw.exec('commit')
 }
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { spec } from '../../core/builders.suite.ts'
 import type { Task } from '../../core/task.ts'
 import { migrations } from './migrations.ts'
-import { openDatabase } from './open.ts'
+import { migrate, openDatabase } from './open.ts'
 import { restore } from './restore.ts'
 import { SqliteStore } from './sqlite.ts'
 import { none, planOf } from './store.suite.ts'
@@ -138,6 +138,21 @@ describe('the store', () => {
     ])
     expect(raw.prepare('select max(number) as n from schema_versions').get()).toEqual({ n: 2 })
     close()
+  })
+
+  it('takes a step that is missing below the newest: branches meet in any order', () => {
+    const raw = new DatabaseSync(':memory:')
+    const [one, two, three] = [1, 2, 3].map((number) => ({
+      number,
+      sql: `create table t${number} (id integer)`,
+    }))
+    if (one === undefined || two === undefined || three === undefined) throw new Error('three were made')
+    migrate(raw, [one, three])
+    migrate(raw, [one, two, three])
+    migrate(raw, [one, two, three])
+    const tables = raw.prepare("select name from sqlite_schema where name like 't%' order by name").all()
+    expect(tables.map(({ name }) => name)).toEqual(['t1', 't2', 't3'])
+    raw.close()
   })
 
   it('is durable and private', () => {
@@ -299,6 +314,30 @@ describe('users and tokens', () => {
     await restore(copy, { stateDir: dir, databaseFile: path }, 5)
     const again = new SqliteStore(path)
     expect([await again.users(), await again.tokens()]).toEqual([[ann], [token(1)]])
+    await again.close()
+  })
+
+  it('says that secrets need their key, and goes on with the log of who did what', async () => {
+    const store = new SqliteStore(path)
+    const sealed = [{ set: 0, data: new Uint8Array([1]) }]
+    const own = {
+      id: 7,
+      owner: 'ann',
+      name: null,
+      submissionId: null,
+      submittedAtMs: 1,
+      answer: '{}',
+      sealed,
+    }
+    const nothing = { newTasks: [], changedTasks: [], nodes: [], events: [] }
+    await store.commit({ ...nothing, batches: [own] })
+    const copy = join(dir, 'copy.db')
+    await store.backup(copy)
+    await store.close()
+    expect(await restore(copy, { stateDir: dir, databaseFile: path }, 5)).toMatchObject({ hasSecrets: true })
+    const again = new SqliteStore(path)
+    expect(await again.sealedSet(7, 0)).toEqual(new Uint8Array([1]))
+    expect(await again.auditAfter(0, 9)).toMatchObject([{ seq: 1, atMs: 5, action: 'restore', via: 'shell' }])
     await again.close()
   })
 })

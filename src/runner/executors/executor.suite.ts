@@ -35,6 +35,8 @@ interface SuiteOptions {
   makeRoot?: () => string
   /** The user that the tasks run as. Default: the runner's own. */
   user?: string
+  /** Where an attempt has its files, when the executor decides it. */
+  adjust?: (launch: LaunchSpec, root: string, runnerId: string) => LaunchSpec
 }
 
 /** A command of `/bin/sh`. */
@@ -153,11 +155,15 @@ export function executorSuite(
     return { executor, seen }
   }
 
-  function launch(wanted: Partial<TaskSpec>, overrides: Partial<LaunchSpec> = {}): LaunchSpec {
+  function launch(
+    wanted: Partial<TaskSpec>,
+    overrides: Partial<LaunchSpec> = {},
+    runnerId = 'runner-1',
+  ): LaunchSpec {
     nextTask += 1
     const taskDir = join(root, 'tasks', `${nextTask}-1`)
     mkdirSync(taskDir, { recursive: true, mode: 0o700 })
-    return {
+    const made: LaunchSpec = {
       taskId: nextTask,
       attempt: 1,
       owner: 'admin',
@@ -171,6 +177,7 @@ export function executorSuite(
       user: options.user ?? null,
       ...overrides,
     }
+    return options.adjust?.(made, root, runnerId) ?? made
   }
 
   async function run(wanted: Partial<TaskSpec>): Promise<{ exit: TaskExit; launch: LaunchSpec; seen: Seen }> {
@@ -646,11 +653,8 @@ export function executorSuite(
       const started = launch(dialect.sleep(600))
       const taskDir = join(root, 'tasks', `${started.taskId}-of-another`)
       mkdirSync(taskDir, { recursive: true, mode: 0o700 })
-      const same = launch(shell('echo $$; exec sleep 600'), {
-        taskId: started.taskId,
-        extraEnv: started.extraEnv,
-        taskDir,
-      })
+      const { taskId, extraEnv } = started
+      const same = launch(shell('echo $$; exec sleep 600'), { taskId, extraEnv, taskDir }, 'another-runner')
       await ours.executor.start(started)
       await theirs.executor.start(same)
       const pid = Number(await lineOf(same.stdoutPath))

@@ -4,6 +4,7 @@
  */
 import type { ExecutorInfo } from '../../core/node.ts'
 import type { TaskExit, TaskSpec } from '../../core/task.ts'
+import type { LogStream } from '../../protocol/routes.ts'
 
 /** One start of one task, as the runner hands it to an executor. */
 export interface LaunchSpec {
@@ -82,8 +83,23 @@ export interface Fence {
   arm(deadlineMs: number): Promise<void>
 }
 
+/** What keeps the logs where the runner may only read them. */
+export interface LogOwner {
+  /** Where they are, as below a runner's own directory; null: in the shared one. */
+  readonly logsDir: string | null
+  /**
+   * Cuts a log of an attempt (`<taskId>-<attempt>`) at the limit. `isLast`: the task has ended, and the log itself is to
+   * say it too. @returns how many bytes are missing
+   */
+  cutLog(id: string, stream: LogStream, isLast: boolean): Promise<number>
+}
+
 export interface Executor {
   readonly info: ExecutorInfo
+  /** It decides by itself whom tasks run as, and refuses those of others; left out: the runner does. */
+  readonly mapsUsers?: boolean
+  /** Left out: the runner keeps the logs. */
+  readonly logs?: LogOwner
   /** Left out: it can run nothing under a lease (`isLeased` of `core/task.ts`). */
   readonly fence?: Fence
   /** The handle `start` will use: pure, so that it can be on disk before the start. */

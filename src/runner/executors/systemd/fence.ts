@@ -222,7 +222,7 @@ async function stop(systemd: Systemd, name: string): Promise<void> {
 }
 
 /** Milliseconds since the boot, sleep included (proc_uptime(5)). */
-function uptimeMs(): number {
+export function uptimeMs(): number {
   return Math.round(Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * 1000)
 }
 

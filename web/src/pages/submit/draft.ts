@@ -8,7 +8,12 @@ import { emptyForm, type SubmitForm } from '../../../../src/core/submit-form.ts'
 import { formatSubmitLine, parseSubmitLine } from '../../../../src/core/submit-line.ts'
 import { shellQuote } from '../../../../src/core/text.ts'
 import type { SubmitBody } from '../../../../src/protocol/schemas.ts'
-import { bodyOfForm, sweepOfForm, tellSweepSize } from '../../../../src/protocol/submit-body.ts'
+import {
+  bodyOfForm,
+  sweepOfForm,
+  tellSweepSize,
+  withoutSecretValues,
+} from '../../../../src/protocol/submit-body.ts'
 import { formOfJson } from '../../../../src/protocol/submit-json.ts'
 import { sentenceOfError } from '../../api/client.ts'
 
@@ -26,7 +31,10 @@ export function useDraft() {
   const errors = ref<Partial<Record<Source, string>>>({})
 
   /** Takes a form over and writes it down everywhere but where it came from. */
-  function take(next: SubmitForm, from: Source): void {
+  function take(given: SubmitForm, from: Source): void {
+    const isWritten = from === 'line' || from === 'json'
+    const secrets = isWritten ? keptSecrets(given.secrets, form.value.secrets) : given.secrets
+    const next = { ...given, secrets }
     form.value = next
     errors.value = {}
     if (from !== 'command') command.value = next.words.map(shellQuote).join(' ')
@@ -64,6 +72,11 @@ export function useDraft() {
   function change(part: Partial<SubmitForm>): void {
     take({ ...form.value, ...part }, 'fields')
   }
+
+  /** Names of secrets of which nobody has written what they are. */
+  const unwritten = computed(() =>
+    Object.keys(form.value.secrets).filter((name) => form.value.secrets[name] === ''),
+  )
 
   /** What would be sent; null with the reason where it cannot be made. */
   const body = computed((): { body: SubmitBody | null; why: string | null } => {
@@ -103,6 +116,7 @@ export function useDraft() {
     json,
     errors,
     body,
+    unwritten,
     sweepSize,
     sweepSample,
     take,
@@ -113,12 +127,22 @@ export function useDraft() {
   }
 }
 
+/** A line and a JSON have the names alone: what was written for one of them before is kept. */
+function keptSecrets(next: Record<string, string>, before: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(next).map(([name, value]) => [
+      name,
+      value === '' && Object.hasOwn(before, name) ? (before[name] ?? '') : value,
+    ]),
+  )
+}
+
 /** A sweep's JSON would be all its tasks: more than so many are told as a number. */
 const mostShownSpecs = 200
 
 function jsonOf(form: SubmitForm): string {
   try {
-    const body = bodyOfForm(form)
+    const body = withoutSecretValues(bodyOfForm(form))
     return body.specs.length > mostShownSpecs ? '' : JSON.stringify(body, null, 2)
   } catch {
     return ''
