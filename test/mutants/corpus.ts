@@ -417,7 +417,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/host/liveness.test.ts'),
   },
   {
-    name: 'S1',
+    name: 'K1',
     what: 'secrets are written to the disk of the node',
     file: 'src/runner/attempts.ts',
     find: 'JSON.stringify(keptOf(launch))',
@@ -425,7 +425,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/runner/attempts.test.ts'),
   },
   {
-    name: 'S2',
+    name: 'K2',
     what: 'sealed secrets open for another owner',
     file: 'src/host/vault.ts',
     find: 'JSON.stringify([owner, ref.batchId, ref.set, ref.names])',
@@ -433,7 +433,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/host/vault.test.ts'),
   },
   {
-    name: 'S3',
+    name: 'K3',
     what: 'somebody else runs a task again with its secrets',
     file: 'src/host/rerun.ts',
     find: 'if (spec.sealed === undefined || owner === caller) return null',
@@ -441,7 +441,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/host/secrets.test.ts'),
   },
   {
-    name: 'S4',
+    name: 'K4',
     what: 'secrets go to a runner that does not know them',
     file: 'src/host/links.ts',
     find: 'if (session.takesSecrets) return session.start(task, secrets)',
@@ -449,7 +449,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/host/secrets.test.ts'),
   },
   {
-    name: 'S5',
+    name: 'K5',
     what: 'a call is answered although its row could not be written',
     file: 'src/host/audit.ts',
     find: 'return refuseUnwritten(asAppError(error), payload, request, reply)',
@@ -457,7 +457,7 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/host/audit.test.ts'),
   },
   {
-    name: 'S6',
+    name: 'K6',
     what: 'the chain goes on from a row that was never saved',
     file: 'src/host/store/sqlite.ts',
     find: 'audited = this.audit.append(changes.audit ?? [])',

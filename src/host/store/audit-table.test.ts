@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type AuditEntry, verifyChain } from '../../core/audit.ts'
 import { sha256 } from './audit-table.ts'
-import { inMemory } from './open.ts'
+import { inMemory, openDatabase } from './open.ts'
 import { SqliteStore } from './sqlite.ts'
 import type { Changes } from './store.ts'
 
@@ -36,6 +36,25 @@ describe('rows of the log', () => {
     expect(rows).toHaveLength(odd.length + 1)
     expect(verifyChain(rows, sha256)).toBeNull()
     expect(await store.auditHead()).toEqual({ seq: rows.length, hash: rows.at(-1)?.hash })
+    await store.close()
+  })
+
+  it('that could not be committed are none: the next ones follow on what is saved', async () => {
+    const database = openDatabase(inMemory)
+    const { raw } = database
+    const exec = raw.exec.bind(raw)
+    const store = new SqliteStore(database)
+    await store.commit({ ...none, audit: [entry()] })
+    raw.exec = (sql) => {
+      if (sql === 'commit') throw new Error('the disk is gone')
+      exec(sql)
+    }
+    await expect(store.commit({ ...none, audit: [entry()] })).rejects.toThrow('the disk is gone')
+    raw.exec = exec
+    await store.commit({ ...none, audit: [entry()] })
+    const rows = await store.auditAfter(0, 100)
+    expect(rows.map(({ seq }) => seq)).toEqual([1, 2])
+    expect(verifyChain(rows, sha256)).toBeNull()
     await store.close()
   })
 
