@@ -82,7 +82,7 @@ const messages: Record<FromHost['type'], fc.Arbitrary<FromHost>> = {
       spec,
       numaId: fc.option<number>(natural),
       owner: text.map((name) => name.slice(0, 32)),
-      secrets: fc.dictionary(text, text),
+      secrets: fc.dictionary(key, text, { maxKeys: 4, noNullPrototype: true }),
     },
     { requiredKeys: ['type', 'taskId', 'attempt', 'batchId', 'spec', 'numaId'] },
   ),
