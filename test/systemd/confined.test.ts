@@ -9,7 +9,7 @@ const config = '/etc/hakuriver.toml'
 describeInLab('what surrounds a task', () => {
   let cluster: LabCluster
   beforeAll(async () => {
-    cluster = await LabCluster.start({ nodes: 2, id: 'cf', net: '10.78.60', isRunnerLate: true })
+    cluster = await LabCluster.start({ nodes: 2, id: 'cf', net: '10.78.64', isRunnerLate: true })
     const { lab } = cluster
     await lab.sh('node1', 'groupadd physics; groupadd chemistry; usermod -aG physics,chemistry worker')
     await lab.sh('node1', 'useradd --create-home alice')

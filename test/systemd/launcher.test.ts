@@ -1,5 +1,6 @@
 /** Host, runner and launcher as `init service` installs them for a whole machine, on two real machines. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pinnedTls } from '../../src/platform/tls-pin.ts'
 import { waitFor } from '../../src/platform/wait.ts'
 import { Lab } from '../lab/lab.ts'
 import { describeInLab } from '../lab/require.ts'
@@ -43,16 +44,18 @@ describeInLab('host, runner and launcher of a whole machine', () => {
     const config = [...lines, ...more, '[users]', 'admin = "worker" # mapped'].join('\n')
     for (const node of ['node1', 'node2'])
       await sh(node, `mkdir -p /etc/hakuriver; printf '%s\n' '${config}' > /etc/hakuriver/config.toml`)
-    await install('node1', '--host --runner')
-    const token = async (name: string) => (await sh('node1', `cat /var/lib/hakuriver/${name}`)).trim()
-    await waitFor('the tokens', () => token('join-token').catch(() => null), deadline)
-    api = new Api(`http://${address}:8000`, await token('admin-token'))
-    await install('node2', '--runner')
-    const join = await token('join-token')
-    await sh(
-      'node2',
-      `umask 077; echo ${join} > /var/lib/hakuriver/join-token; chown hakuriver: /var/lib/hakuriver/join-token`,
+    await install('node1', '--host')
+    const read = (name: string) => sh('node1', `cat /var/lib/hakuriver/${name}`)
+    await waitFor('the host', () => read('host.json').catch(() => null), deadline)
+    api = new Api(
+      `https://${address}:8000`,
+      (await read('admin-token')).trim(),
+      undefined,
+      pinnedTls(await read('ca/ca.pem')),
     )
+    const pasted = (await sh('node1', `${hakuriver} join-token --count 2`)).trim().split('\n')
+    for (const [at, line] of pasted.entries())
+      await sh(`node${at + 1}`, line.replace('sudo hakuriver join', `${hakuriver} join`))
     await online('node1', 'node2')
   })
   afterAll(async () => {
@@ -130,6 +133,15 @@ describeInLab('host, runner and launcher of a whole machine', () => {
       expect(task.peakMemoryBytes).toBeGreaterThan(10_000)
     })
 
+    it('have their secrets, which are nowhere else', async () => {
+      const secrets = { TOKEN: 'canary-of-a-secret', OTHER: `it's "$HOME" %h` }
+      const { out } = await run('printf "%s\\n" "$TOKEN" "$OTHER"; sleep 0.2', 'node1', { secrets })
+      expect(out).toBe(`canary-of-a-secret\n${secrets.OTHER}\n`)
+      const places =
+        '/run/hakuriver /run/hakuriver-runner /run/systemd/transient /var/lib/hakuriver /var/log/journal'
+      expect(await sh('node1', `grep -rl canary-of-a-secret ${places} 2>/dev/null || :`)).toBe('')
+    })
+
     it('have limits, and are ended by them', async () => {
       const hog = 'exec tail -c 200000000 /dev/zero | tail -c 200000000 > /dev/null'
       expect((await run(hog, 'node2', { memoryBytes: 32 * MiB })).task).toMatchObject({
@@ -185,7 +197,7 @@ describeInLab('host, runner and launcher of a whole machine', () => {
       )
       const connect = (path: string) =>
         `/opt/node/bin/node -e 'require("net").connect(process.argv[1]).on("connect", () => { console.log("connects"); process.exit() }).on("error", (e) => { console.log(e.code); process.exit() })' ${path}`
-      const without = `/opt/node/bin/node -e 'fetch("http://${address}:8000/api/v1/tasks").then((r) => console.log(r.status))'`
+      const without = `NODE_TLS_REJECT_UNAUTHORIZED=0 NODE_NO_WARNINGS=1 /opt/node/bin/node -e 'fetch("https://${address}:8000/api/v1/tasks").then((r) => console.log(r.status))'`
       const script = [
         ...tries,
         connect('/run/hakuriver/launcher.sock'),

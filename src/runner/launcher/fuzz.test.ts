@@ -297,14 +297,13 @@ const valid = fc.oneof(
           maxKeys: 2,
         }),
         fc.constantFrom(null, null, null, null, null, null, 0, 9),
+        fc.option(
+          fc.dictionary(fc.constantFrom('KEY', 'A', 'T'), text, { noNullPrototype: true, maxKeys: 2 }),
+        ),
       )
-      .map(([ids, owner, spec, extraEnv, numaId]) => ({
-        op: 'start',
-        ...ids,
-        owner,
-        spec,
-        extraEnv,
-        numaId,
+      .map(([ids, owner, spec, extraEnv, numaId, secrets]) => ({
+        ...{ op: 'start', ...ids, owner, spec, extraEnv, numaId },
+        ...(secrets !== null && { secrets }),
       })),
   },
   id.chain((ids) => fc.constantFrom('recover', 'left', 'collect').map((op) => ({ op, ...ids }))),

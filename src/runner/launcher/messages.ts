@@ -31,6 +31,8 @@ export type Request =
       numaId: number | null
       spec: TaskSpec
       extraEnv: Record<string, string>
+      /** Variables that only the task sees: they are kept nowhere but in its start script. */
+      secrets?: Record<string, string>
     } & AttemptId)
   | ({ op: 'recover' | 'left' | 'collect' } & AttemptId)
   | ({ op: 'kill'; graceMs: number } & AttemptId)
@@ -68,7 +70,7 @@ function requestOf(fields: Fields): Request {
       only(fields, 'version')
       return { op, version: integer(fields, 'version', 1, 1_000_000) }
     case 'start':
-      only(fields, 'taskId', 'attempt', 'owner', 'numaId', 'spec', 'extraEnv')
+      only(fields, 'taskId', 'attempt', 'owner', 'numaId', 'spec', 'extraEnv', 'secrets')
       return {
         op,
         ...attemptOf(fields),
@@ -76,6 +78,7 @@ function requestOf(fields: Fields): Request {
         numaId: orNull(fields, 'numaId', 0, 4_095),
         spec: specOf(record(fields.spec, 'spec')),
         extraEnv: variables(fields, 'extraEnv'),
+        ...(fields.secrets !== undefined && { secrets: variables(fields, 'secrets') }),
       }
     case 'recover':
     case 'left':

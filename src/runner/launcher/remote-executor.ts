@@ -266,26 +266,23 @@ function watchedOf(
   return { taskId, attempt, launch, isStarted: false, left: null, isAskingLeft: false, graceMs: null }
 }
 
-/** What the launcher needs to know, and nothing else. */
-function startRequest({ taskId, attempt, owner, numaId, spec, extraEnv }: LaunchSpec): Request {
+/** What the launcher needs to know, and nothing else. Of variables of one name the last that counts is sent alone. */
+function startRequest(launch: LaunchSpec): Request {
+  const { taskId, attempt, owner, numaId, extraEnv, spec } = launch
   const { command, cwd, cores, memoryBytes, timeoutMs, privateNetwork, privatePids, requeue } = spec
-  // what the runner sets itself wins: of the same name the user's is of no use
-  const env = Object.fromEntries(Object.entries(spec.env).filter(([name]) => !Object.hasOwn(extraEnv, name)))
+  const secrets = launch.secrets === undefined ? undefined : without(launch.secrets, extraEnv)
+  const env = without(spec.env, { ...launch.secrets, ...extraEnv })
   const wanted = {
-    ...{
-      command,
-      arguments: spec.arguments,
-      env,
-      cwd,
-      cores,
-      memoryBytes,
-      timeoutMs,
-      privateNetwork,
-      privatePids,
-    },
+    ...{ command, arguments: spec.arguments, env, cwd },
+    ...{ cores, memoryBytes, timeoutMs, privateNetwork, privatePids },
     ...(requeue !== undefined && { requeue }),
   } as TaskSpec // its name and its queueing are of no use there
-  return { op: 'start', taskId, attempt, owner, numaId, spec: wanted, extraEnv }
+  const request = { op: 'start' as const, taskId, attempt, owner, numaId, spec: wanted, extraEnv }
+  return secrets === undefined ? request : { ...request, secrets }
+}
+
+function without(all: Record<string, string>, others: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !Object.hasOwn(others, name)))
 }
 
 function keyOf({ taskId, attempt }: { taskId: number; attempt: number }): string {

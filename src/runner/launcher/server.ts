@@ -157,8 +157,8 @@ export class LauncherServer implements ExecutorEvents {
   /** @throws AppError where it may not be run here */
   private launchOf(request: Extract<Request, { op: 'start' }>): LaunchSpec {
     const { config, rights, places } = this.options
-    const { taskId, attempt, owner, spec, numaId, extraEnv } = request
-    checkCarriable(spec)
+    const { taskId, attempt, owner, spec, numaId, extraEnv, secrets } = request
+    checkCarriable(spec, secrets)
     const strange = Object.keys(extraEnv).find((name) => !isVariableName(name))
     if (strange !== undefined)
       throw new AppError('invalid_request', 'a variable has a name that no shell can set')
@@ -166,6 +166,7 @@ export class LauncherServer implements ExecutorEvents {
     if ('refusal' in found) throw new AppError('not_permitted', found.refusal)
     return {
       ...{ taskId, attempt, owner, spec, numaId, extraEnv },
+      ...(secrets !== undefined && { secrets }),
       taskDir: places.attemptDir(request),
       stdoutPath: places.logPath('stdout', taskId),
       stderrPath: places.logPath('stderr', taskId),
