@@ -241,7 +241,16 @@ describe('every route that changes something', () => {
 
   it('has a call that goes well below', () => {
     const audited = Object.entries(auditRules).flatMap(([name, rule]) => (rule === null ? [] : [name]))
-    expect(Object.keys(done).sort()).toEqual(audited.sort())
+    // over TLS alone: pki/joins-audit.test.ts
+    const joining = [
+      'makeJoinTokens',
+      'joinCluster',
+      'renewCertificate',
+      'revokeNode',
+      'rotateAuthority',
+      'finishAuthority',
+    ]
+    expect([...Object.keys(done), ...joining].sort()).toEqual(audited.sort())
   })
 
   it.each(Object.keys(done))(

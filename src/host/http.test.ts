@@ -128,7 +128,7 @@ describe('who may call', () => {
       'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
     }
     expect(await call('GET', linkPath, { headers: upgrade })).toMatchObject({ status: 401 })
-    expect(await call('GET', linkPath, { headers: upgrade, token: admin })).toMatchObject({ status: 401 })
+    expect(await call('GET', linkPath, { headers: upgrade, token: admin })).toMatchObject({ status: 403 })
     expect(
       await call('GET', linkPath, { headers: { ...upgrade, origin: 'http://evil' }, token: join_ }),
     ).toMatchObject({
