@@ -33,7 +33,10 @@ export const httpTarget: FuzzTarget = {
     const agent = new Agent({ keepAlive: true, maxSockets: 4 })
     const database = new DatabaseSync(join(host.dir, 'cluster.db'), { readOnly: true })
     const rows = rowCounter(database)
-    const calls = fc.oneof(...(Object.keys(hostApi) as EndpointName[]).map((name) => callOf(name, known)))
+    const calls = fc
+      .oneof(...(Object.keys(hostApi) as EndpointName[]).map((name) => callOf(name, known)))
+      // whoever revokes his own token is answered 401 from then on, and nothing else is tried
+      .filter(({ path }) => !/\/tokens\/0*1\/revoke/.test(path))
     const property = fc.asyncProperty(calls, async (call) => {
       const before = rows()
       const { status, type, text } = await send(agent, host, call)
@@ -82,11 +85,12 @@ async function startHost() {
   return { host, known }
 }
 
-/** Rows of all tables that a call may fill, in one number. */
+/** Rows of all tables that a call may fill, in one number; that it was refused stands in the log of who did what. */
 function rowCounter(database: DatabaseSync): () => number {
   const tables = database
     .prepare("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'")
     .all()
+    .filter(({ name }) => name !== 'audit')
     .map(({ name }) => `(select count(*) from "${String(name)}")`)
   const statement = database.prepare(`select ${tables.join(' + ')} as count`)
   return () => Number(statement.get()?.count)
