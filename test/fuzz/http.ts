@@ -30,13 +30,14 @@ export const httpTarget: FuzzTarget = {
   runs: 500,
   async open() {
     const { host, known } = await startHost()
+    const { tokenId: own } = await host.client.whoAmI({})
     const agent = new Agent({ keepAlive: true, maxSockets: 4 })
     const database = new DatabaseSync(join(host.dir, 'cluster.db'), { readOnly: true })
     const rows = rowCounter(database)
     const calls = fc
       .oneof(...(Object.keys(hostApi) as EndpointName[]).map((name) => callOf(name, known)))
       // whoever revokes his own token is answered 401 from then on, and nothing else is tried
-      .filter(({ path }) => !/\/tokens\/0*1\/revoke/.test(path))
+      .filter(({ path }) => !path.includes(`/tokens/${own}/`))
     const property = fc.asyncProperty(calls, async (call) => {
       const before = rows()
       const { status, type, text } = await send(agent, host, call)
