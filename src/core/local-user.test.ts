@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type LocalUserRules, localUserOf, type RunnerRights, takenUsers, usualUidMin } from './local-user.ts'
+import { type LocalUserRules, localUserOf, type RunnerRights, usualUidMin } from './local-user.ts'
 
 const uids: Record<string, number> = {
   ...{ root: 0, toor: 0, daemon: 1, hakuriver: 998, shadow: 998, worker: 1000, alice: 1001, bob: 1002 },
@@ -136,13 +136,4 @@ describe('the local user of a task', () => {
       }),
     )
   })
-})
-
-test('those who are taken are told by the rules', () => {
-  expect(takenUsers(none, root)).toEqual([])
-  expect(takenUsers(none, ordinary)).toBe('*')
-  expect(takenUsers(users({ bob: 'bob', alice: 'worker' }), root)).toEqual(['alice', 'bob'])
-  expect(takenUsers(users({ bob: 'bob' }), ordinary)).toEqual(['bob'])
-  expect(takenUsers(users({ bob: 'bob', '*': '=' }), root)).toBe('*')
-  expect(takenUsers({ users: null, taskUser: 'worker' }, root)).toBe('*')
 })

@@ -64,14 +64,6 @@ export function localUserOf(owner: string, rules: LocalUserRules, rights: Runner
   return mayBe(owner, user, rule, rights) ?? { user }
 }
 
-/** Whose tasks are run here at all, by the rules alone; `*`: everybody's. */
-export function takenUsers(rules: LocalUserRules, rights: Pick<RunnerRights, 'deniesRest'>): '*' | string[] {
-  const { users, taskUser } = rules
-  if (users === null) return taskUser !== null || !rights.deniesRest ? everybodyElse : []
-  if (Object.hasOwn(users, everybodyElse) || taskUser !== null) return everybodyElse
-  return Object.keys(users).sort()
-}
-
 interface Rule {
   user: string
   /** It names this very API user. */

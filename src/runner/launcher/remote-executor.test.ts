@@ -132,6 +132,19 @@ describe('a runner with the launcher', () => {
     expect(seen.exits).toHaveLength(20)
   })
 
+  test('hands secrets on, and what the runner sets before them', async () => {
+    const { executor, launcher, seen } = await open({
+      make: (deps) => new ProcessExecutor({ info, runDir: join(root, 'processes'), numactlPath: '' }, deps),
+    })
+    const launch = launchOf(
+      { ...shell('echo "$A $B $HAKURIVER_NODE"'), env: { A: 'env' } },
+      { secrets: { A: 'secret', B: "it's" }, extraEnv: { HAKURIVER_NODE: 'n1' } },
+    )
+    await executor.start(launch)
+    await seen.exitOf(launch)
+    expect(readFileSync(launcher.places.logPath('stdout', launch.taskId), 'utf8')).toBe("secret it's n1\n")
+  })
+
   test('an attempt of another boot has ended, whoever is asked', async () => {
     const { executor } = await open()
     const handle = { ...executor.handleFor(launchOf(sleeping)), bootId: 'another' }
