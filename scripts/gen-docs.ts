@@ -9,6 +9,7 @@ import { describeFaults } from './docs/faults.ts'
 import { describeLimits } from './docs/limits.ts'
 import { manPages } from './docs/man.ts'
 import { describeStates } from './docs/states.ts'
+import { describeThreats } from './docs/threats.ts'
 
 const commands = commandPages()
 
@@ -24,6 +25,7 @@ const pages = {
   'docs/states.md': describeStates(),
   'docs/exit-codes.md': describeExitCodes(),
   'docs/faults.md': describeFaults(),
+  'docs/threats.md': describeThreats(),
   'docs/configuration.md': describeConfiguration(),
   'docs/limits.md': describeLimits(),
   'docs/commands.md': describeCommands(commands),

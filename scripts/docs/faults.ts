@@ -36,7 +36,7 @@ const rows: readonly Row[] = [
 
 /** The page. @throws Error for a row that has neither a test nor a reason */
 export function describeFaults(): string {
-  const tests = findNumberedTests('row')
+  const tests = findNumberedTests()
   const lines = rows.map(({ fault, outcome, untested }, at) => {
     const shown = listTests(tests.get(at + 1) ?? [])
     if (shown.length === 0 && untested === undefined)

@@ -1,4 +1,4 @@
-/** Tests that show a row of a table, found by the number in their names: `row 5: …`, `rows 5 and 7: …`, `threat 3: …`. */
+/** Tests that show a row of a table, found by the number in their names: `row 5: …`, `rows 5 and 7: …`. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -8,9 +8,9 @@ export interface NumberedTest {
   name: string
 }
 
-/** All tests that carry a number behind this word (also in the plural), by number, in the order of their files. */
-export function findNumberedTests(word: 'row' | 'threat'): Map<number, NumberedTest[]> {
-  const numbered = `(['"\`])(${word}s? [\\d ,and]+: (?:\\\\.|(?!\\1).)*)\\1`
+/** All that carry a number, by number, in the order of their files. */
+export function findNumberedTests(): Map<number, NumberedTest[]> {
+  const numbered = `(['"\`])(rows? [\\d ,and]+: (?:\\\\.|(?!\\1).)*)\\1`
   const title = new RegExp(
     `\\b(?:it|test|describe)(?:\\.\\w+)*(?:<[^(]*>)?(?:\\((?:[^()]|\\([^()]*\\))*\\))?\\(\\s*${numbered}`,
     'g',

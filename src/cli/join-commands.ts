@@ -43,6 +43,7 @@ export function declareJoin(program: Command, { declare, act }: Parts): void {
           'local user that tasks run as, "=" for that of the same name as the user of HakuRiver (default: hakuriver-task, made for them)',
         ),
       )
+      .addOption(text('--shared-dir <dir>', 'directory that the machines share, for the output of tasks'))
       .option('--no-service', 'do not install the runner as a service (root under systemd does it)')
       .action(
         act(async (context, invitation: string, options: JoinOptions) => {

@@ -49,7 +49,7 @@ describeInLab('the README, read by somebody new', () => {
     expect(onNode).toHaveLength(1)
   })
 
-  it('threats 2 and 6: gets from nothing to a task of a user on three machines over TLS, host and runners without root', async () => {
+  it('gets from nothing to a task of a user on three machines over TLS, host and runners without root', async () => {
     for (const node of nodes) await type(node, install.at(-1) ?? '')
     const printed: string[] = []
     for (const line of onHost) printed.push(await type('node1', line))
@@ -82,7 +82,7 @@ describeInLab('the README, read by somebody new', () => {
       )
   }, 300_000)
 
-  it('threats 3 and 6: nothing of it listens on a node but the host, and what the network reaches is not root', async () => {
+  it('nothing listens on a node but the host, and what the network reaches is not root', async () => {
     const owners = async (node: string) =>
       (await type(node, 'ps -eo user:20=,args= | grep /dist/[a-z]')).trim().split('\n').sort()
     for (const node of nodes) {
@@ -101,7 +101,7 @@ describeInLab('the README, read by somebody new', () => {
     ])
   })
 
-  it('threat 2: a line that was used is refused in one sentence, and so is a machine without one', async () => {
+  it('a line that was used is refused in one sentence, and so is a machine without one', async () => {
     const used = await lab.exec('node3', ['sh', '-lc', "hakuriver join 'https://10.78.60.11:8000#x'"])
     expect(used.code).toBe(2)
     expect(used.stderr.trim().split('\n')[0]).toMatch(/^hakuriver: .*invitation/)

@@ -20,6 +20,8 @@ export interface JoinOptions {
   name: string | null
   /** Local user that tasks run as, `=` for that of the same name; null: the one made for them. */
   taskUser: string | null
+  /** null: none. */
+  sharedDir: string | null
   /** false: --no-service. */
   service: boolean
 }
@@ -32,6 +34,7 @@ interface Place {
   as?: Account
   /** Local user that tasks run as; null: the configuration says nothing of that. */
   taskUser: string | null
+  sharedDir: string | null
 }
 
 /** Joins, writes the configuration where there is none, and has systemd run the runner where root may. */
@@ -72,7 +75,7 @@ export async function join(
         ? `${config.path} was there, and was left as it is.`
         : `Added to ${config.path}, at its end, whom tasks run as.`,
   ])
-  if (!isWritten) await noteDifferences(config.path, joined, context)
+  if (!isWritten) await noteDifferences(place, joined, context)
   if (isService) await install(context, config.path, own)
   else
     await context.print(
@@ -86,8 +89,9 @@ export async function join(
 /** Longer is no invitation. */
 const invitationBytes = 1_000
 
-function ownPlace({ taskUser }: JoinOptions, { io, home, configFile }: Context): Place {
-  return { home, config: configPath(configFile, { ...io.env, HAKURIVER_HOME: home }), taskUser }
+function ownPlace({ taskUser, sharedDir }: JoinOptions, { io, home, configFile }: Context): Place {
+  const config = configPath(configFile, { ...io.env, HAKURIVER_HOME: home })
+  return { home, config, taskUser, sharedDir }
 }
 
 /** For a runner of the whole machine: its users, and the directory that is the runner's own. */
@@ -104,13 +108,13 @@ async function systemPlace(options: JoinOptions, { configFile }: Context, own: s
   const as = await makeSystemUser()
   if (mkdirSync(systemHome, { recursive: true, mode: 0o700 }) !== undefined)
     chownSync(systemHome, as.uid, as.gid)
-  const { taskUser } = options
+  const { taskUser, sharedDir } = options
   if (taskUser !== null && taskUser !== '=' && (await accountOf(taskUser)) === null)
     throw new AppError('invalid_request', `there is no user "${taskUser}" on this machine`, {
       details: { fix: `Make it (useradd --create-home ${taskUser}), or leave --task-user out.` },
     })
   if (taskUser === null) await makeTasksUser()
-  return { home: systemHome, config: { path, isNamed: true }, as, taskUser: taskUser ?? tasksUser }
+  return { home: systemHome, config: { path, isNamed: true }, as, taskUser: taskUser ?? tasksUser, sharedDir }
 }
 
 async function install(context: Context, config: string, own: string): Promise<void> {
@@ -121,10 +125,14 @@ async function install(context: Context, config: string, own: string): Promise<v
 
 /** Host, name and whom tasks run as stand in it, so that a person finds them; false: there is one. */
 async function writeConfig(
-  { config: { path, isNamed }, taskUser }: Place,
+  { config: { path, isNamed }, taskUser, sharedDir }: Place,
   { node, url }: Joined,
 ): Promise<boolean> {
-  const set = { 'network.host_reachable_address': url, 'runner.name': node }
+  const set = {
+    'network.host_reachable_address': url,
+    'runner.name': node,
+    ...(sharedDir !== null && { 'paths.shared_dir': sharedDir }),
+  }
   const users = taskUser === null ? {} : { users: { [everybodyElse]: taskUser } }
   try {
     // only a directory of our own is private
@@ -157,15 +165,27 @@ async function addUsers({ config: { path }, taskUser }: Place): Promise<boolean>
   return true
 }
 
-const table = { name: fileSettings.nodeName, address: fileSettings.reachableAddress } as const
+const table = {
+  name: fileSettings.nodeName,
+  address: fileSettings.reachableAddress,
+  shared: fileSettings.sharedDir,
+} as const
 
 /** What stands in a configuration of before wins over what the join has brought. */
-async function noteDifferences(path: string, { node, url }: Joined, context: Context): Promise<void> {
-  const { name, address } = readSettings(table, { argv: ['--config', path], env: {} })
+async function noteDifferences(
+  { config: { path }, sharedDir }: Place,
+  { node, url }: Joined,
+  context: Context,
+): Promise<void> {
+  const { name, address, shared } = readSettings(table, { argv: ['--config', path], env: {} })
   if (name.origin === 'file' && name.value !== node)
     await context.note(`${name.place}: write name = ${JSON.stringify(node)}, or the runner does not start.`)
   if (address.value !== null && address.value !== url && !url.includes(`//${address.value}:`))
     await context.note(
       `${address.place}: the runner dials ${address.value}; this invitation came from ${url}.`,
+    )
+  if (sharedDir !== null && shared.value !== sharedDir)
+    await context.note(
+      `${shared.place}: write shared_dir = ${JSON.stringify(sharedDir)}, and start the runner again.`,
     )
 }

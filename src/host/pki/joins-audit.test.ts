@@ -23,7 +23,7 @@ async function rowsOf(action: string): Promise<AuditRow[]> {
   return rows.filter((row) => row.action === action)
 }
 
-it('threat 17: tells who invited machines, and who joined by which name, without secret and key', async () => {
+it('tells who invited machines, and who joined by which name, without secret and key', async () => {
   const secret = await inviteTo(host, { node: 'n1', ttlSeconds: 600 })
   expect(await rowsOf('makeJoinTokens')).toMatchObject([
     { who: 'admin', target: 'n1', details: '{"count":1,"ttlSeconds":600}', result: 'ok' },
@@ -35,7 +35,7 @@ it('threat 17: tells who invited machines, and who joined by which name, without
   expect(JSON.stringify(joins)).not.toMatch(/hakuriver_join_|CERTIFICATE/)
 })
 
-it('threat 17: tells of renewals by the node itself, of revoked nodes, and of a changed authority', async () => {
+it('tells of renewals by the node itself, of revoked nodes, and of a changed authority', async () => {
   const machine = await joinAs(host, 'n1')
   const csr = await makeRequest(makePrivateKey(), 'n1')
   const path = routes.renewCertificate.path
