@@ -191,7 +191,8 @@ export class Audit {
     return {
       atMs: this.deps.clock.now(),
       who: caller?.name ?? null,
-      role: caller?.role ?? null,
+      // what a node may do is said by its certificate
+      role: caller === null || caller.name.startsWith('node ') ? null : caller.role,
       token: caller?.token == null ? null : String(caller.token.id),
       via: caller?.via ?? 'nobody',
       address: request.ip,

@@ -46,10 +46,11 @@ export async function openIdentity(deps: IdentityDeps): Promise<Identity> {
     {
       file: 'join-token',
       token: { kind: 'join', user: null, role: 'viewer', label: 'join-token' },
-      isThere: !hasJoinToken || tokens.liveOf(null, 'join').length > 0,
+      isThere: tokens.liveOf(null, 'join').length > 0,
     },
   ] satisfies { file: string; token: Omit<NewToken, 'expiresAtMs'>; isThere: boolean }[]
   for (const { file, token, isThere } of files) {
+    if (token.kind === 'join' && !hasJoinToken) continue
     const path = join(stateDir, file)
     if (isThere) {
       if (!existsSync(path))

@@ -186,6 +186,6 @@ async function noteDifferences(
     )
   if (sharedDir !== null && shared.value !== sharedDir)
     await context.note(
-      `${shared.place}: write shared_dir = ${JSON.stringify(sharedDir)}, and start the runner again.`,
+      `${path}: write shared_dir = ${JSON.stringify(sharedDir)}, and start the runner again.`,
     )
 }
