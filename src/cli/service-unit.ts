@@ -124,9 +124,25 @@ export function commandOf(
 
 /** HAKURIVER_HOME in the text of a unit of ours; null: it is not there. */
 export function homeInUnit(unit: string): string | null {
-  const line = /^Environment=(.*HAKURIVER_HOME=.*)$/m.exec(unit)?.[1]
-  const word = line?.startsWith('"') ? line.slice(1, -1).replace(/\\(["\\])/g, '$1') : line
-  return word?.replace('HAKURIVER_HOME=', '').replaceAll('%%', '%') ?? null
+  const word = /^Environment=(.*HAKURIVER_HOME=.*)$/m.exec(unit)?.[1]
+  return word === undefined ? null : plain(word).replace('HAKURIVER_HOME=', '')
+}
+
+/** The configuration that a unit of ours names; null: it names none. */
+export function configInUnit(unit: string): string | null {
+  const word = /^ExecStart=.* --config (.*)$/m.exec(unit)?.[1]
+  return word === undefined ? null : plain(word).replaceAll('$$', '$')
+}
+
+/** Whom a unit of ours runs as; null: root. */
+export function userInUnit(unit: string): string | null {
+  return /^User=(.*)$/m.exec(unit)?.[1] ?? null
+}
+
+/** What `quoted` was given. */
+function plain(word: string): string {
+  const bare = word.startsWith('"') ? word.slice(1, -1).replace(/\\(["\\])/g, '$1') : word
+  return bare.replaceAll('%%', '%')
 }
 
 /** A word as systemd reads it back: `%` begins a specifier (systemd.unit(5)), quotes and spaces part words (systemd.syntax(7)). */

@@ -9,7 +9,7 @@ import { testIo } from './cli.suite.ts'
 import { service } from './commands/service.ts'
 import { createContext } from './context.ts'
 import { findHost } from './host-address.ts'
-import { homeInUnit, serviceUnit } from './service-unit.ts'
+import { configInUnit, homeInUnit, serviceUnit, userInUnit } from './service-unit.ts'
 import { hostSystemUnit, launcherServiceUnit, launcherSocketUnit, runnerSystemUnit } from './system-units.ts'
 
 const own = fileURLToPath(new URL('main.ts', import.meta.url))
@@ -102,6 +102,19 @@ describe('the state of an installed host', () => {
         ),
       ).toBe(home)
     expect(homeInUnit('[Service]\n')).toBeNull()
+    for (const configFile of ['/etc/hakuriver/config.toml', '/c c/$HOME/100%', '/a"b\\c']) {
+      const text = runnerSystemUnit({ ...unit, files: { ...files, configFile } })
+      expect([configInUnit(text), userInUnit(text)]).toEqual([configFile, 'hakuriver'])
+    }
+    const plain = serviceUnit({
+      ...files,
+      name: 'host',
+      home: '/h',
+      user: null,
+      isApart: true,
+      systemdVersion: 1,
+    })
+    expect([configInUnit(plain), userInUnit(plain)]).toEqual([null, null])
   })
 
   it.runIf(process.getuid?.() === 0)('is read by root without following where its owner points', async () => {

@@ -15,6 +15,8 @@ export interface RunnerFacts {
   /** null: the configuration cannot be used. */
   config: RunnerConfigFacts | null
   user: { name: string; isRoot: boolean }
+  /** It can ask the launcher, and needs nothing else to start tasks. */
+  hasLauncher: boolean
   systemd: SystemdFacts
   cgroup: CgroupFacts
   /** null: root needs none. */

@@ -12,7 +12,7 @@ import { ownUserName } from '../platform/own-user.ts'
 import { version } from '../platform/version.ts'
 import { inTime } from '../platform/wait.ts'
 import type { DialTls } from '../platform/wire.ts'
-import { decideExecutor } from './choose-executor.ts'
+import { decideExecutor, usesLauncher } from './choose-executor.ts'
 import { loadRunnerConfig, type RunnerConfig } from './config.ts'
 import { isPlainPath } from './executors/systemd/unit.ts'
 import { dialTls, readIdentity } from './identity.ts'
@@ -35,7 +35,9 @@ export async function checkRunner(
   const { config, error } = readConfig(argv, env)
   const isRoot = process.getuid?.() === 0
   const left = countdown(budgetMs)
-  const sudo = isRoot ? null : inTime(sudoProblem(), sudoDeadlineMs, 'sudo did not answer in time')
+  const hasLauncher = config !== null && usesLauncher(config)
+  const needsNothing = isRoot || hasLauncher
+  const sudo = needsNothing ? null : inTime(sudoProblem(), sudoDeadlineMs, 'sudo did not answer in time')
   const taskUser = config === null ? null : taskUserOf(config)
   const [systemd, sudoTold, numactl, executor, directories, host, isRunning] = await Promise.all([
     systemdFacts(isRoot, budgetMs),
@@ -51,10 +53,11 @@ export async function checkRunner(
     configError: error,
     config: config === null ? null : toldConfig(config),
     user: { name: ownUserName(), isRoot },
+    hasLauncher,
     systemd,
     cgroup: cgroupFacts(),
-    sudo: isRoot ? null : { problem: sudoTold },
-    userManager: isRoot ? null : userManagerFacts(),
+    sudo: needsNothing ? null : { problem: sudoTold },
+    userManager: needsNothing ? null : userManagerFacts(),
     executor,
     numactl,
     taskUser,

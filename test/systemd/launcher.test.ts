@@ -121,6 +121,16 @@ describeInLab('host, runner and launcher of a whole machine', () => {
     it('root finds the host of its machine', async () => {
       expect(await sh('node1', `${hakuriver} nodes`)).toMatch(/node1[\s\S]*node2/)
     })
+
+    it('and doctor looks at its runner as that one is', async () => {
+      const { code, stdout } = await lab.exec('node2', ['sh', '-c', `${hakuriver} doctor runner`])
+      expect({ code, stdout }).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('through the launcher'),
+      })
+      expect(stdout).toContain('tasks run by [users]: admin as worker')
+      expect(stdout).toContain('/var/lib/hakuriver/runner: the user hakuriver can write there')
+    })
   })
 
   describe('tasks', () => {

@@ -71,6 +71,7 @@ export function runnerFacts(given: Partial<RunnerFacts> = {}): RunnerFacts {
     configError: null,
     config: { node: 'n1', hostUrl: 'http://10.0.0.1:8000', hasJoinToken: true },
     user: { name: 'root', isRoot: true },
+    hasLauncher: false,
     systemd: {
       pid1: 'systemd',
       isRunning: true,
@@ -105,6 +106,7 @@ export function runnerFacts(given: Partial<RunnerFacts> = {}): RunnerFacts {
 export function userFacts(given: Partial<RunnerFacts> = {}): RunnerFacts {
   return runnerFacts({
     user: { name: 'me', isRoot: false },
+    hasLauncher: false,
     sudo: { problem: 'sudo systemd-run is refused: a password is required' },
     userManager: { isRunning: false, lingers: false, problem: "the user's own systemd does not run" },
     executor: processInfo,

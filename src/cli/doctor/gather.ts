@@ -10,7 +10,8 @@ import { version } from '../../platform/version.ts'
 import { noAnswer } from '../../platform/wait.ts'
 import type { Context } from '../context.ts'
 import type { HostAddress } from '../host-address.ts'
-import { type ProgramName, programFile } from '../sibling.ts'
+import { installedService } from '../installed-service.ts'
+import { programFile } from '../sibling.ts'
 import type { DoctorFacts, Part, Told } from './judge.ts'
 
 export interface GatherOptions {
@@ -38,7 +39,9 @@ export async function gather(options: GatherOptions): Promise<DoctorFacts> {
     runnerFlags === null ? null : ask<RunnerFacts>('runner', runnerFlags, options),
     part === 'runner' ? null : ask<HostFacts>('host', part === 'host' ? options.flags : [], options),
   ])
-  const configPath = namedByFlag(options.flags) ?? context.configFile ?? join(home, 'config.toml')
+  const installed = await installedService(part === 'host' ? 'host' : 'runner', context)
+  const configPath =
+    namedByFlag(options.flags) ?? context.configFile ?? installed?.configFile ?? join(home, 'config.toml')
   return {
     part,
     version,
@@ -88,17 +91,18 @@ async function probeClient(found: Found, io: Io): Promise<DoctorFacts['client']>
 
 /** What a sibling program finds. It prints JSON of this very version: it is of the same installation. */
 async function ask<T>(
-  name: ProgramName,
+  name: 'host' | 'runner',
   flags: readonly string[],
   { context, ownFile, programDeadlineMs = defaultDeadlineMs }: GatherOptions,
 ): Promise<Told<T>> {
   try {
-    const config = context.configFile === null ? [] : ['--config', context.configFile]
+    const { home, configFile, as } = (await installedService(name, context)) ?? { ...context, as: null }
+    const config = configFile === null ? [] : ['--config', configFile]
     const words = [process.execPath, programFile(name, ownFile), '--check', ...config, ...flags]
-    const env = { ...context.io.env, HAKURIVER_HOME: context.home }
+    const env = { ...context.io.env, HAKURIVER_HOME: home }
     const { code, stdout, stderr, isLate } = await runBriefly(words, programDeadlineMs, {
       env,
-      cwd: process.cwd(),
+      ...(as === null ? { cwd: process.cwd() } : { as }),
     })
     if (isLate) return { silent: noAnswer(programDeadlineMs), isLate }
     if (code === 0) return { facts: JSON.parse(stdout) as T }

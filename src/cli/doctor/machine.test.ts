@@ -175,6 +175,12 @@ describe('the user of the tasks', () => {
       runnerFacts({ taskUser: { ...user, isNamed: false, name: 'root', isOwn: true } }),
       'problem: nobody may run tasks here',
     ],
+    [userFacts({ hasLauncher: true, taskUser: user }), 'ok: tasks run as worker'],
+    [userFacts({ hasLauncher: true, taskUser: mapped }), 'ok: tasks run by [users]'],
+    [
+      userFacts({ hasLauncher: true, taskUser: { ...user, isNamed: false, name: 'me', isOwn: true } }),
+      'problem: nobody may run tasks here',
+    ],
     [runnerFacts({ taskUser: mapped }), 'ok: tasks run by [users]: alice as worker, * as the same'],
     [runnerFacts({ taskUser: { ...mapped, missing: ['carol'] } }), 'sudo useradd --create-home carol'],
     [runnerFacts({ taskUser: { ...user, users: {}, name: 'root', isOwn: true } }), '[users] is empty'],

@@ -38,7 +38,7 @@ export function machineFindings(facts: RunnerFacts): Finding[] {
   ]
 }
 
-export function systemdFinding({ systemd, user }: RunnerFacts): Finding {
+export function systemdFinding({ systemd, user, hasLauncher }: RunnerFacts): Finding {
   const { isRunning, pid1, version } = systemd
   if (!isRunning) {
     return warning(
@@ -57,7 +57,10 @@ export function systemdFinding({ systemd, user }: RunnerFacts): Finding {
     )
   }
   if (version >= privatePidsSystemd) return ok('systemd', `systemd ${version} runs this machine`)
-  const pids = user.isRoot ? 'private PIDs are made by unshare' : `private PIDs need ${privatePidsSystemd}`
+  const pids =
+    user.isRoot || hasLauncher
+      ? 'private PIDs are made by unshare'
+      : `private PIDs need ${privatePidsSystemd}`
   return ok('systemd', `systemd ${version} runs this machine; ${pids}`)
 }
 
@@ -187,12 +190,12 @@ export function executorFindings({ executor, config, user, systemd }: RunnerFact
   return [ok(id, `${found}; limits are enforced${lacks.length === 0 ? '' : `; no ${listed(lacks)}`}`)]
 }
 
-export function taskUserFindings({ taskUser, user, executor }: RunnerFacts): Finding[] {
+export function taskUserFindings({ taskUser, user, executor, hasLauncher }: RunnerFacts): Finding[] {
   if (taskUser === null) return []
   const id = 'task-user'
   const { name, exists, isNamed, isOwn, users, missing } = taskUser
   const another = ['[runner]', 'task_user = "NAME"']
-  if (user.isRoot && !isNamed) {
+  if ((user.isRoot || hasLauncher) && !isNamed) {
     const fix = advice(
       'Say in config.toml whom they run as ("*" is everybody):',
       ...['[users]', 'admin = "NAME"'],
@@ -219,7 +222,7 @@ export function taskUserFindings({ taskUser, user, executor }: RunnerFacts): Fin
     const fix = advice('Name another user in config.toml, or in [users] the one who may:', ...another)
     return [problem(id, 'no task is run: as root only those of a user whom [users] maps to it by name', fix)]
   }
-  if (user.isRoot) return [ok(id, `tasks run as ${name}`)]
+  if (user.isRoot || hasLauncher) return [ok(id, `tasks run as ${name}`)]
   if (isOwn && bySystemd) {
     const found = `tasks run as ${name}, who may use sudo for systemd-run: they could become root`
     return [warning(id, found, advice('Name another user in config.toml:', ...another))]
