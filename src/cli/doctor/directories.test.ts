@@ -80,6 +80,12 @@ describe('the directories of a runner', () => {
       'shared-dir ok: no shared_dir is set',
     )
   })
+  it('need only be read where the launcher writes', () => {
+    const sharedDir = directoryFacts({ path: '/shared', state: 'not_writable', why: 'Permission denied' })
+    const facts = runnerFacts({ hasLauncher: true, sharedDir, sharedFile: null })
+    expect(told(runnerDirectories(facts))).toMatch(/shared-dir ok: .*can read there/)
+    expect(told(runnerDirectories(facts))).toMatch(/shared-dir-same not_checked/)
+  })
   it('are closed to tasks: logs are written, the rest is not', () => {
     const sharedDirOfTasks = directoryFacts({
       path: '/shared',

@@ -157,8 +157,11 @@ function sharedDirectory(facts: RunnerFacts): Finding[] {
   const { sharedDir, sharedDirOfTasks } = facts
   if (sharedDir === null)
     return [ok('shared-dir', 'no shared_dir is set: logs come to the host through the link')]
-  const needs = { id: 'shared-dir', name: 'shared_dir', madeBy: null, onNetwork: null }
+  // the launcher writes there, as root
+  const readOnly = facts.hasLauncher
+  const needs = { id: 'shared-dir', name: 'shared_dir', madeBy: null, onNetwork: null, readOnly }
   const findings = directoryFindings(sharedDir, needs)
+  if (readOnly && sharedDir.state === 'not_writable') return [...findings, sameFinding(facts)]
   if (sharedDir.state !== 'ok') return findings
   return [...findings, ...tasksFindings(sharedDirOfTasks), sameFinding(facts)]
 }
