@@ -132,6 +132,11 @@ describeInLab('services that init installs', () => {
 
   it('take no plain process with them, and none takes them', async () => {
     await lab.sh('node2', `printf '%s\n' 'executor = "process"' >> '${configDir}/config.toml'`)
+    // the launcher has no use for them: the runner becomes root's, with what it has joined by
+    await lab.sh(
+      'node2',
+      'systemctl stop hakuriver-runner; mkdir -p -m 700 /root/.hakuriver; mv /var/lib/hakuriver/runner /root/.hakuriver/; chown -R root: /root/.hakuriver',
+    )
     await install('node2', '--runner')
     await waitFor(
       'the other executor',
