@@ -72,7 +72,10 @@ it('joins by one paste, runs tasks, and listens on nothing', async () => {
   expect(again.stderr).not.toContain('hakuriver_join_')
 
   // nothing is named: the join has said it all
-  const words = [bundle('runner'), '--executor', 'process', '--local-temp-dir', join(cluster.dir, 'tmp')]
+  // but for whom tasks run as, where that could be anybody
+  const user = process.getuid?.() === 0 ? ['--task-user', 'nobody'] : []
+  const dirs = ['--local-temp-dir', join(cluster.dir, 'tmp')]
+  const words = [bundle('runner'), '--executor', 'process', ...dirs, ...user]
   const runner = new Program(process.execPath, words, { HAKURIVER_HOME: home, HAKURIVER_CONFIG: '' })
   try {
     await waitFor('the node is online', async () => (await cluster.api.client.listNodes({})).items.length > 0)

@@ -16,7 +16,7 @@ describeInLab('faults on systemd machines', () => {
   it('row 3: keeps a running task when its runner is killed, and takes it over', async () => {
     const { api } = cluster
     const id = await api.submit(
-      shell('echo $$ >> /tmp/runs; while [ ! -e /scratch/go ]; do sleep 0.05; done; exit 3'),
+      shell('echo $$ >> /scratch/runs; while [ ! -e /scratch/go ]; do sleep 0.05; done; exit 3'),
       'node1',
     )
     const { startedAt } = await api.reached(id, 'running')
@@ -25,7 +25,7 @@ describeInLab('faults on systemd machines', () => {
     expect(await api.reached(id, 'running')).toMatchObject({ attempt: 1, startedAt })
     await cluster.lab.sh('node1', 'touch /scratch/go')
     expect(await api.ended(id)).toMatchObject({ status: 'failed', exitCode: 3, attempt: 1, startedAt })
-    expect((await cluster.lab.sh('node1', 'wc -l < /tmp/runs')).trim()).toBe('1')
+    expect((await cluster.lab.sh('node1', 'wc -l < /scratch/runs')).trim()).toBe('1')
   })
 
   it('row 3: knows the true end and time of what ended while its runner was dead', async () => {
@@ -54,13 +54,13 @@ describeInLab('faults on systemd machines', () => {
 
   it('row 1: loses no submit that was answered when the host is killed', async () => {
     const ids = await cluster.api.submitAll(
-      [shell('echo once >> /tmp/after-kill')],
+      [shell('echo once >> /scratch/after-kill')],
       ['node1', 'node2', 'node3'],
     )
     await cluster.local.restartHost('SIGKILL')
     for (const [index, id] of ids.entries()) {
       expect(await cluster.api.ended(id, 30_000)).toMatchObject({ status: 'completed', attempt: 1 })
-      expect((await cluster.lab.sh(`node${index + 1}`, 'wc -l < /tmp/after-kill')).trim()).toBe('1')
+      expect((await cluster.lab.sh(`node${index + 1}`, 'wc -l < /scratch/after-kill')).trim()).toBe('1')
     }
   })
 

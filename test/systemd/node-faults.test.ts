@@ -186,12 +186,12 @@ describeInLab('faults of a node', () => {
     const small = ['--state-dir', '/scratch/small/state']
     await cluster.startRunner('node1', { args: small })
     const writer = await api.submit(
-      shell('while [ ! -e /tmp/full ]; do sleep 0.05; done; for i in 1 2 3; do seq 100; done; exit 5'),
+      shell('while [ ! -e /scratch/full ]; do sleep 0.05; done; for i in 1 2 3; do seq 100; done; exit 5'),
       'node1',
     )
     const victim = await api.submit(shell('sleep 60'), 'node1')
     await Promise.all([writer, victim].map((id) => api.reached(id, 'running')))
-    await lab.exec('node1', ['sh', '-c', 'cat /dev/zero > /scratch/small/filler; touch /tmp/full'])
+    await lab.exec('node1', ['sh', '-c', 'cat /dev/zero > /scratch/small/filler; touch /scratch/full'])
     const problem = 'the disk for its output (/scratch/small/state/task_outputs) is full'
     await waitFor('the node says it', async () => {
       const node = await api.client.getNode({ params: { name: 'node1' } })
