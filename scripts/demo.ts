@@ -114,7 +114,10 @@ function startSecondNode(url: string) {
     '--join-token-file',
     join(dir, 'home/join-token'),
   ]
+  // a runner that is root runs nothing unless it is told as whom
+  const user = process.getuid?.() === 0 ? ['--task-user', 'nobody'] : []
   const dirs = [
+    ...user,
     '--state-dir',
     join(dir, 'second'),
     '--local-temp-dir',

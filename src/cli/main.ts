@@ -7,13 +7,20 @@ import { runProgram } from './sibling.ts'
 async function main([word, ...rest]: string[]): Promise<void> {
   if (word === 'host' || word === 'runner') return runProgram(word, rest)
   if (word === 'restore' && rest.length > 0 && !rest.some((each) => each === '--help' || each === '-h'))
-    return runProgram('host', ['--restore', ...rest])
+    return restore(rest)
   if (word === completionWord) return answerTab(rest, null)
   if (rest[0] === completionWord && word !== undefined) return answerTab(rest.slice(1), word)
   const { runCli } = await import('./run.ts')
   const code = await runCli(word === undefined ? [] : [word, ...rest], processIo(process))
   // Everything is written: no idle connection or timer may keep the process.
   process.exit(code)
+}
+
+async function restore(words: string[]): Promise<void> {
+  const { restoreInstalled } = await import('./restore-installed.ts')
+  const code = await restoreInstalled(words)
+  if (code !== null) process.exit(code)
+  await runProgram('host', ['--restore', ...words])
 }
 
 /** The first word with which the completion scripts ask what fits. */

@@ -241,6 +241,14 @@ describe('an invitation', () => {
     expect((await post('/api/v1/users/nobody/invitations', admin)).status).toBe(404)
   })
 
+  it('stays void where its user is disabled and enabled again', async () => {
+    await post('/api/v1/users', admin, { name: 'ann', role: 'submitter' })
+    const secret = await invite('ann')
+    await post('/api/v1/users/ann', admin, { isDisabled: true })
+    await post('/api/v1/users/ann', admin, { isDisabled: false })
+    expect((await send('POST', '/api/v1/login', { body: { secret } })).status).toBe(401)
+  })
+
   it('is one of a bounded number: the oldest goes first', async () => {
     await post('/api/v1/users', admin, { name: 'ann', role: 'submitter' })
     const secrets: string[] = []

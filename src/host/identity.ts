@@ -61,7 +61,10 @@ export function createIdentity(deps: IdentityHandlerDeps): IdentityHandlers {
     updateUser: async ({ params, body }, caller) => {
       refuseOpen(caller)
       if (params.name === caller.name) caller.stay?.()
+      const open = tokens.liveOf(params.name, 'login')
       const user = await users.update(params.name, body)
+      // they would be good again when the user is
+      if (body.isDisabled === true) await tokens.forget(open)
       const { name, role, isDisabled } = user
       log.info({ user: name, role, isDisabled, by: caller.name }, 'A user was changed')
       return userView(user)

@@ -101,6 +101,37 @@ describeInLab('the README, read by somebody new', () => {
     ])
   })
 
+  it('a backup goes back into the place of an installed host, as its own user, and nothing of root follows', async () => {
+    await type('node1', 'sudo hakuriver backup /root/cluster.db')
+    await type('node1', 'sudo systemctl stop hakuriver-host')
+    // whoever has become the host's user has left a trap
+    await type(
+      'node1',
+      'ln -s /etc/passwd /var/lib/hakuriver/cluster.db.restoring; cp /etc/passwd /root/passwd',
+    )
+    const trapped = await lab.exec('node1', ['sh', '-lc', 'sudo hakuriver restore /root/cluster.db'])
+    expect({
+      ...trapped,
+      same: (await type('node1', 'cmp /etc/passwd /root/passwd && echo same')).trim(),
+    }).toMatchObject({
+      same: 'same',
+    })
+    await type('node1', 'rm -f /var/lib/hakuriver/cluster.db.restoring')
+    expect(await type('node1', 'sudo hakuriver restore /root/cluster.db')).toContain('Restored')
+    expect((await type('node1', 'stat -c %U:%a /var/lib/hakuriver/cluster.db')).trim()).toBe('hakuriver:600')
+    await type('node1', 'sudo systemctl start hakuriver-host')
+    await waitFor(
+      'the host is back, with its nodes',
+      async () => {
+        const { code, stdout } = await lab.exec('node1', ['sh', '-lc', 'sudo hakuriver nodes --json'])
+        if (code !== 0) return false
+        const { items } = JSON.parse(stdout)
+        return items.filter(({ status }: { status: string }) => status === 'online').length === 3
+      },
+      { deadlineMs: 40_000 },
+    )
+  }, 120_000)
+
   it('a line that was used is refused in one sentence, and so is a machine without one', async () => {
     const used = await lab.exec('node3', ['sh', '-lc', "hakuriver join 'https://10.78.60.11:8000#x'"])
     expect(used.code).toBe(2)

@@ -9,7 +9,7 @@ import { isUntrusted } from '../../platform/network-reason.ts'
 import { ownUserName } from '../../platform/own-user.ts'
 import { askSecret } from '../ask-secret.ts'
 import type { Context } from '../context.ts'
-import { type Credential, readCredentials, withLogin, writeCredentials } from '../credentials.ts'
+import { type Credential, loginAt, readCredentials, withLogin, writeCredentials } from '../credentials.ts'
 import { normalUrl } from '../host-address.ts'
 import { untilText } from '../output/people.ts'
 import { createHost, type Host } from '../transport.ts'
@@ -29,6 +29,7 @@ export async function login(word: string | null, context: Context): Promise<numb
     ? byInvitation(word ?? (await askSecret('Paste the invitation (it is not shown): ', context.io)), context)
     : byToken(word, context))
   await writeCredentials(context.home, withLogin(before, url, credential))
+  await endFormer(loginAt(before, url), credential, url, context)
   if (context.json) {
     await context.printJson({ host: url, user: credential.user, role, expiresAt })
     return exitCodes.ok
@@ -42,6 +43,25 @@ export async function login(word: string | null, context: Context): Promise<numb
       `Commands go to ${usual.url} all the same (${usual.urlFrom}): write --host ${url} where you mean the other.`,
     )
   return exitCodes.ok
+}
+
+/** Nobody holds the token of the login before any more: it ends as by a logout. */
+async function endFormer(
+  former: Credential | null,
+  { token, ca }: Credential,
+  url: string,
+  context: Context,
+): Promise<void> {
+  if (former === null || former.token === token) return
+  try {
+    const { client } = await hostOf({ url, token: former.token, ca }, context)
+    const { tokenId } = await client.whoAmI({})
+    if (tokenId !== null) await client.revokeToken({ params: { id: tokenId }, body: {} })
+  } catch (error) {
+    // one that has ended by itself is what is wanted
+    if (error instanceof AppError && error.code === 'unauthenticated') return
+    await context.note('The token of the login before may still be good: hakuriver token list.')
+  }
 }
 
 async function byInvitation(text: string, context: Context): Promise<Login> {

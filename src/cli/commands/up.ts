@@ -16,7 +16,7 @@ import { ownFile } from '../sibling.ts'
 import type { Host } from '../transport.ts'
 import { ownHost, startCluster } from '../up/cluster.ts'
 import { startDetached } from '../up/detach.ts'
-import { readUpSettings, type UpSettings } from '../up/settings.ts'
+import { readUpSettings, taskUserOf, type UpSettings, weakestUser } from '../up/settings.ts'
 import { isAlive, readUpState, type UpState } from '../up/state.ts'
 
 export interface UpOptions {
@@ -36,7 +36,6 @@ interface Up {
 /** Another `up` that is just starting is waited for. */
 const otherDeadlineMs = 75_000
 const lookMs = 50
-const weakestUser = 'nobody'
 
 /** Starts a cluster unless one runs. `own` is this program's file: host and runner lie beside it. */
 export async function up(options: UpOptions, given: Context, own: string = ownFile()): Promise<number> {
@@ -124,11 +123,6 @@ async function runHere(
     await lock.release()
   }
   return exitCodes.ok
-}
-
-/** A runner that is root runs nothing without a word on whom tasks are; here that word is the weakest user. */
-function taskUserOf({ namesTaskUser }: UpSettings): string | null {
-  return process.getuid?.() === 0 && !namesTaskUser ? weakestUser : null
 }
 
 /** The state of the other `up`, once its cluster works. */

@@ -12,6 +12,8 @@ import type { Context } from '../context.ts'
 import type { HostAddress } from '../host-address.ts'
 import { installedService } from '../installed-service.ts'
 import { programFile } from '../sibling.ts'
+import { readUpSettings, taskUserOf } from '../up/settings.ts'
+import { readUpState } from '../up/state.ts'
 import type { DoctorFacts, Part, Told } from './judge.ts'
 
 export interface GatherOptions {
@@ -33,7 +35,8 @@ export async function gather(options: GatherOptions): Promise<DoctorFacts> {
   const { part, context } = options
   const { io, home } = context
   const found = await findAddress(context)
-  const runnerFlags = part === 'host' ? null : flagsForRunner(options, found)
+  const runnerFlags =
+    part === 'host' ? null : [...(await flagsOfUp(context)), ...flagsForRunner(options, found)]
   const [client, runner, host] = await Promise.all([
     part === 'all' ? probeClient(found, io) : null,
     runnerFlags === null ? null : ask<RunnerFacts>('runner', runnerFlags, options),
@@ -78,6 +81,17 @@ function flagsForRunner({ flags, context }: GatherOptions, found: Found): string
   const { url, urlFrom } = found.address
   const isNamed = urlFrom === '--host' || urlFrom === join(context.home, 'host.json')
   return isNamed ? ['--host', url, ...flags] : [...flags]
+}
+
+/** Where `up` keeps a cluster, its runner is told by flag whom tasks run as. */
+async function flagsOfUp({ io, home }: GatherOptions['context']): Promise<string[]> {
+  if ((await readUpState(home)) === null) return []
+  try {
+    const user = taskUserOf(readUpSettings(io, home))
+    return user === null ? [] : ['--task-user', user]
+  } catch {
+    return [] // a wrong configuration is told as that
+  }
 }
 
 async function probeClient(found: Found, io: Io): Promise<DoctorFacts['client']> {

@@ -25,3 +25,11 @@ export function readUpSettings(io: Pick<Io, 'env'>, home: string): UpSettings {
   const namesTaskUser = found.taskUser.value !== null || found.users.value !== null
   return { node: found.node.value, bindAddress: found.bindAddress.value, namesTaskUser }
 }
+
+/** Whom tasks of a runner run as that is root, where nothing says more. */
+export const weakestUser = 'nobody'
+
+/** A runner that is root runs nothing without a word on whom tasks are; here that word is the weakest user. */
+export function taskUserOf({ namesTaskUser }: UpSettings): string | null {
+  return process.getuid?.() === 0 && !namesTaskUser ? weakestUser : null
+}
