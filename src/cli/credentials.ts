@@ -2,10 +2,11 @@
  * What `hakuriver login` keeps: `credentials.json` in this user's directory, a token for each host that was logged in
  * to. Each is shown to the very host that it is kept for, and to no other.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
-import { isErrno, makePrivateDir, writeFileAtomic } from '../platform/files.ts'
+import { makePrivateDir, writeFileAtomic } from '../platform/files.ts'
+import { readIfThere } from './foreign-file.ts'
 
 /** One login. */
 export interface Credential {
@@ -97,14 +98,4 @@ function isCredential(value: unknown): value is Credential {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function readIfThere(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return null
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
-    throw new AppError('not_permitted', `cannot read ${path} (${code})`)
-  }
 }

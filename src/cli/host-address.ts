@@ -1,11 +1,12 @@
 /** Finds the host and the token to show it, and says where each was found. */
-import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { isLoopback } from '../core/address.ts'
 import { AppError } from '../core/errors.ts'
 import type { Io } from '../platform/io.ts'
 import { unitDir } from '../platform/system-service.ts'
 import { type Credential, credentialsPath, loginAt, readCredentials } from './credentials.ts'
+import { isForeignDirectory, readIfThere } from './foreign-file.ts'
 import { homeInUnit, unitFileOf, unitMark } from './service-unit.ts'
 
 /** Where the host is, and what to show it. */
@@ -116,6 +117,7 @@ async function namedConfig(
 }
 
 async function ownConfig(io: Pick<Io, 'env'>, home: string): Promise<{ url: string; from: string } | null> {
+  if (isForeignDirectory(home)) return null // an installed host has its configuration in /etc
   if (!io.env.HAKURIVER_HOST_PORT && !existsSync(join(home, 'config.toml'))) return null
   return readConfig(null, io, home)
 }
@@ -158,7 +160,9 @@ function findCa({ file, url, home, own, login }: CaSources): string | null {
     if (named === null) throw new AppError('invalid_request', `there is no file ${file} with authorities`)
     return named
   }
-  if (own !== null && own.caFile !== null && own.url === url) return readIfThere(own.caFile)
+  // the name of a file that somebody else has written leads root nowhere
+  if (own !== null && own.caFile !== null && own.url === url)
+    return readIfThere(isForeignDirectory(home) ? join(home, 'ca', 'ca.pem') : own.caFile)
   return login?.ca ?? caOfJoin(home, url)
 }
 
@@ -210,42 +214,4 @@ function readToken(path: string, mustExist: boolean): Pick<HostAddress, 'token' 
   }
   const isOpen = (statSync(path).mode & 0o077) !== 0
   return { token: text.trim(), tokenNote: isOpen ? `others can read ${path}: run chmod 600 ${path}` : null }
-}
-
-/**
- * What lies in a directory of somebody else is read by root only as that one's own plain file: a link in its place
- * would have root read another file, and send it as a token.
- */
-function readIfThere(path: string): string | null {
-  try {
-    const file = openSync(path, constants.O_RDONLY | (process.getuid?.() === 0 ? rootFlags(path) : 0))
-    try {
-      if (isForeign(file, path))
-        throw new AppError('not_permitted', `${path} is not of the owner of its directory`)
-      return readFileSync(file, 'utf8')
-    } finally {
-      closeSync(file)
-    }
-  } catch (error) {
-    if (error instanceof AppError) throw error
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null
-    throw new AppError('not_permitted', `cannot read ${path} (${String(code)})`)
-  }
-}
-
-function rootFlags(path: string): number {
-  return ownerOfDirectory(path) === 0 ? 0 : constants.O_NOFOLLOW | constants.O_NONBLOCK
-}
-
-function isForeign(file: number, path: string): boolean {
-  const owner = ownerOfDirectory(path)
-  if (process.getuid?.() !== 0 || owner === 0) return false
-  const found = fstatSync(file)
-  return !found.isFile() || found.uid !== owner
-}
-
-/** Root, where there is no such directory. */
-function ownerOfDirectory(path: string): number {
-  return statSync(dirname(path), { throwIfNoEntry: false })?.uid ?? 0
 }

@@ -17,10 +17,8 @@ async function main([word, ...rest]: string[]): Promise<void> {
 }
 
 async function restore(words: string[]): Promise<void> {
-  const { restoreInstalled } = await import('./restore-installed.ts')
-  const code = await restoreInstalled(words)
-  if (code !== null) process.exit(code)
-  await runProgram('host', ['--restore', ...words])
+  const { restoreWords } = await import('./restore-installed.ts')
+  await runProgram('host', await restoreWords(words))
 }
 
 /** The first word with which the completion scripts ask what fits. */

@@ -175,8 +175,10 @@ class LoginCodes {
   make(maker: TokenRecord, role: Login['role']): string {
     const code = randomBytes(24).toString('base64url')
     this.codes.set(hashOf(code), { endMs: this.clock.monotonic() + codeMs, maker, role })
-    const [oldest] = this.codes.keys()
-    if (this.codes.size > maxCodes && oldest !== undefined) this.codes.delete(oldest)
+    // of the same user: nobody takes the links of others away
+    const own = [...this.codes].filter(([, known]) => known.maker.user === maker.user)
+    const [oldest] = own
+    if (own.length > maxCodes && oldest !== undefined) this.codes.delete(oldest[0])
     return code
   }
 

@@ -51,7 +51,8 @@ async function putBack(argv: string[]): Promise<void> {
   if (file === undefined) throw new AppError('invalid_request', '--restore needs the file of a backup')
   const config = loadHostConfig({ argv: argv.toSpliced(at, 2), env: process.env })
   const { restore } = await import('./store/restore.ts')
-  const { tasks, keptAside, hasSecrets } = await restore(file, config, Date.now())
+  const { becomeOwner } = await import('./store/become-owner.ts')
+  const { tasks, keptAside, hasSecrets } = await restore(becomeOwner(file, config), config, Date.now())
   const aside = keptAside === null ? '' : `What was there is kept as ${keptAside}.\n`
   const secrets = hasSecrets
     ? `Its secrets need the file ${keyFile} of the host that made it, in ${config.stateDir}: without it tasks with secrets do not start.\n`

@@ -23,6 +23,14 @@ export interface BriefOptions {
   as?: { uid: number; gid: number } | undefined
 }
 
+/** For a program of another user, who may read it as long as that runs (proc_pid_environ(5)). */
+function withoutSecrets(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  const { HAKURIVER_TOKEN: _, HAKURIVER_JOIN_TOKEN: __, ...rest } = env
+  const isPlain = (name: string) =>
+    name.startsWith('HAKURIVER_') || ['PATH', 'HOME', 'LANG', 'TZ'].includes(name)
+  return Object.fromEntries(Object.entries(rest).filter(([name]) => isPlain(name)))
+}
+
 /** More output than a small program has is cut off. */
 const outputBytes = 256 * 1024
 
@@ -39,7 +47,7 @@ export function runBriefly(
     // messages of programs are read: in one language
     const child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...env, LC_ALL: 'C' },
+      env: { ...(as === undefined ? env : withoutSecrets(env)), LC_ALL: 'C' },
       cwd,
       ...as,
     })

@@ -45,7 +45,8 @@ export async function restore(
   const lock = await lockDirectory(stateDir, 'host')
   const copy = `${databaseFile}.restoring`
   try {
-    await copyFile(file, copy, constants.COPYFILE_FICLONE)
+    for (const end of ['', ...besides]) await rm(copy + end, { force: true })
+    await copyFile(file, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
     await chmod(copy, 0o600)
     const tasks = checkBackup(copy, file)
     const given = existsSync(databaseFile) ? givenBy(databaseFile) : null

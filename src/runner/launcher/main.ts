@@ -4,9 +4,9 @@
  * the other end. It ends with the connection; tasks go on.
  */
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppError, errorTable } from '../../core/errors.ts'
 import type { RunnerRights } from '../../core/local-user.ts'
 import { logFolder } from '../../platform/log-paths.ts'
@@ -97,9 +97,21 @@ function rightsOf({ nodeName, runnerUser }: LauncherConfig): RunnerRights {
 }
 
 /** Those that are not the launcher's own alone. */
+/** Below /tmp anybody may have been first: tasks of all begin in it, and a link would take their own /tmp from them. */
+function refuseForeign(localTempDir: string): void {
+  const isOpen = (statSync(dirname(localTempDir)).mode & 0o002) !== 0
+  const found = lstatSync(localTempDir)
+  if (!isOpen || (found.isDirectory() && found.uid === 0)) return
+  throw new AppError(
+    'not_permitted',
+    `${localTempDir} was made by somebody else than root: remove it, or set local_temp_dir to another directory`,
+  )
+}
+
 async function makeDirectories({ localTempDir, sharedDir }: LauncherConfig): Promise<void> {
   // chmod(2) beside it: the umask has no say here, as tasks of any user work in it
   if (mkdirSync(localTempDir, { recursive: true, mode: 0o755 }) !== undefined) chmodSync(localTempDir, 0o1777)
+  refuseForeign(localTempDir)
   if (sharedDir === null) return
   // by programs, as none of our own threads may wait for that directory
   const folders = logStreams.map((stream) => logFolder(sharedDir, stream))
