@@ -5,8 +5,9 @@ const meanings: Record<keyof typeof exitCodes, string> = {
   ok: 'done',
   failed: 'it failed; the message says why',
   usage: 'the command line or the request is wrong, or can never be satisfied',
-  notFound: 'there is no such task, batch or node',
-  notPermitted: 'the token is missing, wrong, or does not allow it',
+  notFound: 'there is no such task, batch, node, user, token or login',
+  notPermitted:
+    'the token is missing, wrong, or does not allow it; or a file may not be read or written, or the host cannot prove itself',
   hostUnreachable: 'the host cannot be reached or is not ready',
   timeout: 'the wait took longer than allowed',
   lost: 'the awaited task is `lost`: nobody can know how it ended',

@@ -5,13 +5,20 @@ import type { Io } from '../platform/io.ts'
 /** Longer is no token and no invitation. */
 const mostChars = 1_000
 
-/** Asks on the terminal without echo; where standard input is none, its first line is the answer. */
-export async function askSecret(prompt: string, io: Io): Promise<string> {
+/**
+ * Asks on the terminal without echo; where standard input is none, its first line is the answer.
+ * @param nothing what to say where there is none
+ */
+export async function askSecret(
+  prompt: string,
+  io: Io,
+  nothing = 'nothing was given: no login',
+): Promise<string> {
   const text = io.canAsk
     ? await typed(prompt, io)
     : firstLine(Buffer.from(await io.readStdin(mostChars * 4)).toString())
   const secret = text.trim()
-  if (secret === '') throw new AppError('invalid_request', 'nothing was given: no login')
+  if (secret === '') throw new AppError('invalid_request', nothing)
   if (secret.length > mostChars) throw new AppError('invalid_request', 'this is too long for a token')
   return secret
 }

@@ -31,7 +31,7 @@ it('trades an invitation for a token, keeps it for this user alone, and goes to 
   host.people.invitations.set(secret, 'ann')
   const test = testIo()
   const ran = await runAlone(['login', `${host.url}#${secret}`], again(test))
-  expect(ran).toEqual({ code: 0, out: `Logged in to ${host.url} as ann (submitter), for ever.\n`, err: '' })
+  expect(ran).toEqual({ code: 0, out: `Logged in to ${host.url} as ann (submitter), never ends.\n`, err: '' })
   expect(kept(test)).toEqual({
     hosts: { [host.url]: { token: 'token-of-ann', user: 'ann', ca: null } },
     default: host.url,
@@ -66,6 +66,31 @@ it('takes back what was typed, and gives up at Ctrl-C', async () => {
   expect((await runAlone(['login'], testIo({ answer: typed }))).code).toBe(0)
   const ended = await runAlone(['login'], testIo({ answer: 'abc\u0003' }))
   expect(ended).toMatchObject({ code: 2, err: expect.stringContaining('given up: no login') })
+})
+
+it.each([
+  ['nothing', [], 'no invitation was given: paste the line that an admin sent you'],
+  [
+    'that of a machine',
+    [`http://127.0.0.1:1#hakuriver_join_${'a'.repeat(32)}`],
+    'for a machine: sudo hakuriver join',
+  ],
+  ['the link for a browser', ['http://127.0.0.1:1/login#code=abc'], 'this is the link for a browser'],
+  ['a piece of one', [`http://127.0.0.1:1#${secret.slice(0, -3)}`], 'is missing: paste all of it'],
+])('says what is wrong where it is given %s', async (_what, words, sentence) => {
+  const { code, out, err } = await runAlone(['login', ...words], testIo())
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err).toContain(sentence)
+  expect(err).not.toContain('aaa')
+})
+
+it.each([
+  `http://127.0.0.1:1#${secret}`,
+  `https://127.0.0.1:1#${Buffer.alloc(32).toString('base64url')}.${secret}`,
+])('asks whether the address is right where nobody answers: %s', async (invitation) => {
+  const { code, err } = await runAlone(['login', invitation], testIo())
+  expect(code).toBe(5)
+  expect(err).toMatch(/cannot reach the host at .*\n {2}Is the address right, and does the host run\?/)
 })
 
 it('says that an invitation was used, and repeats nothing of it', async () => {
@@ -226,7 +251,7 @@ it('says who one is', async () => {
     [
       'ann  submitter',
       `  host   ${host.url}  (${join(test.home, 'credentials.json')})`,
-      '  token  7, for ever',
+      '  token  7, never ends',
       '',
     ].join('\n'),
   )

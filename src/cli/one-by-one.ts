@@ -29,11 +29,9 @@ export async function each<T>(
       if (!(error instanceof AppError) || error.code === 'unavailable' || error.code === 'unauthenticated')
         throw error
       outcomes.push({ name, done: null, error: { code: error.code, message: error.message } })
-      const { exitCode } = tellError(error, false)
+      const { lines, exitCode } = tellError(error, false)
       code = code === exitCodes.ok ? exitCode : exitCodes.failed
-      if (context.json) continue
-      await context.note(`hakuriver: ${error.message}`)
-      if (typeof error.details?.fix === 'string') await context.note(`  ${error.details.fix}`)
+      if (!context.json) for (const line of lines) await context.note(line)
     }
   }
   if (context.json) await context.printJson({ items: outcomes })

@@ -187,6 +187,5 @@ const roleHelp = `Roles, each may all that those before it may:
   viewer      look at nodes, tasks and batches
   submitter   run commands; end tasks of its own, and read what they write
   operator    the same with everybody's tasks; drain and remove nodes
-  admin       users, and tokens of others
-
+  admin       users and their tokens, invitations of machines, certificates, the log of who did what, backups
 `

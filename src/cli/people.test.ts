@@ -41,7 +41,7 @@ it('prints a new token alone, and the rest beside it', async () => {
   const words = ['token', 'make', '--label', 'nightly', '--role', 'viewer', '--expires', '30d']
   const { code, out, err } = await run(host, words)
   expect({ code, out }).toEqual({ code: 0, out: 'hakuriver_api_made\n' })
-  expect(err).toBe('Token 42 of ann (viewer), for ever. It is shown this once.\n')
+  expect(err).toBe('Token 42 of ann (viewer), never ends. It is shown this once.\n')
   expect(host.seen.at(-1)?.body).toEqual({ label: 'nightly', role: 'viewer', expiresInSeconds: 30 * 86_400 })
   await run(host, ['token', 'make', '--label', 'x', '--expires', 'never', '--user', 'bob'])
   expect(host.seen.at(-1)?.body).toEqual({ label: 'x', expiresInSeconds: null, user: 'bob' })
@@ -74,6 +74,29 @@ it('revokes several tokens, each answered for by itself', async () => {
   const { code, out, err } = await run(host, ['token', 'revoke', '7', '8'])
   expect({ code, out }).toEqual({ code: 3, out: 'Token 7 of ann (laptop) is revoked.\n' })
   expect(err).toContain('hakuriver: there is no token 8\n')
+  const named = await run(host, ['token', 'revoke', 'nope'])
+  expect(named).toMatchObject({
+    code: 2,
+    err: 'hakuriver: "nope" is no id of a token: hakuriver token list has them\n',
+  })
+})
+
+it('says where what was meant can be looked up', async () => {
+  const host = await startHost()
+  const told = async (...words: string[]) => (await run(host, words)).err.split('\n')[1]
+  expect(await told('user', 'invite', 'zed')).toBe('  `hakuriver user list` has all.')
+  expect(await told('token', 'revoke', '8')).toBe('  `hakuriver token list` has yours.')
+  expect(await told('show', '99')).toBe('  `hakuriver ps --all` lists every task.')
+  expect(await told('node', 'n9')).toBe('  `hakuriver nodes` lists every node.')
+  expect(await told('logout', host.url)).toBe('  `hakuriver login URL` logs you in.')
+})
+
+it('names the directory that is missing where an export cannot be written', async () => {
+  const { code, err } = await run(await startHost(), ['audit', 'export', '--out', '/nowhere/x'])
+  expect({ code, err }).toEqual({
+    code: 2,
+    err: 'hakuriver: cannot write /nowhere/x: there is no directory /nowhere\n',
+  })
 })
 
 it('adds a user, and prints the one line to send to that person', async () => {
@@ -141,7 +164,9 @@ it('tells a refusal in the words of the host, with the exit code of what is not 
   const { code, err } = await run(host, ['user', 'list'])
   expect({ code, err }).toEqual({
     code: 4,
-    err: expect.stringContaining('hakuriver: this needs the role admin, and ann is submitter\n'),
+    err: expect.stringContaining(
+      'hakuriver: this needs the role admin, and ann is submitter\n  An admin of the cluster can give you that role.\n',
+    ),
   })
 })
 

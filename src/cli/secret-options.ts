@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { isVariableName, maxSecretBytes, maxSecretsBytes } from '../core/carry.ts'
 import { AppError } from '../core/errors.ts'
+import { printable } from '../core/text.ts'
 import type { Io } from '../platform/io.ts'
 import { linesOf } from './environment.ts'
 
@@ -28,14 +29,18 @@ export async function readSecrets(
   let usesStdin = false
   for (const entry of secret) {
     const [name = ''] = entry.split('=', 1)
-    if (!isVariableName(name)) throw noName('--secret')
     const value = entry.length > name.length ? entry.slice(name.length + 1) : null
+    // nothing else tells that what stands before the = is not a part of the secret
+    if (!isVariableName(name))
+      throw value === '-' || value?.startsWith('@') ? badName(name) : noName('--secret')
     if (value === '-') {
       if (usesStdin) throw new AppError('invalid_request', 'only one secret can come from standard input')
       usesStdin = true
       found.push([name, textOf(await io.readStdin(maxSecretBytes + 2), `standard input (${name})`)])
-    } else if (value?.startsWith('@')) found.push([name, textOf(readAtMost(value.slice(1)), value.slice(1))])
-    else if (value !== null) {
+    } else if (value?.startsWith('@')) {
+      const path = value.slice(1)
+      found.push([name, textOf(readAtMost(path, `--secret ${name}=@${path}`), path)])
+    } else if (value !== null) {
       await visible(name)
       found.push([name, value])
     } else found.push([name, ownOf(name, '--secret', io.env)])
@@ -45,7 +50,11 @@ export async function readSecrets(
 
 /** The lines of a file, as those of `--env-file`: `NAME=value`, taken literally, or `NAME` alone. */
 function entriesOf(path: string, own: Io['env']): [string, string][] {
-  const text = decode(readAtMost(path, maxSecretsBytes * 2), path, maxSecretsBytes * 2)
+  const text = decode(
+    readAtMost(path, `--secret-file ${path}`, maxSecretsBytes * 2),
+    path,
+    maxSecretsBytes * 2,
+  )
   return linesOf(text).map((line, at) => {
     const [name = ''] = line.split('=', 1)
     if (!isVariableName(name)) throw noName(`${path}, line ${at + 1} of those with something in them`)
@@ -68,6 +77,13 @@ function noName(where: string): AppError {
   })
 }
 
+function badName(name: string): AppError {
+  return new AppError(
+    'invalid_request',
+    `"${printable(name)}" cannot be the name of a variable (--secret): letters, digits and _, not beginning with a digit`,
+  )
+}
+
 /** Without the line feed at its end. */
 function textOf(bytes: Uint8Array, from: string): string {
   return decode(bytes, from, maxSecretBytes + 1).replace(/\r?\n$/, '')
@@ -87,7 +103,7 @@ function decode(bytes: Uint8Array, from: string, most: number): string {
 }
 
 /** Also of a pipe, such as that of `<(…)`. */
-function readAtMost(path: string, most = maxSecretBytes + 1): Uint8Array {
+function readAtMost(path: string, option: string, most = maxSecretBytes + 1): Uint8Array {
   try {
     const file = openSync(path, 'r')
     try {
@@ -101,6 +117,7 @@ function readAtMost(path: string, most = maxSecretBytes + 1): Uint8Array {
     }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
+    if (code === 'ENOENT') throw new AppError('invalid_request', `there is no file ${path} (${option})`)
     throw new AppError('invalid_request', `cannot read the secret in ${path} (${code})`)
   }
 }

@@ -115,8 +115,18 @@ it('asks for a preview without the values of secrets', async () => {
 
 it.each<[string, () => string[], string]>([
   ['no name', () => ['--secret', 'canary value'], 'a secret has no name that a variable can have (--secret)'],
+  ['a bad name', () => ['--secret', '1X=@f'], '"1X" cannot be the name of a variable (--secret)'],
+  [
+    'a bad name before a value',
+    () => ['--secret', '1X=canary'],
+    'a secret has no name that a variable can have',
+  ],
   ['not set', () => ['--secret', 'NOT_SET_HERE'], 'NOT_SET_HERE (--secret) is not set here'],
-  ['no file', () => ['--secret', 'A=@/nowhere/key'], 'cannot read the secret in /nowhere/key (ENOENT)'],
+  [
+    'no file',
+    () => ['--secret', 'A=@/nowhere/key'],
+    'there is no file /nowhere/key (--secret A=@/nowhere/key)',
+  ],
   ['two', () => ['--secret', 'A=-', '--secret', 'B=-'], 'only one secret can come from standard input'],
   [
     'a line without a name',

@@ -212,5 +212,7 @@ export function networkError(error: Error, address: HostAddress): Error {
 }
 
 function fixFor(address: HostAddress): string {
+  if (address.urlFrom === 'the login')
+    return 'Is the address right, and does the host run? Ask who sent you the line.'
   return `Start one with \`hakuriver up\`, or name another by --host or HAKURIVER_HOST_URL (this address: ${address.urlFrom}).`
 }

@@ -78,10 +78,19 @@ describe('an invitation', () => {
     expect(() => parseInvitation(`https://h:1#${fingerprint}.hakuriver_join_abc`)).toThrow(
       /end of the invitation/,
     )
+    expect(() => parseInvitation(`https://h:1#${fingerprint}.hakuriver_login_${'x'.repeat(33)}`)).toThrow(
+      /is not a secret of a host/,
+    )
+    expect(() => parseInvitation(`https://h:1#${fingerprint.slice(0, 20)}`)).toThrow(/paste all of it/)
     expect(() => parseInvitation(`https://h:1#hakuriver_join_${'x'.repeat(32)}`)).toThrow(/no fingerprint/)
     expect(() => parseInvitation(`https://u:p@h:1#${fingerprint}.x`)).toThrow(/address of a host/)
     expect(() => parseInvitation(`https://h:65536#${fingerprint}.x`)).toThrow(/address of a host/)
   })
+})
+
+it('is told from the link for a browser', () => {
+  expect(() => parseInvitation('https://h:1/login#code=hakuriver_login_x')).toThrow(/link for a browser/)
+  expect(() => parseInvitation('http://127.0.0.1:1/login#code=x')).toThrow(/link for a browser/)
 })
 
 describe('a fingerprint', () => {

@@ -18,6 +18,7 @@ export interface Invitation {
 const maxChars = 500
 const shape = 'https://HOST:PORT#FINGERPRINT.SECRET'
 const again = 'ask for a new one, and paste all of it'
+const cutOff = 'the end of the invitation is missing: paste all of it'
 
 /** The string to paste. */
 export function printInvitation({ url, fingerprint, secret }: Invitation): string {
@@ -29,6 +30,10 @@ export function parseInvitation(text: string): Invitation {
   const given = text.trim()
   const hash = given.indexOf('#')
   if (given.length > maxChars || hash < 0) throw refusal(`this is no invitation: one looks like ${shape}`)
+  if (/^https?:\/\/[^/]+\/login$/i.test(given.slice(0, hash)))
+    throw refusal(
+      'this is the link for a browser: open it there, or paste the line that begins with hakuriver login',
+    )
   const { url, scheme, host } = addressOf(given.slice(0, hash))
   const rest = given.slice(hash + 1)
   if (scheme === 'http') {
@@ -40,6 +45,7 @@ export function parseInvitation(text: string): Invitation {
   }
   const dot = rest.indexOf('.')
   const fingerprint = rest.slice(0, Math.max(0, dot))
+  if (dot < 0 && /^[\w-]{0,43}$/.test(rest)) throw refusal(cutOff)
   if (!isFingerprint(fingerprint))
     throw refusal(`the invitation has no fingerprint of 43 characters behind its #: ${again}`)
   return { url, fingerprint, secret: secretOf(rest.slice(dot + 1)) }
@@ -63,7 +69,17 @@ function addressOf(text: string): { url: string; scheme: string; host: string } 
 
 function secretOf(text: string): string {
   if (/^hakuriver_[a-z]+_[A-Za-z0-9_-]{32}$/.test(text)) return text
-  throw refusal(`the end of the invitation is missing or is not a secret of a host: ${again}`)
+  if (isBeginning(text)) throw refusal(cutOff)
+  throw refusal(`the end of the invitation is not a secret of a host: ${again}`)
+}
+
+/** Of a secret that somebody has not pasted to its end. */
+function isBeginning(text: string): boolean {
+  return (
+    /^hakuriver_[a-z]+_[\w-]{0,31}$/.test(text) ||
+    /^hakuriver_[a-z]*$/.test(text) ||
+    'hakuriver_'.startsWith(text)
+  )
 }
 
 function refusal(message: string): AppError {

@@ -14,7 +14,8 @@ const help = `Usage: hakuriver host [options]
 
 Keeps the cluster's nodes and tasks, and serves clients and runners.
 At the first start it makes in its state directory the token of the admin and, where it speaks TLS, an authority
-for certificates: machines join by what hakuriver join-token prints. On loopback it makes a join token instead.
+for certificates: machines join by what hakuriver join-token prints. On loopback, or with
+tls = "off", it makes a join token instead.
 
 Example:
   hakuriver host --bind 0.0.0.0 --port 8000

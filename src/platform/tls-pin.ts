@@ -84,7 +84,10 @@ function readChain(url: string, deadlineMs: number): Promise<X509Certificate[]> 
       settle()
     }
     const unavailable = (why: string, cause?: unknown) =>
-      new AppError('unavailable', `cannot reach the host at ${url}: ${why}`, { cause })
+      new AppError('unavailable', `cannot reach the host at ${url}: ${why}`, {
+        cause,
+        details: { fix: 'Is the address right, and does the host run? Ask who sent you the line.' },
+      })
     const timer = setTimeout(() => end(() => reject(unavailable('no answer'))), deadlineMs)
     socket.once('error', (error) => end(() => reject(unavailable(networkReason(error), error))))
     socket.once('close', () => end(() => reject(unavailable('the connection was cut'))))

@@ -19,7 +19,7 @@ export type ExecutorChoice = (typeof executorChoices)[number]
 export interface RunnerConfig {
   /** `http://host:port`; the link is opened under it. */
   hostUrl: string
-  /** null: the host runs with --insecure-loopback. */
+  /** null: the host runs with --insecure-loopback, or this machine has joined by a certificate. */
   joinToken: string | null
   /** Where the token stands; null: it was given itself. */
   joinTokenFile: string | null

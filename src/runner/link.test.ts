@@ -385,6 +385,17 @@ describe('link of a runner', () => {
     expect(used()).toEqual([90, 180, 360, 90])
   })
 
+  test('a certificate that is refused is called one', async () => {
+    refusal = 401
+    const tls = { ca: 'ca', servername: 'host', rejectUnauthorized: true, cert: 'cert', key: 'key' } as const
+    // the host of this test speaks plain HTTP
+    const dial: LinkDeps['dial'] = (url, { headers, deadlineMs }, events) =>
+      dialWebSocket(url, { headers, deadlineMs }, events)
+    open({ tls: () => tls, dial })
+    await waitFor('a try', () => warnings.length > 0, { everyMs: 2 })
+    expect(warnings).toEqual(['The host does not accept the certificate of this runner'])
+  })
+
   test('one problem is one line in the log, however often it is tried', async () => {
     refusal = 401
     open()

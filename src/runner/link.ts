@@ -153,7 +153,10 @@ export class Link {
       onSign: () => this.heard(),
       onRefused: (status, message) => {
         if (message !== undefined) this.problem(`The host refuses this runner: ${message}`)
-        else if (status === 401) this.problem('The host does not accept the join token')
+        else if (status === 401)
+          this.problem(
+            `The host does not accept the ${'tls' in options ? 'certificate of this runner' : 'join token'}`,
+          )
         else this.problem(`The host answered ${status}`)
       },
       onProblem: (problem) => {

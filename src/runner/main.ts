@@ -13,7 +13,7 @@ const help = `Usage: hakuriver runner [options]
 Runs tasks on this machine for a host. It dials the host and listens on nothing.
 
 Example:
-  hakuriver runner --config /etc/hakuriver/runner.toml      a machine that has joined (hakuriver join)
+  hakuriver runner --config /etc/hakuriver/config.toml      a machine that has joined (hakuriver join)
 
 Options:
 ${describeFlags(runnerSettings)}

@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { AuditCheck, type AuditRow, auditBeginning, isAuditHash } from '../../core/audit.ts'
 import { AppError, exitCodes } from '../../core/errors.ts'
@@ -108,6 +109,11 @@ async function saveTo(path: string, check: AuditCheck, context: Context): Promis
   const part = `${path}.part`
   const file = await open(part, 'w', 0o600).catch((error: unknown) => {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    if (code === 'ENOENT')
+      throw new AppError(
+        'invalid_request',
+        `cannot write ${path}: there is no directory ${dirname(resolve(path))}`,
+      )
     throw new AppError('not_permitted', `cannot write ${part} (${code})`)
   })
   try {

@@ -2,6 +2,7 @@
 import { exitCodes } from '../../core/errors.ts'
 import { shellQuote } from '../../core/text.ts'
 import type { Context } from '../context.ts'
+import { untilText } from '../output/people.ts'
 
 export interface JoinTokenOptions {
   count: number
@@ -12,7 +13,7 @@ export interface JoinTokenOptions {
 
 /** Prints them alone on standard output, and what they are for beside it. */
 export async function joinToken({ count, node, ttl }: JoinTokenOptions, context: Context): Promise<number> {
-  const { client } = await context.host()
+  const { client, now } = await context.host()
   const { items } = await client.makeJoinTokens({
     body: {
       count,
@@ -30,7 +31,7 @@ export async function joinToken({ count, node, ttl }: JoinTokenOptions, context:
   await context.print(items.map(({ invitation }) => `sudo hakuriver join ${shellQuote(invitation)}`))
   const [first] = items
   await context.note(
-    `${count === 1 ? 'It is' : 'Each is'} good once, until ${first?.expiresAt ?? ''}. Whoever has it can join.`,
+    `${count === 1 ? 'It is' : 'Each is'} good once, ${untilText(first?.expiresAt ?? null, now())}. Whoever has it can join.`,
   )
   return exitCodes.ok
 }

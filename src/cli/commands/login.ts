@@ -21,12 +21,18 @@ interface Login {
   expiresAt: string | null
 }
 
+const noInvitation =
+  'no invitation was given: paste the line that an admin sent you, or write hakuriver login URL'
+
 /** Logs this user in to a host, by an invitation or by a token that is asked for. */
 export async function login(word: string | null, context: Context): Promise<number> {
   // before anything is used up: a file that cannot be kept would cost the invitation
   const before = readCredentials(context.home)
   const { url, credential, role, expiresAt } = await (word === null || word.includes('#')
-    ? byInvitation(word ?? (await askSecret('Paste the invitation (it is not shown): ', context.io)), context)
+    ? byInvitation(
+        word ?? (await askSecret('Paste the invitation (it is not shown): ', context.io, noInvitation)),
+        context,
+      )
     : byToken(word, context))
   await writeCredentials(context.home, withLogin(before, url, credential))
   await endFormer(loginAt(before, url), credential, url, context)
@@ -67,6 +73,8 @@ async function endFormer(
 async function byInvitation(text: string, context: Context): Promise<Login> {
   const invitation = parseInvitation(text)
   const { url, secret } = invitation
+  if (secret.startsWith('hakuriver_join_'))
+    throw new AppError('invalid_request', "this invitation is for a machine: sudo hakuriver join '…'")
   const ca = await authorityOf(invitation)
   const body = { secret, label: `${ownUserName()}@${hostname()}` }
   const { client } = await hostOf({ url, token: null, ca }, context)

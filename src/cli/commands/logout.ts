@@ -53,8 +53,8 @@ async function wanted(word: string | null, logins: Credentials, context: Context
 
 function notLoggedIn(url: string, { hosts }: Credentials): AppError {
   const others = Object.keys(hosts)
-  const fix = others.length === 0 ? undefined : `You are at ${others.join(', ')}.`
-  return new AppError('not_found', `you are not logged in to ${url}`, { details: fix ? { fix } : {} })
+  const fix = others.length === 0 ? '`hakuriver login URL` logs you in.' : `You are at ${others.join(', ')}.`
+  return new AppError('not_found', `you are not logged in to ${url}`, { details: { fix } })
 }
 
 async function end(host: string, login: Credential, context: Context): Promise<Outcome> {

@@ -1,5 +1,5 @@
 /** `hakuriver token list|make|revoke`: what programs and other machines of a user show in its place. */
-import { exitCodes } from '../../core/errors.ts'
+import { AppError, exitCodes } from '../../core/errors.ts'
 import type { Role } from '../../core/roles.ts'
 import { printable } from '../../core/text.ts'
 import { type Cell, type Column, renderTable } from '../../platform/table.ts'
@@ -119,7 +119,14 @@ export async function tokenMake(options: TokenMakeOptions, context: Context): Pr
 /** Ends tokens and logins of browsers. */
 export function tokenRevoke(ids: string[], context: Context): Promise<number> {
   return each(ids, context, {
-    run: (id, host) => host.client.revokeToken({ params: { id }, body: {} }),
+    run: async (id, host) => {
+      if (!/^\d+$/.test(id))
+        throw new AppError(
+          'invalid_request',
+          `"${printable(id)}" is no id of a token: hakuriver token list has them`,
+        )
+      return host.client.revokeToken({ params: { id }, body: {} })
+    },
     tell: (token: TokenView) =>
       `Token ${token.id} of ${printable(token.user)} (${printable(token.label)}) is revoked.`,
   })

@@ -218,7 +218,10 @@ function nodeLines(node: NodeView, { colors }: Context): string[] {
 /** A host that only this machine can reach has to be started anew before others can join. */
 function joinLines(url: string, { bindAddress }: UpSettings, { home }: Context): string[] {
   if (isLoopback(bindAddress)) {
-    return ['To add machines, let them reach it: HAKURIVER_HOST_BIND_IP=0.0.0.0 hakuriver up']
+    return [
+      'To add machines, let them reach it; `hakuriver join-token` then prints what to paste there:',
+      '  hakuriver down && HAKURIVER_HOST_BIND_IP=0.0.0.0 hakuriver up --detach',
+    ]
   }
   if (url.startsWith('https:'))
     return ['To add a machine, type this here, and paste what it prints there:', '  hakuriver join-token']

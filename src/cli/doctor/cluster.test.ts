@@ -79,7 +79,7 @@ describe('tokens', () => {
   it.each([
     [joinTokenFinding(runnerFacts()), /^join-token ok/],
     [joinTokenFinding(runnerFacts({ host: of('none'), config })), /^join-token ok/],
-    [joinTokenFinding(runnerFacts({ host: of('user') })), /^join-token problem: .*is an admin token/],
+    [joinTokenFinding(runnerFacts({ host: of('user') })), /^join-token problem: .*is a token of a person/],
     [joinTokenFinding(runnerFacts({ host: refused })), /^join-token problem: .*not accept/],
     [joinTokenFinding(runnerFacts({ host: missing, config })), /^join-token problem: there is no/],
     [joinTokenFinding(runnerFacts({ host: missing, config, hasRun: false })), /^join-token not_checked/],

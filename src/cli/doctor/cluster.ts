@@ -148,7 +148,7 @@ export function joinTokenFinding({ config, host, hasRun }: RunnerFacts): Finding
   switch (host?.token) {
     case 'accepted':
       if (host.answer?.token === 'join') return ok(id, 'the host accepts the join token')
-      return problem(id, 'the join token is an admin token: runners cannot join with it', give)
+      return problem(id, 'the join token is a token of a person: runners cannot join with it', give)
     case 'refused':
       return problem(id, 'the host does not accept the join token', give)
     default:

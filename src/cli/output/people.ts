@@ -4,9 +4,9 @@ import type { Column } from '../../platform/table.ts'
 import type { TokenView } from '../../protocol/schemas.ts'
 import { ago, localTime } from './text.ts'
 
-/** `until 2027-02-26 10:31:59 (90 d 0 h from now)`, or "for ever". */
+/** `until 2027-02-26 10:31:59 (90 d 0 h from now)`, or "never ends". */
 export function untilText(expiresAt: string | null, nowMs: number): string {
-  if (expiresAt === null) return 'for ever'
+  if (expiresAt === null) return 'never ends'
   const leftMs = Date.parse(expiresAt) - nowMs
   return leftMs <= 0 ? 'over' : `until ${localTime(expiresAt)} (${formatDuration(leftMs)} from now)`
 }

@@ -45,6 +45,11 @@ export function createJoinHandlers(deps: JoinDeps): JoinHandlers {
     throw new AppError(
       'conflict',
       'this host serves plain HTTP: runners join by its file join-token (--join-token-file), and it has no certificates; with network.tls = "on" it has',
+      {
+        details: {
+          fix: 'To add machines, let them reach it: hakuriver down && HAKURIVER_HOST_BIND_IP=0.0.0.0 hakuriver up --detach',
+        },
+      },
     )
   }
   const state = () => stateOf(wanted())

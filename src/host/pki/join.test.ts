@@ -139,7 +139,10 @@ describe('a join', () => {
       const body = { secret: 'x', csr: 'x', node: 'n1', runnerId: 'r' }
       const answer = await call(plain.host.url, 'POST', '/api/v1/join', { body })
       expect([answer.status, answer.json.message]).toEqual([409, expect.stringContaining('join-token')])
-      await expect(plain.client.makeJoinTokens({ body: {} })).rejects.toThrow(/plain HTTP/)
+      await expect(plain.client.makeJoinTokens({ body: {} })).rejects.toMatchObject({
+        message: expect.stringContaining('plain HTTP'),
+        details: { fix: expect.stringContaining('hakuriver up --detach') },
+      })
     } finally {
       await plain.close()
     }
