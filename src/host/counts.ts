@@ -5,10 +5,15 @@ import { normalizeIP } from '@fastify/rate-limit'
 const keys = new WeakMap<Socket, string>()
 
 /** One name for all addresses of one machine or home: of IPv6 the first 64 bits (RFC 6177). */
+export function networkOf(address: string): string {
+  return normalizeIP(address)
+}
+
+/** The same for whoever is at the other end. */
 export function addressOf(socket: Socket): string {
   let key = keys.get(socket)
   if (key === undefined) {
-    key = normalizeIP(socket.remoteAddress ?? '')
+    key = networkOf(socket.remoteAddress ?? '')
     keys.set(socket, key)
   }
   return key

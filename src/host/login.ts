@@ -2,7 +2,6 @@
  * How persons come in: a browser by a token, by the code of a link or by an invitation, and a program by an
  * invitation. What is good once is used up in the same commit that makes what it is exchanged for.
  */
-import { createHash, randomBytes } from 'node:crypto'
 import { AppError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
@@ -11,6 +10,7 @@ import type { Handlers } from '../protocol/host-api.ts'
 import type { SessionView } from '../protocol/schemas.ts'
 import { anybody, type Caller, type Visit } from './caller.ts'
 import type { UrlFor } from './own-url.ts'
+import { hashOf, newCode } from './secret.ts'
 import { boundSessions, type Login, sessionFor, sessionOf, setCookieOf } from './sessions.ts'
 import type { TokenRecord } from './store/store.ts'
 import type { Tokens } from './tokens.ts'
@@ -173,7 +173,7 @@ class LoginCodes {
   }
 
   make(maker: TokenRecord, role: Login['role']): string {
-    const code = randomBytes(24).toString('base64url')
+    const code = newCode()
     this.codes.set(hashOf(code), { endMs: this.clock.monotonic() + codeMs, maker, role })
     // of the same user: nobody takes the links of others away
     const own = [...this.codes].filter(([, known]) => known.maker.user === maker.user)
@@ -192,8 +192,4 @@ class LoginCodes {
     if (tokens.get(maker.id) !== maker || tokens.stateOf(maker) !== 'good') return null
     return { user: maker.user, role, boundMs: maker.boundMs }
   }
-}
-
-function hashOf(code: string): string {
-  return createHash('sha256').update(code).digest('hex')
 }

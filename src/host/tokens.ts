@@ -2,11 +2,12 @@
  * Tokens of persons, browsers that are logged in, invitations and the join token: one list, kept as hashes. Whatever is
  * open by one of them ends with it.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { nextId } from '../core/id.ts'
 import { type Role, weakerRole } from '../core/roles.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import { hashOf, newSecret } from './secret.ts'
 import type { Store, TokenKind, TokenRecord } from './store/store.ts'
 import type { Users } from './users.ts'
 
@@ -307,10 +308,5 @@ export class Tokens {
 /** Of a browser it is the cookie's value, as it always was. All are random: at least 192 bits. */
 function secretOf(kind: TokenKind): string {
   if (kind === 'browser') return randomBytes(32).toString('base64url')
-  return `hakuriver_${kind}_${randomBytes(24).toString('base64url')}`
-}
-
-/** What is that random cannot be turned back by guessing from a plain hash. */
-function hashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+  return newSecret(kind)
 }

@@ -6,6 +6,7 @@
 import { AppError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import { networkOf } from './counts.ts'
 
 /** Wrong tries of one address in a minute. */
 export const maxTries = 10
@@ -54,13 +55,4 @@ function tooManyTries(retryAfterSeconds: number): AppError {
     `too many wrong tokens or links came from this address: wait ${retryAfterSeconds} s before the next try; what is right is taken at once`,
     { details: { retryAfterSeconds } },
   )
-}
-
-/** Of IPv6 the first half: whoever has one address of a network has all of them (RFC 4291, section 2.5.4). */
-function networkOf(address: string): string {
-  if (!address.includes(':') || address.includes('.')) return address
-  const [front = '', back = ''] = address.split('::')
-  const [before, after] = [front, back].map((part) => part.split(':').filter((group) => group !== ''))
-  const zeros = Array<string>(Math.max(0, 8 - (before?.length ?? 0) - (after?.length ?? 0))).fill('0')
-  return [...(before ?? []), ...zeros, ...(after ?? [])].slice(0, 4).join(':')
 }

@@ -1,10 +1,11 @@
 /** Chooses how tasks are run on this machine: what was asked for, or the strongest way that works. */
 
 import { accessSync, chmodSync, constants, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import type { ExecutorInfo } from '../core/node.ts'
+import { ownUserName } from '../platform/own-user.ts'
 import { launcherSocket } from '../platform/system-service.ts'
 import { systemdVersion } from '../platform/systemd-version.ts'
 import type { RunnerConfig } from './config.ts'
@@ -115,7 +116,7 @@ async function systemdExecutor(
 ): Promise<Executor> {
   if (process.getuid?.() === 0) return openSystemExecutor(config, deps, info)
   if (usesLauncher(config)) return RemoteExecutor.open({ socketPath: launcherSocket }, deps)
-  if (config.taskUser === null || config.taskUser === userInfo().username) {
+  if (config.taskUser === null || config.taskUser === ownUserName()) {
     deps.log('Tasks run as the user of this runner, who may use sudo: name another one with --task-user')
   }
   return SystemdExecutor.open(

@@ -2,7 +2,7 @@
  * Who has joined as which node, and by which secrets further machines may. Kept in memory and in the store; what is
  * revoked holds no more before anything is written.
  */
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { AppError } from '../../core/errors.ts'
 import {
   type CertificateIdentity,
@@ -17,6 +17,7 @@ import {
 import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import type { NodeCertificate } from '../../protocol/schemas.ts'
+import { hashOf, newSecret } from '../secret.ts'
 import type { CredentialRecord, Store } from '../store/store.ts'
 import type { Authority } from './authority.ts'
 
@@ -52,10 +53,7 @@ export class Credentials {
   /** Makes secrets, each good once; only their hashes are kept. */
   async makeTokens(count: number, node: string | null, ttlMs: number): Promise<string[]> {
     const createdAtMs = this.deps.clock.now()
-    const secrets = Array.from(
-      { length: count },
-      () => `hakuriver_join_${randomBytes(24).toString('base64url')}`,
-    )
+    const secrets = Array.from({ length: count }, () => newSecret('join'))
     const records = secrets.map((secret) => ({
       hash: hashOf(secret),
       node,
@@ -160,9 +158,4 @@ export class Credentials {
     this.byId.set(record.nodeId, record)
     await this.deps.store.saveCredential(record)
   }
-}
-
-/** A secret is 192 random bits: a plain hash cannot be turned back by guessing. */
-function hashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
 }

@@ -1,9 +1,9 @@
 /** What an attempt needs before its start: its files, and the plan of its unit. */
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '../../../core/errors.ts'
 import { isLeased } from '../../../core/task.ts'
+import { ownUserName } from '../../../platform/own-user.ts'
 import { becomeUser, type LocalUser, userVariables } from '../../users.ts'
 import { type AttemptFiles, numaWrapper, recordPath, userOf } from '../attempt-files.ts'
 import type { LaunchSpec } from '../executor.ts'
@@ -48,7 +48,7 @@ export class Preparer {
     if (!this.usesUnshare(launch) && !(this.hasMoreRights() && this.hasToSwitch(user))) {
       this.files.prepare(launch, { wrapper, env: [] })
       const dropsCapabilities = this.isRoots() && !isRoot(user)
-      if (this.hasMoreRights()) return { ...plan, user: userInfo().username, dropsCapabilities }
+      if (this.hasMoreRights()) return { ...plan, user: ownUserName(), dropsCapabilities }
       return user !== null && this.hasToSwitch(user)
         ? { ...plan, user: user.name, recordsAsRoot: true, dropsCapabilities }
         : plan
