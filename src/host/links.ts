@@ -139,7 +139,13 @@ export class Links {
       session.refuse('not_permitted', `${why}: join again with a new invitation (hakuriver join)`, false)
       // one that does not answer our goodbye is not waited for
       this.deps.clock.after(revokedMs, () => session.drop(why))
+      void session.gone.then(() => this.endedFor(session.node, why))
     }
+  }
+
+  /** It is known that nothing is heard of this node any more: its silence need not be waited for. */
+  private endedFor(node: string | null, why: string): void {
+    if (node !== null && !this.sessions.has(node)) this.deps.cluster.nodeSilent(node, why)
   }
 
   /** Ends the links of certificates that another authority has signed than the one that is trusted now. */

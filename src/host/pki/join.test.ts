@@ -255,6 +255,8 @@ describe('a revoked node', () => {
     })
     await link.closed()
     expect(performance.now() - beganMs).toBeLessThan(1_000)
+    // sixty seconds of silence are not waited for
+    await waitFor('n1 is told as gone', async () => !(await isOnline('n1')))
     await expect(dialAs(host, machine.tls)).rejects.toThrow(/403 .*was revoked/)
     const check = await call(host.host.url, 'GET', '/api/v1/checks/host', { tls: machine.tls })
     expect([check.status, check.json.message]).toEqual([403, expect.stringContaining('was revoked')])
