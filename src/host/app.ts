@@ -16,10 +16,10 @@ import { auditExportRoute, createAuditHandlers } from './audit-handlers.ts'
 import { openIdentity } from './auth.ts'
 import { backupRoute } from './backup.ts'
 import type { Caller } from './caller.ts'
-import { createChecks } from './checks.ts'
+import { type CheckHandlers, createChecks } from './checks.ts'
 import type { HostConfig } from './config.ts'
 import { addCspReports } from './csp-reports.ts'
-import { startEngine } from './engine.ts'
+import { type Engine, startEngine } from './engine.ts'
 import { eventStream } from './event-stream.ts'
 import { createHandlers } from './handlers.ts'
 import { createHistoryHandlers } from './history/handlers.ts'
@@ -28,8 +28,8 @@ import { createHttpServer, type HttpDeps } from './http.ts'
 import { createIdentity } from './identity.ts'
 import { createLinkServer } from './link-server.ts'
 import { LiveFeed, liveRoute } from './live.ts'
-import { createTaskLogs } from './log-handlers.ts'
-import { createLogin } from './login.ts'
+import { createTaskLogs, type LogHandlers } from './log-handlers.ts'
+import { createLogin, type LoginDeps } from './login.ts'
 import { logRoute } from './logs.ts'
 import { openapiRoute } from './openapi.ts'
 import { urlForOthers } from './own-url.ts'
@@ -93,7 +93,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     closers.push(() => tokens.close())
     const vault = await Vault.open(stateDir, await store.hasSealedSets(), log)
     const engine = await startEngine({ config, store, clock, log, vault, onBroken, bounds })
-    const { cluster, hub, links, submits } = engine
+    const { cluster, hub, links } = engine
     const { heartbeatMs } = config
     const historyFile = join(config.stateDir, 'history.db')
     const history = new History({ path: historyFile, cluster, hub, clock, log, heartbeatMs })
@@ -111,21 +111,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
     const tries = new WrongTries(clock, log)
     let port = config.port
     const urlFor = urlForOthers(config, () => port)
-    const fingerprint = () => pki?.authority.current.fingerprint ?? null
-    const ofCluster = createHandlers(cluster, store, submits, checks, links, taskLogs.handlers, clock)
-    const handlers: Handlers<Caller> = {
-      ...ofCluster,
-      ...createLogin({ users, tokens, tries, isOpen, isSecure, urlFor, clock, log }),
-      ...createIdentity({ users, tokens, urlFor, fingerprint, clock, log }),
-      ...createAuditHandlers(store),
-      ...createHistoryHandlers({ history, cluster, store }),
-      ...createJoinHandlers({ pki, urlFor, nodes: cluster.nodes, links, tries, clock, log }),
-      removeNode: async (input, caller) => {
-        const removed = await ofCluster.removeNode(input, caller)
-        await forgetCredential(pki, input.params.name, caller.name)
-        return removed
-      },
-    }
+    const handlers = handlersOf({
+      ...{ engine, store, users, tokens, tries, isOpen, isSecure, urlFor, pki, history, checks, clock, log },
+      logs: taskLogs.handlers,
+    })
     const live = await LiveFeed.open({ hub, store, cluster, clock, heartbeatMs: config.heartbeatMs })
     closers.push(() => live.close())
     const nodeOf = pki === null ? null : (socket: unknown) => pki.nodeOf(socket)
@@ -179,6 +168,36 @@ export async function createHost(options: HostOptions): Promise<Host> {
   } catch (error) {
     await closeAll()
     throw damageOf(error, config.databaseFile) ?? error
+  }
+}
+
+interface HandlerParts extends LoginDeps {
+  engine: Engine
+  store: Store
+  pki: Pki | null
+  history: History
+  checks: CheckHandlers
+  logs: LogHandlers
+}
+
+/** The endpoints of the native API, each part's own. */
+function handlersOf(parts: HandlerParts): Handlers<Caller> {
+  const { engine, store, pki, history, checks, logs, urlFor, tries, clock, log } = parts
+  const { cluster, links, submits } = engine
+  const ofCluster = createHandlers(cluster, store, submits, checks, links, logs, clock)
+  const fingerprint = () => pki?.authority.current.fingerprint ?? null
+  return {
+    ...ofCluster,
+    ...createLogin(parts),
+    ...createIdentity({ ...parts, fingerprint }),
+    ...createAuditHandlers(store),
+    ...createHistoryHandlers({ history, cluster, store }),
+    ...createJoinHandlers({ pki, urlFor, nodes: cluster.nodes, links, tries, clock, log }),
+    removeNode: async (input, caller) => {
+      const removed = await ofCluster.removeNode(input, caller)
+      await forgetCredential(pki, input.params.name, caller.name)
+      return removed
+    },
   }
 }
 
