@@ -59,7 +59,8 @@ describe('a host and its database', () => {
   })
 
   it.each([
-    ['torn in the middle', (wal: string) => truncateSync(wal, Math.floor(statSync(wal).size * 0.6))],
+    // between two tasks: of one that was just being started a runner has forgotten by then that it ran
+    ['torn in the middle', (wal: string, quietBytes: number) => truncateSync(wal, quietBytes + 100)],
     ['gone', (wal: string) => rmSync(wal)],
   ])(
     'row 11: where the end of what was saved is %s, nothing runs twice and new work goes on',
@@ -69,9 +70,12 @@ describe('a host and its database', () => {
       mkdirSync(join(cluster.dir, 'witness'))
       chmodSync(join(cluster.dir, 'witness'), 0o777)
       const append = { command: 'sh', arguments: ['-c', 'echo "$HAKURIVER_TASK_ID" >> "$0"', witness] }
-      for (let task = 0; task < 5; task += 1) await api.run(append)
+      const wal = `${database()}-wal`
+      for (let task = 0; task < 3; task += 1) await api.run(append)
+      const quietBytes = statSync(wal).size
+      for (let task = 0; task < 2; task += 1) await api.run(append)
       await cluster.host.stop('SIGKILL')
-      harm(`${database()}-wal`)
+      harm(wal, quietBytes)
       await cluster.startHost()
       const after = cluster.api
       expect(await after.run({ command: 'true' })).toMatchObject({ status: 'completed' })
