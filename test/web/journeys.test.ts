@@ -103,9 +103,11 @@ describeInBrowser('a person at the page', () => {
   })
 
   it('kills what runs, and is not told that it is dead before it is', async () => {
-    // it lets itself be asked to end, and takes a second for it
+    // it lets itself be asked to end, and does so when this is seen on the page
+    const seen = join(cluster.dir, 'killing-was-seen')
+    const wait = 'while [ ! -e "$0" ]; do sleep 0.1; done; exit 0'
     const id = await cluster.api.submit(
-      { command: 'sh', arguments: ['-c', 'trap "sleep 1; exit 0" TERM; while :; do sleep 0.1; done'] },
+      { command: 'sh', arguments: ['-c', `trap '${wait}' TERM; while :; do sleep 0.1; done`, seen] },
       'n1',
     )
     await cluster.api.reached(id, 'running')
@@ -115,6 +117,7 @@ describeInBrowser('a person at the page', () => {
     await dialog.getByLabel(/Reason/).fill('not needed any more')
     await dialog.getByRole('button', { name: /^Kill/ }).click()
     await status(page, 'killing').waitFor()
+    writeFileSync(seen, '')
     await status(page, 'killed').waitFor()
     await page.getByText('not needed any more').first().waitFor()
     expect(faults).toEqual([])
