@@ -4,20 +4,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { runAlone, type TestIo, testIo } from './cli.suite.ts'
-import { type ServiceOptions, service } from './commands/service.ts'
+import { noService, type ServiceOptions, service } from './commands/service.ts'
 import { createContext } from './context.ts'
 import { type ServiceUnit, serviceUnit } from './service-unit.ts'
 
 const own = fileURLToPath(new URL('main.ts', import.meta.url))
-const asked = {
-  host: false,
-  runner: false,
-  install: false,
-  now: false,
-  force: false,
-  user: null,
-  root: false,
-}
 const unit: ServiceUnit = {
   name: 'runner',
   nodeFile: '/n/node',
@@ -30,7 +21,7 @@ const unit: ServiceUnit = {
 }
 
 async function unitsOf(test: TestIo, options: Partial<ServiceOptions>): Promise<Record<string, string[]>> {
-  expect(await service({ ...asked, ...options }, createContext({ json: true }, test.io), own)).toBe(0)
+  expect(await service({ ...noService, ...options }, createContext({ json: true }, test.io), own)).toBe(0)
   const { units } = JSON.parse(test.out()) as { units: { file: string; text: string }[] }
   return Object.fromEntries(units.map(({ file, text }) => [file, text.split('\n')]))
 }
@@ -75,7 +66,7 @@ describe('init service', () => {
     expect(missing).toMatchObject({ code: 2, err: expect.stringContaining('/nowhere.toml') })
     mkdirSync(test.home, { recursive: true })
     writeFileSync(join(test.home, 'config.toml'), '[runner]\nexecutor = "x"\n')
-    const options = { ...asked, host: true, root: true }
+    const options = { ...noService, host: true, root: true }
     await expect(service(options, createContext({}, test.io), own)).rejects.toThrow('line 2: runner.executor')
   })
 

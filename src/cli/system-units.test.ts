@@ -6,22 +6,13 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { testIo } from './cli.suite.ts'
-import { service } from './commands/service.ts'
+import { noService, service } from './commands/service.ts'
 import { createContext } from './context.ts'
 import { findHost } from './host-address.ts'
 import { configInUnit, homeInUnit, serviceUnit, userInUnit } from './service-unit.ts'
 import { hostSystemUnit, launcherServiceUnit, launcherSocketUnit, runnerSystemUnit } from './system-units.ts'
 
 const own = fileURLToPath(new URL('main.ts', import.meta.url))
-const asked = {
-  host: false,
-  runner: false,
-  install: false,
-  now: false,
-  force: false,
-  user: null,
-  root: false,
-}
 const files = { nodeFile: '/opt/node/bin/node', programFile: '/opt/hakuriver/dist/x.cjs', configFile: null }
 const unit = { files, home: '/var/lib/hakuriver', systemdVersion: 254, writes: [] }
 
@@ -30,7 +21,7 @@ async function unitsOf(toml: string | null, options: object) {
   const path = join(test.home, 'own.toml')
   if (toml !== null) writeFileSync(path, toml)
   const context = createContext({ json: true, ...(toml !== null && { config: path }) }, test.io)
-  expect(await service({ ...asked, ...options }, context, own)).toBe(0)
+  expect(await service({ ...noService, ...options }, context, own)).toBe(0)
   const { units } = JSON.parse(test.out()) as { units: { file: string; text: string }[] }
   return Object.fromEntries(units.map(({ file, text }) => [file, text.split('\n')]))
 }

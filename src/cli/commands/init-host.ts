@@ -29,14 +29,13 @@ export async function initHost(
   context: Context,
   own: string = ownFile(),
 ): Promise<number> {
-  const { checkMayInstall, service } = await import('./service.ts')
+  const { checkMayInstall, noService, service } = await import('./service.ts')
   checkMayInstall()
   const path = context.configFile ?? systemConfig
   const address = options.address ?? ownAddress()
   const isWritten = await write(path, address, options)
   const quiet = { ...context, json: false, configFile: path, print: async () => {}, note: async () => {} }
-  const what = { host: true, runner: false, install: true, now: true, force: false, user: null, root: false }
-  await service(what, quiet, own)
+  await service({ ...noService, host: true, install: true, now: true }, quiet, own)
   const url = await whenReady(context)
   if (context.json) {
     await context.printJson({ url, config: path, stateDir: systemHome })

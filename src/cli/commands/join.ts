@@ -118,9 +118,9 @@ async function systemPlace(options: JoinOptions, { configFile }: Context, own: s
 }
 
 async function install(context: Context, config: string, own: string): Promise<void> {
-  const { service } = await import('./service.ts')
-  const what = { host: false, runner: true, install: true, now: true, force: false }
-  await service({ ...what, user: null, root: false }, { ...context, configFile: config }, own)
+  const { noService, service } = await import('./service.ts')
+  const what = { ...noService, runner: true, install: true, now: true }
+  await service(what, { ...context, configFile: config }, own)
 }
 
 /** Host, name and whom tasks run as stand in it, so that a person finds them; false: there is one. */

@@ -28,6 +28,17 @@ export interface ServiceOptions {
   root: boolean
 }
 
+/** Nothing is asked for yet. */
+export const noService: ServiceOptions = {
+  host: false,
+  runner: false,
+  install: false,
+  now: false,
+  force: false,
+  user: null,
+  root: false,
+}
+
 type Unit = UnitText
 
 /**
