@@ -19,7 +19,7 @@ const rows: readonly Row[] = [
   { fault: 'A task ignores SIGTERM, forks twice, starts a session', outcome: 'All of its processes are ended' },
   { fault: 'A process that cannot be killed, a shared directory that hangs', outcome: '`killing`, told as stuck, and its node drained; heartbeats and other tasks go on' },
   { fault: 'A full disk: of the host, of a node, of the shared directory', outcome: 'Submits are refused with 507, reads and kills work; a task that cannot be started says so; all recovers by itself' },
-  { fault: 'A damaged database, a torn or deleted WAL, wrong permissions', outcome: 'The host does not start, and says in one sentence what helps; nothing runs twice', untested: 'a write-ahead log that the disk has torn just between the order to start a task and its end: the task is started again, as its runner has forgotten it by then' },
+  { fault: 'A damaged database, a torn or deleted WAL, wrong permissions', outcome: 'The host does not start, and says in one sentence what helps; nothing runs twice', untested: 'a runner that was started anew since it told the end of a task does not remember it: where the host lost that end with its disk, the task is started again' },
   { fault: 'An old backup of the database is restored', outcome: 'What runs on nodes and is not known is shown, and left alone; no id is used again' },
   { fault: 'Clocks that are wrong or set, machines that stand still', outcome: 'No false loss, no negative durations, the right order' },
   { fault: 'Two nodes with one name, a cloned disk, two runners on one machine', outcome: 'The second one is refused, with the reason' },

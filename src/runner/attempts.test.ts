@@ -268,6 +268,26 @@ describe('attempts of a runner', () => {
     expect(runner.attempts.isEnded(7, 1)).toBe(true)
   })
 
+  test('row 11: what has ended and is ordered again by a host that has lost its end is told again, and does not run twice', async () => {
+    const runner = await boot()
+    await runner.attempts.start(order(7))
+    await toldBy(runner, 'exited 7-1')
+    const end = runner.outbox.pending().find(({ event }) => event.type === 'exited')?.event
+    await acknowledge(runner)
+    for (const again of [() => runner.attempts.start(order(7)), () => runner.attempts.kill(7, 1)]) {
+      await again()
+      expect(runner.outbox.pending().map(({ taskId, event }) => ({ taskId, event }))).toEqual([
+        { taskId: 7, event: end },
+      ])
+      await acknowledge(runner)
+      expect(runner.attempts.list()).toEqual([])
+    }
+    expect(runner.told.filter((told) => told === 'started 7-1')).toHaveLength(1)
+    // another attempt of it is another matter
+    await runner.attempts.start(order(7, {}, { attempt: 2 }))
+    await toldBy(runner, 'exited 7-2')
+  })
+
   test('an attempt that was being let go when the runner went down is not started again', async () => {
     // it goes down when the system has forgotten the attempt, and its directory is still there
     const remove = (path: string) => {

@@ -18,6 +18,7 @@ import type { Lease } from './lease.ts'
 import type { LogLimit, LogPaths } from './log-limit.ts'
 import type { Outbox, OutboxReport } from './outbox.ts'
 import { taskDir } from './paths.ts'
+import { ToldEnds } from './told-ends.ts'
 
 /** A start as the host sends it. */
 export interface StartOrder {
@@ -87,6 +88,7 @@ const launchFile = 'launch.json'
 export class Attempts implements ExecutorEvents {
   private readonly deps: AttemptsDeps
   private readonly held = new Map<string, Held>()
+  private readonly told = new ToldEnds()
 
   constructor(deps: AttemptsDeps) {
     this.deps = deps
@@ -141,10 +143,10 @@ export class Attempts implements ExecutorEvents {
     return false
   }
 
-  /** Starts an attempt. What is held already, or was killed before it came, is not started. */
+  /** Starts an attempt. What is held already, was killed before it came, or has ended here, is not started. */
   async start(order: StartOrder): Promise<void> {
     const id = keyOf(order.taskId, order.attempt)
-    if (this.held.has(id)) return
+    if (this.held.has(id) || this.tellAgain(order.taskId, order.attempt)) return
     const { launch, refusal } = this.launchOf(order)
     const handle = this.deps.executor.handleFor(launch)
     const held: Held = {
@@ -184,6 +186,7 @@ export class Attempts implements ExecutorEvents {
     const id = keyOf(taskId, attempt)
     const held = this.held.get(id)
     if (held === undefined) {
+      if (this.tellAgain(taskId, attempt)) return
       this.held.set(id, { phase: 'starting', startedAtMs: null, handle: null, isKillRequested: true })
       this.onExit(
         taskId,
@@ -217,6 +220,7 @@ export class Attempts implements ExecutorEvents {
       const held = this.held.get(keyOf(taskId, attempt))
       if (event.type !== 'exited' || held === undefined) continue
       this.held.delete(keyOf(taskId, attempt))
+      this.told.add(keyOf(taskId, attempt), event.exit)
       const { disk, attemptsDir } = this.deps
       const dir = taskDir(attemptsDir, taskId, attempt)
       try {
@@ -346,6 +350,16 @@ export class Attempts implements ExecutorEvents {
 
   private hasEnded(held: Held): boolean {
     return held.phase === 'ended'
+  }
+
+  /** @returns whether it has ended here, and its end is on the way once more */
+  private tellAgain(taskId: number, attempt: number): boolean {
+    const id = keyOf(taskId, attempt)
+    const exit = this.told.get(id)
+    if (exit === null) return false
+    this.held.set(id, { phase: 'ended', startedAtMs: null, handle: null, isKillRequested: false })
+    this.report(taskId, attempt, { type: 'exited', exit })
+    return true
   }
 
   private report(taskId: number, attempt: number, event: OutboxReport['event']): void {

@@ -361,6 +361,14 @@ export const corpus: readonly Mutant[] = [
     catcher: unit('src/host/links.test.ts'),
   },
   {
+    name: 'M35',
+    what: 'what a host that has lost its last commits orders again runs twice',
+    file: 'src/runner/attempts.ts',
+    find: ' || this.tellAgain(order.taskId, order.attempt)',
+    put: '',
+    catcher: unit('src/runner/attempts.test.ts'),
+  },
+  {
     name: 'M20',
     what: 'an end that was told is told another way after a clock was set back',
     file: 'src/core/task.ts',
