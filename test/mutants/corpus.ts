@@ -228,8 +228,8 @@ export const corpus: readonly Mutant[] = [
     name: 'M10',
     what: 'a start that comes twice is carried out twice',
     file: 'src/runner/attempts.ts',
-    find: 'if (this.held.has(id)) return\n',
-    put: '',
+    find: 'this.held.has(id) || this.tellAgain',
+    put: 'this.tellAgain',
     catcher: unit('src/runner/attempts.test.ts'),
   },
   {
