@@ -129,6 +129,19 @@ export const hostSettings = {
   logFile: fileSettings.hostLogFile,
 } as const satisfies Record<string, Setting> // biome-ignore format: a table
 
+/** Of a node and of what surrounds its tasks. */
+const nodeSettings = {
+  name: fileSettings.nodeName,
+  stateDir: fileSettings.runnerStateDir,
+  sharedDir: fileSettings.sharedDir,
+  localTempDir: fileSettings.localTempDir,
+  numactlPath: fileSettings.numactlPath,
+  taskUser: fileSettings.taskUser,
+  users: fileTables.users,
+  privateTmp: fileSettings.privateTmp,
+  tasksMax: fileSettings.tasksMax,
+} as const satisfies Record<string, Setting> // biome-ignore format: a table
+
 /** What a runner reads. */
 export const runnerSettings = {
   host: { key: null, flag: 'host', env: 'HAKURIVER_HOST_URL', type: 'text', default: null, doc: 'URL of the host; default: from host_reachable_address and host_port' },
@@ -139,15 +152,7 @@ export const runnerSettings = {
   tls: { ...fileSettings.tls, flag: null },
   joinToken: { key: null, flag: 'join-token', env: 'HAKURIVER_JOIN_TOKEN', type: 'text', default: null, isSecret: true, doc: 'Join token; better given in a file or in HAKURIVER_JOIN_TOKEN' },
   joinTokenFile: fileSettings.joinTokenFile,
-  name: fileSettings.nodeName,
-  stateDir: fileSettings.runnerStateDir,
-  sharedDir: fileSettings.sharedDir,
-  localTempDir: fileSettings.localTempDir,
-  numactlPath: fileSettings.numactlPath,
-  taskUser: fileSettings.taskUser,
-  users: fileTables.users,
-  privateTmp: fileSettings.privateTmp,
-  tasksMax: fileSettings.tasksMax,
+  ...nodeSettings,
   executor: fileSettings.executor,
   sudo: fileSettings.sudo,
   logLimit: fileSettings.logLimit,
@@ -157,16 +162,8 @@ export const runnerSettings = {
 
 /** What the launcher reads. */
 export const launcherSettings = {
-  name: fileSettings.nodeName,
+  ...nodeSettings,
   runnerUser: fileSettings.runnerUser,
-  stateDir: fileSettings.runnerStateDir,
-  sharedDir: fileSettings.sharedDir,
-  localTempDir: fileSettings.localTempDir,
-  numactlPath: fileSettings.numactlPath,
-  taskUser: fileSettings.taskUser,
-  users: fileTables.users,
-  privateTmp: fileSettings.privateTmp,
-  tasksMax: fileSettings.tasksMax,
   logLimit: fileSettings.logLimit,
 } as const satisfies Record<string, Setting> // biome-ignore format: a table
 

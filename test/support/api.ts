@@ -97,6 +97,19 @@ export class Api {
     return this.until(id, `task ${id} has ended`, (task) => isFinal(task.status), deadlineMs)
   }
 
+  /** Resolves when all these nodes are online, also where the host is away at first. */
+  async online(names: readonly string[], deadlineMs: number): Promise<void> {
+    await waitFor(
+      `${names.join(' and ')} online`,
+      async () => {
+        const { items } = await this.client.listNodes({}).catch(() => ({ items: [] }))
+        const found = items.filter(({ status }) => status === 'online').map(({ name }) => name)
+        return names.every((name) => found.includes(name))
+      },
+      { deadlineMs },
+    )
+  }
+
   private until(
     id: string,
     what: string,

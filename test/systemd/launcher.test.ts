@@ -19,16 +19,7 @@ describeInLab('host, runner and launcher of a whole machine', () => {
   const sh = (node: string, command: string) => lab.sh(node, command)
   const install = (node: string, which: string) =>
     sh(node, `${hakuriver} init service ${which} --install --now`)
-  const online = (...names: string[]) =>
-    waitFor(
-      `${names.join(' and ')} online`,
-      async () => {
-        const { items } = await api.client.listNodes({}).catch(() => ({ items: [] }))
-        const found = items.filter(({ status }) => status === 'online').map(({ name }) => name)
-        return names.every((name) => found.includes(name))
-      },
-      deadline,
-    )
+  const online = (...names: string[]) => api.online(names, deadline.deadlineMs)
   const pidOf = async (node: string, unit: string) =>
     Number(await sh(node, `systemctl show -P MainPID ${unit}`))
   const shell = (script: string) => ({ command: 'sh', arguments: ['-c', script] })

@@ -51,16 +51,7 @@ describeInLab('services that init installs', () => {
       node,
       `${hakuriver} init service ${which} --root --install --now --config '${configDir}/config.toml'`,
     )
-  const online = (...names: string[]) =>
-    waitFor(
-      `${names.join(' and ')} online`,
-      async () => {
-        const { items } = await api.client.listNodes({}).catch(() => ({ items: [] }))
-        const found = items.filter(({ status }) => status === 'online').map(({ name }) => name)
-        return names.every((name) => found.includes(name))
-      },
-      deadline,
-    )
+  const online = (...names: string[]) => api.online(names, deadline.deadlineMs)
   const pidOf = async (node: string, unit: string) =>
     Number(await lab.sh(node, `systemctl show -P MainPID ${unit}`))
   const exposureOf = async (unit: string) => {
